@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -37,7 +38,7 @@ class BuildContext:
     progress: Progress
 
 
-class Recognizer(nn.Module, Plugin):
+class Recognizer(nn.Module, Plugin, ABC):
     """Base class. A subclass writes ``_build`` (networks, weights) and ``_embed`` (raw features).
 
     Attributes:
@@ -67,12 +68,13 @@ class Recognizer(nn.Module, Plugin):
         self.to(context.device).eval().requires_grad_(False)
         return self
 
+    @abstractmethod
     def _build(self, context: BuildContext) -> None:
-        raise NotImplementedError  # the subclass's part
+        """Load or train the networks."""
 
+    @abstractmethod
     def _embed(self, x: Tensor) -> Tensor:
         """(N, 3, size, size) RGB [0, 1] -> (N, D) features of any norm; colour order and scale are done here."""
-        raise NotImplementedError  # the subclass's part
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB [0, 1] -> (N, D) unit norm. Gradients flow where the recogniser has them.
