@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext
@@ -68,7 +67,8 @@ class Attack(nn.Module, Plugin, ABC):
             self.load_state_dict(state, strict=True)
         else:
             if self.uses_pairs or self.trained:
-                self.standardize.fit(context.target.all_pairs(limit=2048))
+                limit = 2048 if context.target.surface is Surface.TEMPLATE else 512
+                self.standardize.fit(context.target.all_pairs(limit))
             self._fit(context)
         self.to(context.device).eval().requires_grad_(False)
         return self
@@ -127,13 +127,6 @@ class Attack(nn.Module, Plugin, ABC):
             context.target.recognizer  # noqa: B018  refuses forward-only recognisers before any work is done
 
 
-def upsample(images: Tensor, size: int) -> Tensor:
-    """(N, 3, h, w) -> (N, 3, size, size), bilinear, in [0, 1]."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear").clamp(0, 1)
-
-
 def _join(parts: list[Recovery]) -> Recovery:
     images = [p.images.float().cpu() for p in parts if p.images is not None]
     embeddings = [p.embeddings.float().cpu() for p in parts if p.embeddings is not None]
@@ -142,5 +135,3 @@ def _join(parts: list[Recovery]) -> Recovery:
         torch.cat(embeddings) if embeddings else None,
         parts[0].space if parts else None,
     )
-
-

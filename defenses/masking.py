@@ -1,7 +1,7 @@
 """Training-free baselines on the wire: random patches greyed out, and pixelation.
 
-No paper's system; the two oldest ideas, and the floor for every wire defence. The server runs its ordinary recogniser on
-what arrives, so verification suffers with the picture.
+No paper of their own: the two oldest ideas, and the floor for every wire defence. The server runs its plain
+recogniser on what arrives, so verification suffers with the picture.
 """
 
 from __future__ import annotations

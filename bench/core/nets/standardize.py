@@ -42,7 +42,7 @@ class Standardize(nn.Module):
     def fit(self, leak: Leak) -> None:
         """Learn mean and scale from leaks of public images."""
         x = _merge(leak).double()
-        axes = [0] + list(range(2, x.ndim))
+        axes = [0, *range(2, x.ndim)]
         mean, spread = x.mean(axes), x.std(axes, unbiased=False)
         self.mean.copy_(mean.float().reshape(self.mean.shape))
         self.scale.copy_(torch.where(spread > DEAD, 1 / spread, 0.0).float().reshape(self.scale.shape))
