@@ -1,7 +1,7 @@
 """Content-addressed artefacts: an artefact's folder is named after the hash of what defines it, and is never changed.
 
-A folder appears by one rename when it is complete, so a killed run leaves no half artefact; a lock per artefact keeps two
-processes from making the same thing twice.
+A folder appears by one rename when it is complete, so a killed run leaves no half artefact; a lock per artefact keeps
+two processes from making the same thing twice.
 """
 
 from __future__ import annotations

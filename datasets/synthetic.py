@@ -49,9 +49,7 @@ class Synthetic(FaceDataset):
         person, picture = np.divmod(np.arange(self.settings.identities * self.settings.images), self.settings.images)
         names = [f"id{i:05d}" for i in person]
         samples = [f"{name}/{k:03d}" for name, k in zip(names, picture, strict=True)]
-        return pd.DataFrame(
-            {"sample": samples, "identity": names, "group": "", "person": person, "picture": picture}
-        )
+        return pd.DataFrame({"sample": samples, "identity": names, "group": "", "person": person, "picture": picture})
 
     def parameters(self, table: pd.DataFrame) -> Any:
         """Ground truth of the given rows: ``rendering.FaceParameters``."""

@@ -42,13 +42,24 @@ class Defense(nn.Module, Plugin):
         super().__init__()
         self.configure(values)
 
-    def fit(self, context: FitContext) -> Defense:
-        """Learn what there is to learn on the train split; returns itself in eval mode."""
+    def fit(self, context: FitContext, state: Mapping[str, Tensor] | None = None) -> Defense:
+        """Learn what there is to learn on the train split, or load what an equal fit has learnt (its ``state_dict``).
+
+        Returns itself in eval mode.
+        """
         # Kept out of the module tree: a recogniser's weights are not part of a defence's state.
         object.__setattr__(self, "recognizer", context.recognizer)
-        self._fit(context)
+        self._build(context)
+        self.to(context.device)
+        if state is None:
+            self._fit(context)
+        else:
+            self.load_state_dict(state, strict=True)
         self.to(context.device).eval().requires_grad_(False)
         return self
+
+    def _build(self, context: FitContext) -> None:
+        """Sizes, networks and buffers; settings are checked here."""
 
     def _fit(self, context: FitContext) -> None:
         """Subclasses with something to learn override this."""
@@ -172,9 +183,14 @@ class Compose(Defense):
         self.first, self.second = first, second
         self.parts = (first, second)
 
+    def _build(self, context: FitContext) -> None:
+        for part in self.parts:
+            object.__setattr__(part, "recognizer", context.recognizer)
+            part._build(context)
+
     def _fit(self, context: FitContext) -> None:
         for part in self.parts:
-            part.fit(context)
+            part._fit(context)
 
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
         return self.second.publish(self.first.publish(images, secret), secret)

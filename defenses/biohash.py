@@ -44,7 +44,7 @@ class BioHash(Defense):
     settings: Settings
     bits: int
 
-    def _fit(self, context: FitContext) -> None:
+    def _build(self, context: FitContext) -> None:
         dim = int(context.recognizer.dim)
         self.bits = self.settings.bits or dim
         if not 1 <= self.bits <= dim:

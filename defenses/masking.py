@@ -38,7 +38,7 @@ class RandomMask(Defense):
     Settings = MaskSettings
     settings: MaskSettings
 
-    def _fit(self, context: FitContext) -> None:
+    def _build(self, context: FitContext) -> None:
         if not 0 <= self.settings.ratio < 1 or self.settings.grid < 1:
             raise InputError(f"random-mask: ratio must be in [0, 1) and grid >= 1, got {self.settings}.")
 
@@ -68,7 +68,7 @@ class Pixelate(Defense):
     Settings = PixelateSettings
     settings: PixelateSettings
 
-    def _fit(self, context: FitContext) -> None:
+    def _build(self, context: FitContext) -> None:
         if self.settings.blocks < 1:
             raise InputError(f"pixelate: blocks must be at least 1, got {self.settings.blocks}.")
 

@@ -43,7 +43,7 @@ class _Noise(Defense):
     settings: NoiseSettings
     dim: int
 
-    def _fit(self, context: FitContext) -> None:
+    def _build(self, context: FitContext) -> None:
         if self.settings.relative_noise <= 0:
             raise InputError(f"{self.name}: relative_noise must be positive, got {self.settings.relative_noise}.")
         self.dim = int(context.recognizer.dim)

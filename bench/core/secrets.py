@@ -35,7 +35,7 @@ class SecretSource:
     deployment: Rng
     sample: Rng
 
-    def draw(self, ids: Tensor, presentation: int = 0) -> SecretDraw:
+    def draw(self, ids: Tensor, presentation: int | Tensor = 0) -> SecretDraw:
         """Fresh sample secrets for each (sample, presentation)."""
         return SecretDraw(self.deployment, self.sample, presentation_ids(ids, presentation))
 
