@@ -29,6 +29,7 @@ class Attack(nn.Module, Plugin, ABC):
         recovers: ``image``, ``identity`` or both.
         trained: whether it learns from (image, leak) pairs; such an attack is run oblivious and adaptive, and its
             fitted state (its ``state_dict``) is kept and shared between cells.
+        uses_secrets: whether it reads disclosed secrets (K3) beyond training on pairs made with them.
         uses_pairs: whether its result depends on leaks of public images at all (floors may not).
     """
 
@@ -37,6 +38,7 @@ class Attack(nn.Module, Plugin, ABC):
     recovers: ClassVar[frozenset[str]] = frozenset({"image"})
     trained: ClassVar[bool] = False
     uses_pairs: ClassVar[bool] = False
+    uses_secrets: ClassVar[bool] = False
     batch: ClassVar[int] = 128
     log: TrainLog | None = None
 

@@ -67,6 +67,11 @@ class Target:
         """How many of the public images may be leaked."""
         return len(self._public) if self.threat.pairs is None else min(self.threat.pairs, len(self._public))
 
+    def forget_counts(self) -> None:
+        """Start the meter anew: the harness does so after a fit whose cost it has written down."""
+        self.n_queries, self._asked_public = 0, False
+        self._seen.clear()
+
     def leak(self, images: Tensor, ids: Tensor, presentation: int = 0) -> Leak:
         """What ``images`` (N, 3, H, W) would leak, under the adversary's knowledge of the defence.
 
