@@ -158,9 +158,17 @@ class Session:
 
         return embeddings
 
-    def _embed(self, defense: Defense, faces: FaceSet, source: SecretSource) -> Tensor:
+    def fresh_embeddings(self, defense: Defense, faces: FaceSet, source: SecretSource, presentation: int) -> Tensor:
+        """(N, D) embeddings of a pipeline that is randomised before the embedding, kept on disk."""
+        spec = {"recognizer": self.fingerprint(defense.recognizer.alias), "faces": faces.sha,
+                "defense": defense.describe(), "presentation": presentation,
+                "secrets": [source.deployment.seed, *source.deployment.labels]}  # fmt: skip
+        make = lambda: {"z": self._embed(defense, faces, source, presentation)}  # noqa: E731
+        return self.store.tensors("embeddings", spec, make)["z"]
+
+    def _embed(self, defense: Defense, faces: FaceSet, source: SecretSource, presentation: int = 0) -> Tensor:
         def one(index: Tensor) -> Tensor:
-            draw = source.draw(faces.ids[index])
+            draw = source.draw(faces.ids[index], presentation)
             return defense.embed_images(faces.images(index).to(self.device), draw).cpu()
 
         parts = torch.arange(len(faces)).split(_BATCH)
