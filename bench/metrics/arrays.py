@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..core.errors import FaceleakError, InputError
+
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -14,11 +16,11 @@ LabelArray: TypeAlias = npt.NDArray[Any]  # identities: integers or strings
 Rng: TypeAlias = np.random.Generator | int
 
 
-class MetricInputError(ValueError):
+class MetricInputError(InputError):
     """An array a metric cannot use; the message says what was seen and what to do."""
 
 
-class MetricUnavailable(RuntimeError):
+class MetricUnavailable(FaceleakError):
     """A metric cannot be computed here because something outside the project is absent.
 
     The harness turns it into a row with status `absent`; it is never a zero and never a hole.

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.checks import ImageError, check_images
+from ..core.checks import check_images
+from ..core.errors import InputError
 from .arrays import MetricInputError, MetricUnavailable, Rng
 from .distribution import KidEstimate, frechet_distance, kid
 from .weights import fill, find_weights, read_state
@@ -82,19 +83,22 @@ class Lpips:
             Distances (N,), float64 on the CPU, range [0, about 1.5]; 0 for equal images.
 
         Raises:
-            ImageError: not images, different shapes, or too small.
+            InputError: not images, different shapes, or too small.
         """
         check_images(x, "x")
         check_images(y, "y")
         if x.shape != y.shape or min(x.shape[-2:]) < LEAST_SIDE:
-            raise ImageError(
+            raise InputError(
                 f"LPIPS got {tuple(x.shape)} and {tuple(y.shape)}; it needs one shape of at least {LEAST_SIDE} px"
             )
         parts = [
-            self._model(2 * a.to(self.device) - 1, 2 * b.to(self.device) - 1).flatten().double().cpu()
+            self._model(self._signed(a), self._signed(b)).flatten().double().cpu()
             for a, b in zip(x.split(self.batch), y.split(self.batch))
         ]
         return torch.cat(parts)
+
+    def _signed(self, x: Tensor) -> Tensor:
+        return 2 * x.to(self.device, torch.float32) - 1
 
 
 class Fid:
@@ -132,10 +136,11 @@ class Fid:
         """Pool features (N, 2048), float64, of images (N, 3, H, W), float32 RGB, range [0, 1].
 
         Raises:
-            ImageError: not images.
+            InputError: not images, or none.
         """
-        check_images(images, "images")
-        parts = [self._model(part.to(self.device)).double().cpu().numpy() for part in images.split(self.batch)]
+        if not len(check_images(images, "images")):
+            raise InputError("Fid.features got 0 images; pass at least one (and at least two for a distance)")
+        parts = [self._model(part.to(self.device, torch.float32)).double().cpu().numpy() for part in images.split(self.batch)]
         return np.concatenate(parts)
 
     def fid(self, real: Tensor, fake: Tensor) -> float:

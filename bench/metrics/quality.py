@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..core.checks import ImageError, check_images
+from ..core.checks import check_images
+from ..core.errors import InputError
 from ..core.nets.ssim import WINDOW, ssim_map
 
 PSNR_CAP = 100.0  # dB; equal images would be infinite
@@ -31,7 +32,7 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
         PSNR (N,), float64, dB, range [0, 100]; higher = more alike. Symmetric in x and y.
 
     Raises:
-        ImageError: either is not a batch of images, or the shapes differ.
+        InputError: either is not a batch of images, or the shapes differ.
     """
     _check_pair(x, y)
     return _batched(_psnr, x, y)
@@ -52,11 +53,11 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
         SSIM (N,), float64, no unit, range [-1, 1]; 1 for equal images. Symmetric in x and y.
 
     Raises:
-        ImageError: either is not a batch of images, the shapes differ, or a side is below 11 px.
+        InputError: either is not a batch of images, the shapes differ, or a side is below 11 px.
     """
     _check_pair(x, y)
     if min(x.shape[-2:]) < WINDOW:
-        raise ImageError(f"ssim got {x.shape[-2]} x {x.shape[-1]} px images; its window needs {WINDOW} px a side")
+        raise InputError(f"ssim got {x.shape[-2]} x {x.shape[-1]} px images; its window needs {WINDOW} px a side")
     return _batched(_ssim, x, y)
 
 
@@ -73,7 +74,7 @@ def _check_pair(x: Tensor, y: Tensor) -> None:
     check_images(x, "x")
     check_images(y, "y")
     if x.shape != y.shape:
-        raise ImageError(f"x is {tuple(x.shape)} and y {tuple(y.shape)}; align and resize them to one shape first")
+        raise InputError(f"x is {tuple(x.shape)} and y {tuple(y.shape)}; align and resize them to one shape first")
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InputError
+
 WINDOW = 11  # pixels; = 2 * round(3.5 * sigma) + 1, so skimage's gaussian_weights=True has the same support
 SIGMA = 1.5  # pixels
 K1, K2 = 0.01, 0.03  # stabilisers, as shares of the range (which is 1)
@@ -50,12 +52,12 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
         Map (N, C, H - 10, W - 10), range [-1, 1]; 1 where the windows are equal.
 
     Raises:
-        ValueError: shapes differ, are not 4-d, or are smaller than the window.
+        InputError: shapes differ, are not 4-d, or are smaller than the window.
     """
     if x.shape != y.shape or x.ndim != 4:
-        raise ValueError(f"ssim_map got {tuple(x.shape)} and {tuple(y.shape)}; pass two equal (N, C, H, W) shapes")
+        raise InputError(f"ssim_map got {tuple(x.shape)} and {tuple(y.shape)}; pass two equal (N, C, H, W) shapes")
     if min(x.shape[-2:]) < WINDOW:
-        raise ValueError(f"ssim_map got {x.shape[-2]} x {x.shape[-1]} pixels; its window needs {WINDOW}: upsample")
+        raise InputError(f"ssim_map got {x.shape[-2]} x {x.shape[-1]} pixels; its window needs {WINDOW}: upsample")
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
     with torch.autocast(x.device.type, enabled=False):
         x, y = x.to(dtype), y.to(dtype)
