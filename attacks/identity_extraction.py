@@ -1,14 +1,14 @@
 """Identity extraction: from a leak to the person's embedding, without ever drawing a picture.
 
-"FaceLinkGen: Rethinking Identity Leakage in Privacy-Preserving Face Recognition", arXiv 2602.02914, section 4: a student
-is distilled from a frozen public recogniser (the teacher) on pairs of (protected leak, plain image), so that the leak's
-embedding lands where the face's own would. It broke PartialFace, MinusFace and FracFace, whose pixels stayed hidden.
+FaceLinkGen, arXiv 2602.02914: a student is distilled from a frozen public recogniser (the teacher) on pairs of
+(protected leak, plain image), so that the leak's embedding lands where the face's own would. It broke PartialFace,
+MinusFace and FracFace, whose pixels stayed hidden.
 Loss: 1 - mean cos(student(leak), teacher(image)).
 The teacher is the adversary's surrogate where the track names one, else the attacked recogniser's own answers. For
 picture-like leaks the student starts as a copy of the surrogate behind one 3x3 convolution, as in the paper; without a
 surrogate it is a small residual network from scratch. For vectors it is an MLP.
-Differs from the paper: the student's size and schedule (paper: antelopev2, AdamW 5e-4, batch 256, 2 epochs of 70k images).
-Fidelity: simplified.
+Differs from the paper: the student's size and schedule (paper: antelopev2, AdamW 5e-4, batch 256, 2 epochs of 70k
+images). Fidelity: simplified.
 """
 
 from __future__ import annotations

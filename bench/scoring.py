@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,16 @@ from .judges import Judge, judges_of
 from .metrics.distribution import frechet_distance
 from .metrics.intervals import Interval, bootstrap_identities
 from .metrics.quality import psnr, ssim
-from .metrics.reidentification import rank_hits
+from .metrics.reidentification import (
+    by_identity,
+    chance,
+    lift,
+    rank_k,
+    risk_ratio,
+    sar_type1,
+    sar_type2,
+    shuffled,
+)
 from .perception import perceptual_rows
 from .plan import Cell, make_attack
 from .schema import Row
@@ -71,54 +79,66 @@ def identity_rows(
     SAR_I = mean over identities of mean over its leaks of 1[s(y, x) > t], x the photograph that leaked;
     SAR_II the same with every other photograph of the victim in place of x. t comes from calibration identities.
     """
-    protocol = session.track.protocol
     similarity = judge.similarity(recovery, part.faces.name)  # (L, N)
-    labels = part.faces.labels.numpy()
-    index = part.index.numpy()
-    same = similarity[np.arange(len(index)), index]  # (L,)
-    others = (labels[index][:, None] == labels[None, :]) & (np.arange(len(labels))[None, :] != index[:, None])
-    rng = Rng(cell.seed, "bootstrap").numpy
+    labels, index = part.faces.labels.numpy(), part.index.numpy()
     owner = labels[index]
-
-    def interval(values: np.ndarray) -> Interval:
-        per_identity = pd.Series(values).groupby(owner).mean().to_numpy()
-        return bootstrap_identities(per_identity, rng(), resamples=protocol.bootstrap, level=protocol.level)
-
+    same = similarity[np.arange(len(index)), index]  # (L,)
+    others = (owner[:, None] == labels[None, :]) & (np.arange(len(labels))[None, :] != index[:, None])
+    leak_of, photo = np.nonzero(others)
+    summarise = _Summary(session, cell)
     rows: list[Row] = []
-    for fmr in protocol.fmrs:
+    for fmr in session.track.protocol.fmrs:
         threshold = judge.thresholds.get(fmr)
         for metric in ("sar_type1", "sar_type2"):
             base = {"metric": metric, "judge": judge.name, "split": split, "fmr": fmr, "unit": "fraction"}
             if threshold is None:
                 rows.append(base | {"status": "refused", "ci_method": "too few false accepts"})
                 continue
-            hits = same > threshold.value if metric == "sar_type1" else _share(similarity > threshold.value, others)
-            rows.append(base | {"threshold": threshold.value} | _columns(interval(hits.astype(float)), "attack"))
-    rows.append(
-        {"metric": "cosine", "judge": judge.name, "split": split, "unit": "cosine"} | _columns(interval(same), "attack")
-    )
+            if metric == "sar_type1":
+                rates = sar_type1(same, owner, threshold.value)
+            else:
+                rates = sar_type2(similarity[leak_of, photo], owner[leak_of], threshold.value)
+            rows.append(base | {"threshold": threshold.value} | summarise(rates.values))
+    cosine = {"metric": "cosine", "judge": judge.name, "split": split, "unit": "cosine"}
+    rows.append(cosine | summarise(per_identity(same, owner), rate=False))
     if split == "victims":
-        rows += _rank_rows(judge, part, similarity, interval)
+        rows += _rank_rows(judge, part, similarity, summarise)
     kept = pd.DataFrame(
         {
             "judge": judge.name,
             "sample": [part.faces.samples[i] for i in index],
+            "identity": [part.faces.identities[i] for i in index],
             "presentation": part.presentation.numpy(),
             "score_same": same,
-            "score_others_mean": _share(similarity, others),
+            "score_others_mean": (similarity * others).sum(axis=1) / np.maximum(1, others.sum(axis=1)),
             "score_others_max": np.where(others, similarity, -np.inf).max(axis=1),
         }
     )
     return rows, kept
 
 
-def _share(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(L,) mean of ``values`` (L, N) where ``mask``."""
-    return (values * mask).sum(axis=1) / np.maximum(1, mask.sum(axis=1))
+def per_identity(values: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """(I,) mean of ``values`` within each identity."""
+    return pd.Series(values).groupby(owner).mean().to_numpy()
 
 
-def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, interval: Any) -> list[Row]:
-    """Rank 1/5/20 in a gallery of one photograph per identity, never the one that leaked."""
+class _Summary:
+    """Per-identity values -> value and interval columns. The same resamples for every row of a seed."""
+
+    def __init__(self, session: Session, cell: Cell) -> None:
+        self.protocol, self.seed = session.track.protocol, cell.seed
+
+    def rng(self) -> np.random.Generator:
+        return Rng(self.seed, "bootstrap").numpy()
+
+    def __call__(self, values: np.ndarray, *, rate: bool = True, up: bool = True) -> Row:
+        found = bootstrap_identities(values, self.rng(), self.protocol.bootstrap, self.protocol.level, rate=rate)
+        return _columns(found, up)
+
+
+def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise: _Summary) -> list[Row]:
+    """Rank 1/5/20 in a gallery of one photograph per identity, never the one that leaked, and the ratio of rank 1 to
+    that of shuffled recoveries (another victim's recovery scored as if it were this one's)."""
     faces = part.faces
     first = torch.tensor(sorted({int(i) for i in part.index}))
     gallery = torch.unique(other_images(faces, first)).numpy()
@@ -127,16 +147,25 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, interval: 
     base = {"judge": judge.name, "split": "victims", "unit": "fraction"}
     for k in (1, 5, 20):
         if k < len(gallery):
-            hits = rank_hits(similarity[:, gallery], probe, owner, k).astype(float)
-            rows.append(base | {"metric": f"rank{k}"} | _columns(interval(hits), "attack"))
-    chance = 1 / len(gallery)
-    lift = {name: (rows[0][name] / chance) for name in ("value", "ci_lo", "ci_hi")}
-    rows.append(base | {"metric": "rank1_chance", "value": chance, "n": len(gallery), "n_unit": "gallery identities"})
-    rows.append(rows[0] | {"metric": "rank1_lift", "unit": "x chance"} | lift)
+            hits = rank_k(similarity[:, gallery], probe, owner, k)
+            rows.append(base | {"metric": f"rank{k}"} | summarise(by_identity(hits, probe).values))
+    if not rows:
+        return rows
+    level = chance(1, len(gallery))
+    up = {name: lift(rows[0][name], len(gallery)) for name in ("value", "ci_lo", "ci_hi")}
+    rows.append(base | {"metric": "rank1_chance", "value": level, "n": len(gallery), "n_unit": "gallery identities"})
+    rows.append(rows[0] | {"metric": "rank1_lift", "unit": "x chance"} | up)
+    own = by_identity(rank_k(similarity[:, gallery], probe, owner, 1), probe).values
+    other = shuffled(probe, summarise.rng())
+    shuffle = by_identity(rank_k(similarity[other][:, gallery], probe, owner, 1), probe).values
+    rows.append(base | {"metric": "rank1_shuffled"} | summarise(shuffle))
+    if own.any() and shuffle.any():
+        ratio = risk_ratio(own, shuffle, summarise.rng(), summarise.protocol.bootstrap, summarise.protocol.level)
+        rows.append(base | {"metric": "risk_ratio"} | _columns(ratio, True) | {"unit": "x shuffled"})
     return rows
 
 
-def _columns(interval: Interval, point_of_view: str) -> Row:
+def _columns(interval: Interval, up: bool) -> Row:
     """An interval as columns; ``higher_is_better`` is stated from the metric's own point of view."""
     return {
         "value": interval.value,
@@ -145,7 +174,7 @@ def _columns(interval: Interval, point_of_view: str) -> Row:
         "ci_method": interval.method,
         "n": interval.n,
         "n_unit": "identities",
-        "higher_is_better": point_of_view == "attack",
+        "higher_is_better": up,
     }
 
 
@@ -155,14 +184,11 @@ def _score_pictures(session: Session, cell: Cell, outcome: Outcome, judges: list
     assert y is not None
     x = resize(victims.faces.images(victims.index), y.shape[-1])
     owner = victims.faces.labels[victims.index].numpy()
-    protocol = session.track.protocol
+    summarise = _Summary(session, cell)
 
     def add(metric: str, values: Tensor, unit: str, up: bool) -> None:
-        per_identity = pd.Series(values.numpy()).groupby(owner).mean().to_numpy()
-        rng = Rng(cell.seed, "bootstrap").numpy()
-        found = bootstrap_identities(per_identity, rng, resamples=protocol.bootstrap, level=protocol.level)
-        row = {"metric": metric, "split": "victims", "unit": unit} | _columns(found, "attack")
-        scored.rows.append(row | {"higher_is_better": up})
+        columns = summarise(per_identity(values.numpy(), owner), rate=False, up=up)
+        scored.rows.append({"metric": metric, "split": "victims", "unit": unit} | columns)
 
     add("psnr", psnr(y, x), "dB", True)
     add("ssim", ssim(y, x), "1", True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from .core.registry import DATASETS, RECOGNIZERS
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Surface
+from .metrics.pairs import Pairs
 from .plan import make_defense
 from .recognizers.base import BuildContext, Recognizer
 from .store import Store, digest
@@ -77,6 +79,20 @@ class Session:
         if split not in self._sets:
             self._sets[split] = face_set(self.dataset, self.splits, split)
         return self._sets[split]
+
+    def official_pairs(self) -> tuple[FaceSet, Pairs] | None:
+        """The set's own verification pairs with their images, unless something was trained on the set."""
+        table = None if self.track.splits.train else self.dataset.pairs()
+        if table is None:
+            return None
+        if "pairs" not in self._sets:
+            names = pd.unique(pd.concat([table["a"], table["b"]]))
+            rows = self.dataset.table.reset_index(names="row").set_index("sample").loc[names].reset_index()
+            self._sets["pairs"] = face_set(self.dataset, rows.assign(split="pairs"), "pairs")
+        faces = self._sets["pairs"]
+        place = {name: i for i, name in enumerate(faces.samples)}
+        first, second = (table[side].map(place).to_numpy() for side in ("a", "b"))
+        return faces, Pairs(first, second, table["same"].to_numpy(dtype=bool), table["fold"].to_numpy())
 
     def fingerprint(self, alias: str) -> dict[str, Any]:
         """What identifies a recogniser without building it."""

@@ -165,7 +165,9 @@ def true_ranks(
     labels, codes = np.unique(check_labels(gallery_identity, m, "gallery_identity"), return_inverse=True)
     sources = check_labels(np.full(n, -1) if exclude is None else exclude, n, "exclude")
     if not np.issubdtype(sources.dtype, np.integer) or sources.min() < -1 or sources.max() >= m:
-        raise MetricInputError(f"exclude spans [{sources.min()}, {sources.max()}]; pass gallery indices below {m} or -1")
+        raise MetricInputError(
+            f"exclude spans [{sources.min()}, {sources.max()}]; pass gallery indices below {m} or -1"
+        )
     present = np.ones((n, m), dtype=np.bool_)
     present[np.flatnonzero(sources >= 0), sources[sources >= 0]] = False
     true = np.searchsorted(labels, probes).clip(max=len(labels) - 1)
@@ -289,7 +291,9 @@ def risk_ratio(
     own, base = check_values(values, "values").astype(np.float64), check_values(baseline, "baseline").astype(np.float64)
     check_share(level, "level")
     if own.shape != base.shape or min(own.min(), base.min()) < 0 or max(own.max(), base.max()) > 1:
-        raise MetricInputError(f"risk_ratio got {own.shape} and {base.shape}; pass rates in [0, 1] of the same identities")
+        raise MetricInputError(
+            f"risk_ratio got {own.shape} and {base.shape}; pass rates in [0, 1] of the same identities"
+        )
     n, top, bottom = own.size, float(own.mean()), float(base.mean())
     if top == 0 and bottom == 0:
         raise MetricInputError("attack and baseline both succeed for 0 identities; there is no ratio, report the rates")
