@@ -17,33 +17,39 @@ class FlagDoc(NamedTuple):
 FLAGS: dict[str, FlagDoc] = {
     "F1": FlagDoc(
         "Attack below its floor",
-        "On the undefended system the attack does no better than a training-free floor (mean face or nearest public face).",
-        "The attack is broken or under-trained, so its low numbers on a defence say nothing about that defence.",
-        "Train longer, check colour order and value range of its input, and do not quote its rows until it beats the floor.",
+        "On the undefended system the attack does no better than a training-free floor (mean face or nearest public "
+        "face).",
+        "The attack is broken or under-trained, so its low numbers on a defense say nothing about that defense.",
+        "Train longer, check colour order and value range of its input, and do not quote its rows until it beats the "
+        "floor.",
     ),
     "F2": FlagDoc(
         "Black box beats white box",
         "The black-box form of an attack beats its white-box form by more than the interval.",
-        "More access should never hurt: the gradients are masked by the defence, or the white-box attack is wired wrongly.",
-        "Trust the stronger number, and check the gradient path before claiming that the defence resists white-box attacks.",
+        "More access should never hurt: the gradients are masked by the defense, or the white-box attack is wired "
+        "wrongly.",
+        "Trust the stronger number, and check the gradient path before claiming that the defense resists white-box "
+        "attacks.",
     ),
     "F3": FlagDoc(
-        "Randomised leak",
-        "Two calls of the defence on the same picture with the same key give different leaks.",
+        "Randomized leak",
+        "Two calls of the defense on the same picture with the same key give different leaks.",
         "One draw may be lucky or unlucky, and an attack trained on one draw is not an adaptive attack.",
-        "Evaluate over at least five draws, and train adaptive attacks on fresh draws (expectation over transformations).",
+        "Evaluate over at least five draws, and train adaptive attacks on fresh draws (expectation over "
+        "transformations).",
     ),
     "F4": FlagDoc(
         "No gradient",
-        "A white-box attack got zero or undefined (NaN) gradients through the defence.",
-        "The attack was blind. Its low success is not evidence that the defence is safe.",
+        "A white-box attack got zero or undefined (NaN) gradients through the defense.",
+        "The attack was blind. Its low success is not evidence that the defense is safe.",
         "Use a smooth stand-in for the step without gradient, or read the black-box rows instead.",
     ),
     "F5": FlagDoc(
         "No independent judge",
-        "The only judge of this row is the recogniser that was attacked.",
+        "The only judge of this row is the recognizer that was attacked.",
         "A picture can fool the network it was made against and still look like nobody to another network.",
-        "Add a second recogniser of another architecture and training to the track, and do not compare with judged rows.",
+        "Add a second recognizer of another architecture and training to the track, and do not compare with judged "
+        "rows.",
     ),
     "F6": FlagDoc(
         "Thin threshold",
@@ -55,7 +61,7 @@ FLAGS: dict[str, FlagDoc] = {
         "Utility collapse",
         "The defended system verifies people worse than the stated bound.",
         "Privacy was bought by breaking recognition: deleting the template would do the same.",
-        "Lower the strength of the defence; the row is shown but never ranked.",
+        "Lower the strength of the defense; the row is shown but never ranked.",
     ),
     "F8": FlagDoc(
         "Same picture for everybody",
@@ -71,8 +77,9 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F10": FlagDoc(
         "Recogniser differs from its known answer",
-        "On its known-answer check the recogniser did not give the published or stored values.",
-        "Weights, preprocessing or colour order are not those of the named recogniser; every row that uses it is in doubt.",
+        "On its known-answer check the recognizer did not give the published or stored values.",
+        "Weights, preprocessing or colour order are not those of the named recognizer; every row that uses it is in "
+        "doubt.",
         "Check the sha256 of the weights and the alignment, input size and colour order that they expect.",
     ),
     "F11": FlagDoc(
@@ -90,7 +97,8 @@ FLAGS: dict[str, FlagDoc] = {
     "F13": FlagDoc(
         "Metrics disagree",
         "Pixel quality is low but the judge accepts the picture, or the other way round.",
-        "The attack recovers who it is without how the photo looked, or the look without the person. Both are real findings.",
+        "The attack recovers who it is without how the photo looked, or the look without the person. Both are real "
+        "findings.",
         "Quote both numbers; for privacy the judged ones decide.",
     ),
     "F14": FlagDoc(
@@ -103,6 +111,6 @@ FLAGS: dict[str, FlagDoc] = {
         "Under-trained",
         "The training loss of the attack was still falling when its budget ended.",
         "A longer run would be stronger, so this row is a lower bound on what leaks.",
-        "Raise the budget until the loss is flat before calling a defence safe.",
+        "Raise the budget until the loss is flat before calling a defense safe.",
     ),
 }

@@ -56,7 +56,10 @@ def _attack_row(view: View, members: Sequence[AttackId]) -> dict[str, Any]:
         **(_reach(view, plain, judge) if plain else {}),
         "mean_sar2": sum(defended) / len(defended) if defended else math.nan,
         "n_defenses": len(defended),
-        **{name: _mean([getattr(cell, name) for cell in cells]) for name in ("train_s", "invert_s", "n_queries", "params")},
+        **{
+            name: _mean([getattr(cell, name) for cell in cells])
+            for name in ("train_s", "invert_s", "n_queries", "params")
+        },
         "n_cells": sum(cell.n_cells for cell in cells),
         "n_failed": sum(cell.n_failed for cell in cells),
         "flags": union(cell.flags for cell in cells),
@@ -65,7 +68,11 @@ def _attack_row(view: View, members: Sequence[AttackId]) -> dict[str, Any]:
 
 def _undefended(view: View, who: AttackId) -> AttackId | None:
     """The attack on the undefended system. Without a defence all knowledge is the same, so any level stands in."""
-    same = [other for other in view.seen_judges if other._replace(knowledge="") == who._replace(knowledge="", defense=UNDEFENDED)]
+    same = [
+        other
+        for other in view.seen_judges
+        if other._replace(knowledge="") == who._replace(knowledge="", defense=UNDEFENDED)
+    ]
     exact = [other for other in same if other.knowledge == who.knowledge]
     return min(exact or same, default=None)
 
@@ -86,7 +93,11 @@ def _reach(view: View, who: AttackId, judge: str) -> dict[str, Any]:
 
 def interval(name: str, stat: Stat | None) -> dict[str, float]:
     """``name``, ``name_lo``, ``name_hi``."""
-    return {name: value_of(stat), f"{name}_lo": stat.lo if stat else math.nan, f"{name}_hi": stat.hi if stat else math.nan}
+    return {
+        name: value_of(stat),
+        f"{name}_lo": stat.lo if stat else math.nan,
+        f"{name}_hi": stat.hi if stat else math.nan,
+    }
 
 
 def extremes(stat: Stat | None) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def _row(view: View, dataset: str, recognizer: str, defense: str, surface: str) 
     row |= _floor(view, [who for who in here if view.role(who) == "floor"], worst)
     against_target = strongest(view, attacks, judge=recognizer)
     row["target_worst"] = against_target.who.label if against_target else ""
-    row["target_worst_sar2"] = value_of(view.get(against_target.who, "sar_type2", recognizer) if against_target else None)
+    row["target_worst_sar2"] = value_of(
+        view.get(against_target.who, "sar_type2", recognizer) if against_target else None
+    )
     row["n_cells"] = sum(view.cells[who].n_cells for who in here)
     row["n_failed"] = sum(view.cells[who].n_failed for who in here)
     row["flags"] = union([view.utility_flags.get(system, ""), view.cells[worst.who].flags if worst else ""])
@@ -131,8 +133,7 @@ def _ranked(group: pd.DataFrame) -> pd.DataFrame:
     axis = utility_axis(group)
     points = list(zip(group[axis], group["sar2"]))
     best = [
-        not (math.isnan(x) or math.isnan(y))
-        and not any(u >= x and s <= y and (u > x or s < y) for u, s in points)
+        not (math.isnan(x) or math.isnan(y)) and not any(u >= x and s <= y and (u > x or s < y) for u, s in points)
         for x, y in points
     ]
     return group.assign(rank=rank, pareto=["yes" if flag else "no" for flag in best])

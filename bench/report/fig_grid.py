@@ -1,4 +1,4 @@
-"""Reconstruction grids: rows are victims fixed by a hash of their id, columns are attacks or defences."""
+"""Reconstruction grids: rows are victims fixed by a hash of their id, columns are attacks or defenses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Column:
 def draw_grids(
     cells: Sequence[CellFile], attacks: pd.DataFrame, defenses: pd.DataFrame, folder: Path, problems: list[str]
 ) -> list[Made]:
-    """Two grids per data set, recogniser and surface: all attacks undefended; the strongest attack on each defence."""
+    """Two grids per data set, recognizer and surface: all attacks undefended; the strongest attack on each defense."""
     held = _with_pictures(cells)
     groups = sorted({(c.text("dataset"), c.text("recognizer"), c.text("surface")) for c in held})
     made = []
@@ -46,17 +46,22 @@ def draw_grids(
         mask = (attacks["dataset"] == group[0]) & (attacks["recognizer"] == group[1]) & (attacks["surface"] == group[2])
         ladder = attacks[mask].drop_duplicates("attack")
         first = _attack_columns(here, ladder, problems)
-        made += _pages(first, "attacks", group, folder, _caption(group[2], "each attack returned when nothing protects it"))
-        mask = (defenses["dataset"] == group[0]) & (defenses["recognizer"] == group[1]) & (defenses["surface"] == group[2])
+        made += _pages(
+            first, "attacks", group, folder, _caption(group[2], "each attack returned when nothing protects it")
+        )
+        mask = (
+            (defenses["dataset"] == group[0]) & (defenses["recognizer"] == group[1]) & (defenses["surface"] == group[2])
+        )
         second = _defense_columns(here, defenses[mask], problems)
-        text = _caption(group[2], "the strongest attack on each defence returned")
+        text = _caption(group[2], "the strongest attack on each defense returned")
         made += _pages(second, "defenses", group, folder, text)
     return made
 
 
 def _caption(surface: str, what: str) -> str:
     return (
-        f"What {what}, from the {surface_text(surface)}. The people were picked by a hash of their id, not by how well the "
+        f"What {what}, from the {surface_text(surface)}. The people were picked by a hash of their id, not by how "
+        f"well the "
         "attacks did. Under each tile: how alike a judge finds it to the original (cosine, 1 is the same)."
     )
 
@@ -106,7 +111,7 @@ def _attack_columns(cells: list[CellFile], ladder: pd.DataFrame, problems: list[
 
 
 def _defense_columns(cells: list[CellFile], board: pd.DataFrame, problems: list[str]) -> list[Column]:
-    """The original, then per defence its leak where it is a picture, and what the strongest attack made of it."""
+    """The original, then per defense its leak where it is a picture, and what the strongest attack made of it."""
     columns: list[Column] = []
     for _, row in board.iterrows():
         label = str(row["worst_attack"])
@@ -163,8 +168,10 @@ def _draw(columns: list[Column], kind: str, group: tuple[str, str, str], path: P
                           color=GREY)  # fmt: skip
             twin.append({"victim": y + 1, "column": column.heading, "cosine": cosine, "cell": column.cell})
     axes.set(xlim=(0, 2 * COLUMN), ylim=(height, 0))
-    what = "every attack, undefended" if kind == "attacks" else "strongest attack per defence"
-    axes.text(0.08, 0.14, f"Faces recovered from the {surface_text(group[2])}", fontsize=9.5, weight="bold", va="center")
-    about = f"{what}  ·  data {group[0]}  ·  recogniser {group[1]}  ·  numbers: judge's cosine to the original"
+    what = "every attack, undefended" if kind == "attacks" else "strongest attack per defense"
+    axes.text(
+        0.08, 0.14, f"Faces recovered from the {surface_text(group[2])}", fontsize=9.5, weight="bold", va="center"
+    )
+    about = f"{what}  ·  data {group[0]}  ·  recognizer {group[1]}  ·  numbers: judge's cosine to the original"
     axes.text(0.08, 0.32, about, color=GREY, va="center")
     save(figure, path.parent, path.name, pd.DataFrame(twin))

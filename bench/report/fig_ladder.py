@@ -13,7 +13,19 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from .style import (
-    COLUMN, GREY, INK, PALE, ROLE_COLOUR, Made, error_lengths, fmr_text, groups_of, new_figure, percent, save, stem,
+    COLUMN,
+    GREY,
+    INK,
+    PALE,
+    ROLE_COLOUR,
+    Made,
+    error_lengths,
+    fmr_text,
+    groups_of,
+    new_figure,
+    percent,
+    save,
+    stem,
     surface_text,
 )  # fmt: skip
 
@@ -28,7 +40,7 @@ _MARKER = {"ceiling": "^", "attack": "o", "floor": "s"}
 
 
 def draw_ladders(attacks: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
-    """One ladder per data set, recogniser and surface.
+    """One ladder per data set, recognizer and surface.
 
     Args:
         attacks: the attack board.
@@ -46,14 +58,16 @@ def draw_ladders(attacks: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
 
 def _caption(surface: str, fmr: float) -> str:
     return (
-        f"What each attack gets back from the {surface_text(surface)} when nothing protects it. A mark further right means that "
-        "more victims are recognised. Filled mark and line: an independent recogniser decides, with the 95 % interval; "
-        f"open ring: the attacked recogniser itself decides. Both accept a stranger with probability {percent(fmr)} (dotted line)."
+        f"What each attack gets back from the {surface_text(surface)} when nothing protects it. A mark further right "
+        f"means that "
+        "more victims are recognised. Filled mark and line: an independent recognizer decides, with the 95 % interval; "
+        f"open ring: the attacked recognizer itself decides. Both accept a stranger with probability {percent(fmr)} "
+        f"(dotted line)."
     )
 
 
 def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without a defence there is nothing to know about it: one row per attack unless the numbers differ."""
+    """Without a defense there is nothing to know about it: one row per attack unless the numbers differ."""
     unique = rows.drop_duplicates(["attack", "sar2", "target_sar2"])
     repeated = unique["attack"].duplicated(keep=False)
     label = unique["attack"].where(~repeated, unique["attack"] + " (" + unique["knowledge"] + ")")
@@ -77,9 +91,7 @@ def _layout(rows: pd.DataFrame) -> list[tuple[float, str, Any]]:
     return placed
 
 
-def _draw(
-    rows: pd.DataFrame, dataset: str, recognizer: str, surface: str, fmr: float, folder: Path, name: str
-) -> None:
+def _draw(rows: pd.DataFrame, dataset: str, recognizer: str, surface: str, fmr: float, folder: Path, name: str) -> None:
     placed = _layout(rows)
     bottom = placed[-1][0] + 0.7
     head, foot = 0.56, 0.58  # inches
@@ -95,14 +107,16 @@ def _draw(
     for y, kind, item in placed:
         if kind == "heading":
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.2}
-            axes.text(0.012, y, item[1], transform=names, va="center", color=ROLE_COLOUR[item[0]], weight="bold", bbox=box)
+            axes.text(
+                0.012, y, item[1], transform=names, va="center", color=ROLE_COLOUR[item[0]], weight="bold", bbox=box
+            )
         else:
             axes.text(0.03, y, item["label"], transform=names, va="center")
             _mark(axes, y, item)
     _axis(axes, fmr)
     judges = sorted({judge for judge in rows["judge"] if judge != recognizer})
     figure.text(0.012, 1 - 0.15 / height, _title(surface), fontsize=9.5, weight="bold", va="center")
-    about = f"data {dataset}  ·  recogniser {recognizer}  ·  independent judge {', '.join(judges) or 'none'}"
+    about = f"data {dataset}  ·  recognizer {recognizer}  ·  independent judge {', '.join(judges) or 'none'}"
     figure.text(0.012, 1 - 0.34 / height, about, color=GREY, va="center")
     _legend(figure, rows, recognizer, height)
     save(figure, folder, name, rows)
@@ -113,7 +127,7 @@ def _title(surface: str) -> str:
 
 
 def _mark(axes: Axes, y: float, row: pd.Series) -> None:
-    """One attack: interval and filled mark by the deciding judge, open ring by the attacked recogniser, the number."""
+    """One attack: interval and filled mark by the deciding judge, open ring by the attacked recognizer, the number."""
     colour = ROLE_COLOUR[row["role"]]
     own = row["judge"] == row["recognizer"]
     axes.hlines(y, 0, 1, color="#f0f0f0", lw=0.6, zorder=0)
@@ -122,7 +136,9 @@ def _mark(axes: Axes, y: float, row: pd.Series) -> None:
     if not own:
         below, above = error_lengths(row["sar2"], row["sar2_lo"], row["sar2_hi"])
         axes.hlines(y, row["sar2"] - below, row["sar2"] + above, color=colour, lw=1.6, zorder=3)
-        axes.plot(row["sar2"], y, _MARKER[row["role"]], ms=4.2, color=colour, mec="white", mew=0.4, zorder=4, clip_on=False)
+        axes.plot(
+            row["sar2"], y, _MARKER[row["role"]], ms=4.2, color=colour, mec="white", mew=0.4, zorder=4, clip_on=False
+        )
     edge = axes.get_yaxis_transform()
     axes.text(1.07, y, percent(row["sar2"]), transform=edge, ha="right", va="center", color=INK, weight="bold")
     if not math.isnan(row["sar2_lo"]):
@@ -144,7 +160,7 @@ def _legend(figure: Figure, rows: pd.DataFrame, recognizer: str, height: float) 
         mark = {"marker": "o", "color": ROLE_COLOUR["attack"], "lw": 1.6, "ms": 4.2, "mec": "white", "mew": 0.4}
         handles.insert(0, Line2D([], [], label="independent judge, 95 % interval", **mark))  # type: ignore[arg-type]
     if rows["target_sar2"].notna().any():
-        ring = Line2D([], [], ls="", marker="o", ms=5, mfc="none", mec=GREY, mew=0.7, label="attacked recogniser")
+        ring = Line2D([], [], ls="", marker="o", ms=5, mfc="none", mec=GREY, mew=0.7, label="attacked recognizer")
         handles.insert(1, ring)
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02 / height), "ncols": 3, "handletextpad": 0.5}
     figure.legend(handles=handles, borderaxespad=0, **place)  # type: ignore[arg-type]

@@ -37,16 +37,17 @@ def read_losses(cells: tuple[CellFile, ...], problems: list[str]) -> pd.DataFram
 
 
 def draw_losses(losses: pd.DataFrame, folder: Path) -> list[Made]:
-    """One figure per data set, recogniser and surface."""
+    """One figure per data set, recognizer and surface."""
     if losses.empty:
         return []
     made = []
     for key, rows in losses.groupby(["dataset", "recognizer", "surface"]):
         dataset, recognizer, surface = (str(part) for part in key)
         name = stem("loss", dataset, recognizer, surface)
-        _draw(rows, f"data {dataset}  ·  recogniser {recognizer}", surface, folder / name)
+        _draw(rows, f"data {dataset}  ·  recognizer {recognizer}", surface, folder / name)
         caption = (
-            "Training loss of every trained attack. Black: on the undefended system; blue: one line per defence and seed. A curve "
+            "Training loss of every trained attack. Black: on the undefended system; blue: one line per defense and "
+            "seed. A curve "
             "that is still falling at its right end belongs to an attack that was stopped too early (flag F15, orange)."
         )
         made.append(Made(name, "loss", caption, surface, dataset, recognizer))

@@ -1,8 +1,9 @@
-"""The attack x defence matrix as a heat map with its numbers."""
+"""The attack x defense matrix as a heat map with its numbers."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,7 @@ _ROW, _TITLE = 0.165, 0.42  # inches
 
 
 def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
-    """One heat map per data set, recogniser and surface, under the independent judge (the target where there is none)."""
+    """One heat map per data set, recognizer and surface, under the independent judge (the target where there is none)."""
     made = []
     for (dataset, recognizer, surface), rows in groups_of(with_undefended(matrix)):
         kinds = set(rows.loc[rows["sar2"].notna(), "judge_kind"])
@@ -35,11 +36,14 @@ def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
         shown = rows[rows["judge_kind"] == kind]
         judge = str(shown["judge"].iloc[0])
         name = stem("matrix", dataset, recognizer, surface)
-        _draw(shown, f"data {dataset}  ·  recogniser {recognizer}  ·  judge {judge}", surface, fmr, folder / name)
+        _draw(shown, f"data {dataset}  ·  recognizer {recognizer}  ·  judge {judge}", surface, fmr, folder / name)
         caption = (
-            f"Every attack (rows) on every defence (columns) of the {surface_text(surface)}: percent of victims recovered. Darker "
-            "means more leaks. K0 attacks do not know the defence, K1 attacks were trained against it, K2 know its algorithm, "
-            "K3 know the victim's secrets too. Words stand where there is no number: n/a, the attack cannot take this leak."
+            f"Every attack (rows) on every defense (columns) of the {surface_text(surface)}: percent of victims "
+            f"recovered. Darker "
+            "means more leaks. K0 attacks do not know the defense, K1 attacks were trained against it, K2 know its "
+            "algorithm, "
+            "K3 know the victim's secrets too. Words stand where there is no number: n/a, the attack cannot take this "
+            "leak."
         )
         made.append(Made(name, "matrix", caption, surface, dataset, recognizer))
     return made
@@ -50,14 +54,16 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     status = rows.pivot(index=["role", "attack", "knowledge"], columns="defense", values="status")
     columns = [name for name in values.mean().sort_values(ascending=False, kind="stable").index if name != UNDEFENDED]
     columns = [name for name in (UNDEFENDED,) if name in values] + columns
-    best = {key[1]: max(_mean(values.loc[other]) for other in values.index if other[1] == key[1]) for key in values.index}
+    best = {
+        key[1]: max(_mean(values.loc[other]) for other in values.index if other[1] == key[1]) for key in values.index
+    }
     order = sorted(values.index, key=lambda key: (ROLE_ORDER[key[0]], -best[key[1]], key))
     labels = [f"{key[1]}  {key[2]}" if key[0] == "attack" else key[1] for key in order]
     side = 0.35 + 0.052 * max(map(len, labels))
     slant = 0.12 + 0.035 * max(map(len, columns))
     cell = min(max((2 * COLUMN - side - 0.3 - 0.6 * slant) / len(columns), 0.34), 1.1)
     units = max(2, math.ceil((side + cell * len(columns) + 0.6 * slant + 0.1) / COLUMN))
-    breaks = sum(a[0] != b[0] for a, b in zip(order, order[1:]))
+    breaks = sum(a[0] != b[0] for a, b in pairwise(order))
     height = _TITLE + slant + _ROW * (len(order) + 0.5 * breaks) + 0.12
     figure = new_figure(units * COLUMN, height)
     area = (side / (units * COLUMN), 0.08 / height, cell * len(columns) / (units * COLUMN))

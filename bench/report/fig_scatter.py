@@ -1,4 +1,4 @@
-"""Privacy against utility: one mark per defence, with error bars both ways, the Pareto line and the anchors."""
+"""Privacy against utility: one mark per defense, with error bars both ways, the Pareto line and the anchors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,29 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .board_defenses import utility_axis
 from .rows import UNDEFENDED
-from .style import COLUMN, GREY, INK, Made, error_lengths, fmr_text, groups_of, look, new_figure, save, stem, surface_text
+from .style import (
+    COLUMN,
+    GREY,
+    INK,
+    Made,
+    error_lengths,
+    fmr_text,
+    groups_of,
+    look,
+    new_figure,
+    save,
+    stem,
+    surface_text,
+)
 
 _ANCHORS = {"other-photo": (0, (4, 2)), "random-public-face": (0, (1, 2))}
 
 
 def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
-    """One scatter per data set, recogniser and surface.
+    """One scatter per data set, recognizer and surface.
 
     Args:
-        defenses: the defence board.
+        defenses: the defense board.
         attacks: the attack board, for the anchor lines.
         fmr: the headline false match rate.
         folder: where the files go.
@@ -35,8 +48,10 @@ def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, fol
         name = stem("scatter", dataset, recognizer, surface)
         _draw(points, anchors, x, fmr, (dataset, recognizer, surface), folder / name)
         caption = (
-            f"Every defence of the {surface_text(surface)}: further right it still recognises people, further up less leaks "
-            "to the strongest attack. Bars are 95 % intervals; the stepped line joins the defences that no other one beats "
+            f"Every defense of the {surface_text(surface)}: further right it still recognises people, further up less "
+            f"leaks "
+            "to the strongest attack. Bars are 95 % intervals; the stepped line joins the defenses that no other one "
+            "beats "
             "on both axes."
         )
         made.append(Made(name, "scatter", caption, surface, dataset, recognizer))
@@ -66,8 +81,15 @@ def _draw(
     axes.set_xlabel(f"utility: {utility}   (right is better)")
     axes.set_ylabel("privacy: victims not recovered (1 − SAR-II)")
     top = 1 - 0.14 / figure.get_figheight()
-    figure.text(0.012, top, f"What protects the {surface_text(group[2])}, and what it costs", fontsize=9.5, weight="bold", va="center")
-    about = f"data {group[0]}  ·  recogniser {group[1]}  ·  strongest attack per defence"
+    figure.text(
+        0.012,
+        top,
+        f"What protects the {surface_text(group[2])}, and what it costs",
+        fontsize=9.5,
+        weight="bold",
+        va="center",
+    )
+    about = f"data {group[0]}  ·  recognizer {group[1]}  ·  strongest attack per defense"
     figure.text(0.012, top - 0.19 / figure.get_figheight(), about, color=GREY, va="center")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.02), borderaxespad=0, handlelength=2.2, labelspacing=0.55)
     columns = ["dataset", "recognizer", "surface", "defense", x, f"{x}_lo", f"{x}_hi", "worst_attack", "judge"]
@@ -92,5 +114,5 @@ def _point(axes: Axes, row: pd.Series, x: str, index: int) -> None:
 def _pareto(axes: Axes, points: pd.DataFrame, x: str) -> None:
     best = points[points["pareto"] == "yes"].sort_values(x)
     if len(best) > 1:
-        # At a wanted utility the best choice is the next defence to the right, hence steps before the points.
+        # At a wanted utility the best choice is the next defense to the right, hence steps before the points.
         axes.step(best[x], 1 - best["sar2"], where="pre", color=GREY, lw=0.8, zorder=2, label="not beaten on both axes")

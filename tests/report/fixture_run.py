@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
-
 from faceleak.bench.schema import Row, write_results
+from safetensors.numpy import save_file
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face")
 CEILINGS = ("same-photo", "other-photo")
@@ -75,7 +74,13 @@ def write_json(folder: Path) -> None:
     env = {"code_sha": "0123abc", "dirty": True, "torch": "2.14.1", "python": "3.12.1", "device": "cpu", "cpu": "toy"}
     manifest = {
         "datasets": {
-            "made-up": {"images": 400, "identities": 40, "sha256": "ab" * 32, "licence": "none", "splits": {"victims": 10}}
+            "made-up": {
+                "images": 400,
+                "identities": 40,
+                "sha256": "ab" * 32,
+                "licence": "none",
+                "splits": {"victims": 10},
+            }
         },
         "recognizers": {
             "toy-a": {"family": "convnet", "sha256": "cd" * 32, "licence": "Apache-2.0", "dim": 128},
@@ -93,16 +98,25 @@ def utility_rows(defense: str, index: int, shape: Shape) -> list[Row]:
     rng = np.random.default_rng(index)
     rows = []
     accuracy = 0.97 - (0.0 if index == 0 else 0.004 * index * rng.uniform(0.5, 1.5))
-    values = {"accuracy": accuracy, "accuracy_undefended_difference": accuracy - 0.97, "eer": 1 - accuracy, "protect_ms": 0.3 * index}
+    values = {
+        "accuracy": accuracy,
+        "accuracy_undefended_difference": accuracy - 0.97,
+        "eer": 1 - accuracy,
+        "protect_ms": 0.3 * index,
+    }
     if index % 3 == 2:
         values |= {"d_sys": 0.31, "d_sys_null": 0.08, "max_linkability": 0.2, "max_linkability_null": 0.1}
     common = {"defense": defense, "cell": f"u-{defense}", "flags": "F7" if accuracy < 0.94 else ""}
     for seed in shape.seeds:
         for metric, value in values.items():
-            rows.append(base_row(**common, seed=seed, metric=metric, value=value, ci_lo=value - 0.006, ci_hi=value + 0.006))
+            rows.append(
+                base_row(**common, seed=seed, metric=metric, value=value, ci_lo=value - 0.006, ci_hi=value + 0.006)
+            )
         for fmr in (0.1, 0.01, 0.001):
             tar = 0.9 - 0.03 * index - (0.1 - fmr) * 0.2
-            rows.append(base_row(**common, seed=seed, metric="tar", fmr=fmr, value=tar, ci_lo=tar - 0.02, ci_hi=tar + 0.02))
+            rows.append(
+                base_row(**common, seed=seed, metric="tar", fmr=fmr, value=tar, ci_lo=tar - 0.02, ci_hi=tar + 0.02)
+            )
         for surface in shape.surfaces:
             rows.append(base_row(**common, seed=seed, metric="leak_bytes", surface=surface, value=512.0 * (1 + index)))
     return rows
@@ -129,9 +143,7 @@ def strength(index: int, surface: str, attack: str, knowledge: str) -> float:
     return weaker * (0.5 if knowledge == "K0" and index else 1.0) * (0.8 if surface == "wire" else 1.0)
 
 
-def one_cell(
-    folder: Path, shape: Shape, index: int, surface: str, attack: str, knowledge: str, seed: int
-) -> list[Row]:
+def one_cell(folder: Path, shape: Shape, index: int, surface: str, attack: str, knowledge: str, seed: int) -> list[Row]:
     """All rows and files of one attack cell."""
     defense = DEFENSES[index]
     name = f"{attack}-{defense}-{surface}-{knowledge}-{seed}"
@@ -142,13 +154,20 @@ def one_cell(
         "fidelity": "baseline" if baseline else "faithful", "flags": "F1,F15" if attack == "zeroth-order" else "",
         "train_s": None if baseline else 31.25, "invert_s": 0.5, "n_queries": 0 if baseline else 1000, "params": None,
     }  # fmt: skip
-    rows = [base_row(**who, metric="psnr", value=9 + 8 * level), base_row(**who, metric="ssim", value=0.2 + 0.4 * level)]
+    rows = [
+        base_row(**who, metric="psnr", value=9 + 8 * level),
+        base_row(**who, metric="ssim", value=0.2 + 0.4 * level),
+    ]
     rows.append(base_row(**who, metric="lpips", status="absent"))
     for judge, factor in (("toy-a", 1.05), ("toy-b", 1.0)):
         value = min(level * factor, 1.0)
         for fmr in (0.1, 0.01, 0.001):
             for metric, lift in (("sar_type1", 1.2), ("sar_type2", 1.0)):
-                rows.append(base_row(**who, judge=judge, metric=metric, fmr=fmr, **_around(min(value * lift * fmr**0.05 * 1.25, 1.0))))
+                rows.append(
+                    base_row(
+                        **who, judge=judge, metric=metric, fmr=fmr, **_around(min(value * lift * fmr**0.05 * 1.25, 1.0))
+                    )
+                )
         rows.append(base_row(**who, judge=judge, metric="sar_type2", fmr=0.01, split="calibration", **_around(value)))
         rows.append(base_row(**who, judge=judge, metric="rank1", **_around(value * 0.8)))
         rows.append(base_row(**who, judge=judge, metric="rank1_chance", value=0.02))
@@ -188,7 +207,9 @@ def smooth(count: int, seed: int, size: int = 32) -> np.ndarray:
     rng = np.random.default_rng(seed)
     grid = np.linspace(0, 3, size)
     phase = rng.uniform(0, 6, (count, 3, 2))
-    wave = np.sin(grid[None, None, :, None] + phase[..., :1, None]) * np.cos(grid[None, None, None, :] + phase[..., 1:, None])
+    wave = np.sin(grid[None, None, :, None] + phase[..., :1, None]) * np.cos(
+        grid[None, None, None, :] + phase[..., 1:, None]
+    )
     return ((wave + 1) * 127).astype(np.uint8)
 
 
