@@ -76,7 +76,7 @@ FLAGS: dict[str, FlagDoc] = {
         "Fix the split; duplicates across identities are common in web-scraped sets.",
     ),
     "F10": FlagDoc(
-        "Recogniser differs from its known answer",
+        "Recognizer differs from its known answer",
         "On its known-answer check the recognizer did not give the published or stored values.",
         "Weights, preprocessing or colour order are not those of the named recognizer; every row that uses it is in "
         "doubt.",

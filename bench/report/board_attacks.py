@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from .rows import UNDEFENDED, AttackId, Stat, View, union
+from .rows import UNDEFENDED, AttackId, Stat, View, union, worst_status
 from .strongest import strongest, value_of
 
 ROLE_ORDER = {"ceiling": 0, "attack": 1, "floor": 2}
 
 ATTACK_COLUMNS = (
-    "dataset", "recognizer", "surface", "role", "attack", "knowledge", "judge", "sar2", "sar2_lo", "sar2_hi", "sar2_min",
-    "sar2_max", "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "rank1",
+    "dataset", "recognizer", "surface", "role", "attack", "knowledge", "status", "judge", "sar2", "sar2_lo", "sar2_hi",
+    "sar2_min", "sar2_max", "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "rank1",
     "rank1_chance", "psnr", "ssim", "mean_sar2", "n_defenses", "train_s", "invert_s", "n_queries", "params", "n_cells",
     "n_failed", "flags",
 )  # fmt: skip
@@ -52,6 +52,7 @@ def _attack_row(view: View, members: Sequence[AttackId]) -> dict[str, Any]:
     return {
         **{name: getattr(first, name) for name in ("dataset", "recognizer", "surface", "attack", "knowledge")},
         "role": view.role(first),
+        "status": "ok" if plain or defended else worst_status(cell.status for cell in cells),
         "judge": judge,
         **(_reach(view, plain, judge) if plain else {}),
         "mean_sar2": sum(defended) / len(defended) if defended else math.nan,

@@ -117,7 +117,7 @@ def _floor(view: View, floors: list[AttackId], worst: Choice | None) -> dict[str
     best = strongest(view, floors, judge=worst.judge) if worst else strongest(view, floors)
     if best is None:
         return {"floor": "", "floor_sar2": math.nan}
-    return {"floor": best.who.label, "floor_sar2": value_of(view.get(best.who, "sar_type2", best.judge))}
+    return {"floor": best.who.attack, "floor_sar2": value_of(view.get(best.who, "sar_type2", best.judge))}
 
 
 def utility_axis(board: pd.DataFrame) -> str:
@@ -126,7 +126,7 @@ def utility_axis(board: pd.DataFrame) -> str:
 
 
 def _ranked(group: pd.DataFrame) -> pd.DataFrame:
-    """Rank among matched defences only; Pareto over all rows that have both numbers. F7 (utility collapse) bars both."""
+    """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers."""
     collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
     able = (group["matched"] == "yes") & group["sar2"].notna() & (group["defense"] != UNDEFENDED) & ~collapsed
     rank = group["sar2"].where(able).rank(method="min")

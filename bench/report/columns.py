@@ -1,4 +1,4 @@
-"""What each column of each board means, in one plain sentence. The page prints them; a test checks that none is missing."""
+"""What each column of each board means, in plain words. The page prints them; a test checks that none is missing."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ SHOWN: dict[str, Shown] = {
     "rank1_chance": Shown("chance, %", "percent"),
     "psnr": Shown("PSNR, dB", "number"),
     "ssim": Shown("SSIM", "number"),
-    "floor": Shown("best floor"),
-    "floor_sar2": Shown("its SAR-II, %", "percent"),
+    "floor": Shown("which floor"),
+    "status": Shown("status"),
+    "floor_sar2": Shown("floor SAR-II, %", "percent"),
     "d_sys_excess": Shown("D_sys − null", "number"),
     "protect_ms": Shown("ms", "number"),
     "leak_bytes": Shown("bytes", "number"),
@@ -131,13 +132,13 @@ SHOWN: dict[str, Shown] = {
 }
 
 DEFENSES_SHOWN = (
-    "defense", "rank", "pareto", "matched", "accuracy", "accuracy_diff", "tar", "worst_attack", "judge", "sar2", "sar1",
-    "target_sar2", "rank1", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2", "d_sys_excess", "protect_ms",
-    "leak_bytes", "n_seeds", "n_failed", "flags",
+    "defense", "rank", "sar2", "worst_attack", "floor_sar2", "floor", "accuracy_diff", "matched", "pareto", "flags",
+    "accuracy", "tar", "judge", "sar1", "target_sar2", "target_sar1", "rank1", "rank1_chance", "psnr", "ssim",
+    "d_sys_excess", "protect_ms", "leak_bytes", "n_seeds", "n_failed",
 )  # fmt: skip
 ATTACKS_SHOWN = (
-    "attack", "knowledge", "role", "sar2", "sar1", "target_sar2", "rank1", "rank1_chance", "psnr", "ssim", "judge", "mean_sar2",
-    "n_defenses", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed", "flags",
+    "attack", "knowledge", "role", "status", "sar2", "flags", "sar1", "target_sar2", "rank1", "rank1_chance", "psnr", "ssim", "judge", "mean_sar2",
+    "n_defenses", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
 )  # fmt: skip
 TRANSFER_SHOWN = (
     "recognizer", "judge", "surface", "dataset", "mean_sar2", "strongest_attack", "strongest_sar2", "n_attacks",

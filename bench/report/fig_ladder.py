@@ -60,7 +60,7 @@ def _caption(surface: str, fmr: float) -> str:
     return (
         f"What each attack gets back from the {surface_text(surface)} when nothing protects it. A mark further right "
         f"means that "
-        "more victims are recognised. Filled mark and line: an independent recognizer decides, with the 95 % interval; "
+        "more victims are recognized. Filled mark and line: an independent recognizer decides, with the 95 % interval; "
         f"open ring: the attacked recognizer itself decides. Both accept a stranger with probability {percent(fmr)} "
         f"(dotted line)."
     )

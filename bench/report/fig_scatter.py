@@ -48,7 +48,7 @@ def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, fol
         name = stem("scatter", dataset, recognizer, surface)
         _draw(points, anchors, x, fmr, (dataset, recognizer, surface), folder / name)
         caption = (
-            f"Every defense of the {surface_text(surface)}: further right it still recognises people, further up less "
+            f"Every defense of the {surface_text(surface)}: further right it still recognizes people, further up less "
             f"leaks "
             "to the strongest attack. Bars are 95 % intervals; the stepped line joins the defenses that no other one "
             "beats "

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..flag_docs import FLAGS
 from .columns import ATTACKS_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
 from .load import RunFolder
-from .style import Made, fmr_text, groups_of, percent, surface_text
+from .style import Made, fmr_text, groups_of, surface_text
 from .summary import sentences
 from .tables import Table, board_table, failure_rows, matrix_table
 
@@ -54,7 +54,7 @@ def render_page(
     return environment.get_template("index.html").render(
         run=run.run, env=run.env, title=run.run.get("title") or run.run.get("track") or run.path.name,
         track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
-        fmr=fmr_text(run.headline_fmr), fmr_share=percent(run.headline_fmr), sections=sections,
+        fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
         transfer=_transfer(boards["transfer"]), filters=_filters(run, boards, sections),
         broken=[row for row in failures if row["status"] not in _QUIET],
         quiet=[row for row in failures if row["status"] in _QUIET],

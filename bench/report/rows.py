@@ -207,10 +207,9 @@ def _cells(rows: pd.DataFrame) -> Cells:
     whole = rows[(rows["metric"] == "cell") & (rows["status"] != "ok")]
     names = set(rows["cell"])
     bad = set(whole["cell"])
-    worst = min(whole["status"], key=_severity, default="ok")
     first = rows.drop_duplicates("cell")  # costs are repeated on every row of a cell
     return Cells(
-        status="ok" if names - bad else worst,
+        status="ok" if names - bad else worst_status(whole["status"]),
         n_cells=len(names),
         n_failed=len(set(whole.loc[whole["status"] == "failed", "cell"])),
         flags=union(rows["flags"].unique()),
@@ -221,8 +220,9 @@ def _cells(rows: pd.DataFrame) -> Cells:
     )
 
 
-def _severity(status: str) -> int:
-    return _WORST_FIRST.index(status) if status in _WORST_FIRST else 0
+def worst_status(statuses: Iterable[str]) -> str:
+    """The status that most needs a look; a word we do not know counts as the worst."""
+    return min(statuses, key=lambda word: _WORST_FIRST.index(word) if word in _WORST_FIRST else -1, default="ok")
 
 
 def _independent_judges(seen: dict[AttackId, set[str]], roles: dict[str, str]) -> dict[tuple[str, str], str]:

@@ -37,7 +37,7 @@ def _undefended(row: pd.Series, fmr: float) -> str:
         else f"another recognizer ({row['judge']})"
     )
     text = (
-        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {row['worst_attack']}, {judge} "
+        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {row['worst_attack'].split(' (K')[0]}, {judge} "
         f"recognizes "
         f"{percent(row['sar2'])} of the victims in another photo of them{_range(row)}. A stranger would pass at "
         f"{percent(fmr)}"
@@ -52,13 +52,14 @@ def _best(protected: pd.DataFrame) -> str:
     if ranked.empty:
         return "No defense keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
     row = ranked.iloc[0]
-    loss = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
-    return (
-        f"Of the {len(ranked)} of {len(protected)} defenses that keep accuracy within 1 point, {row['defense']} leaks "
-        f"least: "
-        f"{percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}, for {loss} points of "
-        f"accuracy."
+    change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
+    text = (
+        f"Of {len(protected)} defenses, {len(ranked)} keep verification accuracy within 1 point. Of these, {row['defense']} "
+        f"leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}, for {change} "
+        "points of accuracy."
     )
+    rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if other["sar2_lo"] <= row["sar2_hi"]]
+    return f"{text} Its interval overlaps that of {', '.join(rivals)}, so this order is not proven." if rivals else text
 
 
 def _range(row: pd.Series) -> str:

@@ -64,6 +64,8 @@ class Table:
 def board_table(board: pd.DataFrame, columns: Sequence[str], name: str, title: str) -> Table:
     """A board with the chosen columns; those without a single value are left out."""
     used = [column for column in columns if _has_values(board[column])]
+    if "status" in used and (board["status"] == "ok").all():
+        used.remove("status")
     heads = [Head(_shown(c).label, COLUMN_HELP[c], _shown(c).kind in _NUMERIC) for c in used]
     lines = []
     for _, row in board.iterrows():
@@ -114,6 +116,8 @@ def _cell(row: pd.Series, column: str) -> Cell:
         return flag_cell(str(value))
     if kind == "mark":
         return Cell("●" if value == "yes" else "", "1" if value == "yes" else "0")
+    if column == "status":
+        return Cell(str(value), str(value), shade="" if value == "ok" else "word")
     if kind == "text":
         return Cell(str(value), str(value))
     if value is None or math.isnan(value):
