@@ -1,4 +1,4 @@
-"""From a finished (or half-finished) run folder to boards, figures and one page. Needs no weights, no GPU, no network."""
+"""From a finished or half-finished run folder to boards, figures and one page. Needs no weights and no network."""
 
 from __future__ import annotations
 

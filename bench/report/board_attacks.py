@@ -15,9 +15,9 @@ ROLE_ORDER = {"ceiling": 0, "attack": 1, "floor": 2}
 
 ATTACK_COLUMNS = (
     "dataset", "recognizer", "surface", "role", "attack", "knowledge", "status", "judge", "sar2", "sar2_lo", "sar2_hi",
-    "sar2_min", "sar2_max", "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "rank1",
-    "rank1_chance", "psnr", "ssim", "mean_sar2", "n_defenses", "train_s", "invert_s", "n_queries", "params", "n_cells",
-    "n_failed", "flags",
+    "sar2_min", "sar2_max", "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi",
+    "rank1", "rank1_chance", "psnr", "ssim", "mean_sar2", "n_defenses", "train_s", "invert_s", "n_queries", "params",
+    "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
 MATRIX_COLUMNS = (

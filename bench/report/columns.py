@@ -9,7 +9,7 @@ class Shown(NamedTuple):
     """How a column appears on the page: heading, and how its values are written."""
 
     label: str
-    kind: str = "text"  # text, percent, points, number, flags, mark
+    kind: str = "text"  # text, percent, points, number, tenths, unit (two decimals), flags, mark
 
 
 _SAR = "share of victims whose reconstruction the judge accepts as"
@@ -56,7 +56,7 @@ COLUMN_HELP: dict[str, str] = {
     "psnr": "Pixel likeness of the reconstruction to the original in decibels; high is alike, but it says little "
     "about identity.",
     "ssim": "Structural likeness of the pictures, 0 to 1; says little about identity.",
-    "floor": "The best training-free guess (such as the nearest public face); an attack below it has learned nothing.",
+    "floor": "The best simple guess (such as the nearest public face); an attack below it has learned nothing.",
     "floor_sar2": "SAR Type-II of that floor.",
     "target_worst": "The strongest attack when the attacked recognizer itself is the judge.",
     "target_worst_sar2": "Its SAR Type-II under the attacked recognizer.",
@@ -66,9 +66,9 @@ COLUMN_HELP: dict[str, str] = {
     "protect_ms": "Time to protect one sample, in milliseconds.",
     "leak_bytes": "Size of what the adversary gets per person, in bytes.",
     "n_cells": "How many cells (attack, defense, knowledge, seed) were planned.",
-    "n_failed": "How many of them failed; each is listed with its error.",
+    "n_failed": "How many of the cells behind this row failed; each is listed with its error.",
     "flags": "Warnings about this row; each is explained below.",
-    "role": "attack; floor (a training-free guess); ceiling (a real photo of the victim).",
+    "role": "attack; floor (a simple guess); ceiling (a real photo of the victim).",
     "attack": "The method that turns the leak into a face or an identity.",
     "knowledge": "What the attacker knows of the defense: K0 nothing, K1 may run it on own pictures, K2 its algorithm "
     "with own "
@@ -103,12 +103,12 @@ SHOWN: dict[str, Shown] = {
     "target_sar1": Shown("SAR-I by target, %", "percent"),
     "rank1": Shown("rank-1, %", "percent"),
     "rank1_chance": Shown("chance, %", "percent"),
-    "psnr": Shown("PSNR, dB", "number"),
-    "ssim": Shown("SSIM", "number"),
+    "psnr": Shown("PSNR, dB", "tenths"),
+    "ssim": Shown("SSIM", "unit"),
     "floor": Shown("which floor"),
     "status": Shown("status"),
     "floor_sar2": Shown("floor SAR-II, %", "percent"),
-    "d_sys_excess": Shown("D_sys − null", "number"),
+    "d_sys_excess": Shown("D_sys − null", "unit"),
     "protect_ms": Shown("ms", "number"),
     "leak_bytes": Shown("bytes", "number"),
     "n_failed": Shown("failed", "number"),
@@ -137,8 +137,8 @@ DEFENSES_SHOWN = (
     "d_sys_excess", "protect_ms", "leak_bytes", "n_seeds", "n_failed",
 )  # fmt: skip
 ATTACKS_SHOWN = (
-    "attack", "knowledge", "role", "status", "sar2", "flags", "sar1", "target_sar2", "rank1", "rank1_chance", "psnr", "ssim", "judge", "mean_sar2",
-    "n_defenses", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
+    "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",
+    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
 )  # fmt: skip
 TRANSFER_SHOWN = (
     "recognizer", "judge", "surface", "dataset", "mean_sar2", "strongest_attack", "strongest_sar2", "n_attacks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,11 @@ def draw_grids(
         ladder = attacks[mask].drop_duplicates("attack")
         first = _attack_columns(here, ladder, problems)
         made += _pages(
-            first, "attacks", group, folder, _caption(group[2], "each attack returned when nothing protects it")
+            [[column] for column in first],
+            "attacks",
+            group,
+            folder,
+            _caption(group[2], "each attack returned when nothing protects it"),
         )
         mask = (
             (defenses["dataset"] == group[0]) & (defenses["recognizer"] == group[1]) & (defenses["surface"] == group[2])
@@ -110,33 +114,33 @@ def _attack_columns(cells: list[CellFile], ladder: pd.DataFrame, problems: list[
     return shared + columns
 
 
-def _defense_columns(cells: list[CellFile], board: pd.DataFrame, problems: list[str]) -> list[Column]:
+def _defense_columns(cells: list[CellFile], board: pd.DataFrame, problems: list[str]) -> list[list[Column]]:
     """The original, then per defense its leak where it is a picture, and what the strongest attack made of it."""
-    columns: list[Column] = []
+    blocks: list[list[Column]] = []
     for _, row in board.iterrows():
-        label = str(row["worst_attack"])
-        here = [c for c in cells if c.text("defense") == row["defense"]]
-        match = [c for c in here if label == f"{c.text('attack')} ({c.text('knowledge')})" or label == c.text("attack")]
-        if match:
-            front, own = _column(match[0], f"{row['defense']}: {label}", ROLE_COLOUR["attack"], problems)
-            leaks = [Column(f"{row['defense']}: the leak", *_rest(column)) for column in front[1:]]
-            columns += (leaks if columns else front[:1] + leaks) + own
-    return columns if len(columns) > 2 else []
+        label, defense = str(row["worst_attack"]), str(row["defense"])
+        here = [c for c in cells if c.text("defense") == defense]
+        match = [c for c in here if label in (f"{c.text('attack')} ({c.text('knowledge')})", c.text("attack"))]
+        front, own = _column(match[0], f"{defense}: {label}", ROLE_COLOUR["attack"], problems) if match else ([], [])
+        if own:
+            blocks += [] if blocks else [front[:1]]
+            blocks.append([replace(column, heading=f"{defense}: the leak") for column in front[1:]] + own)
+    return blocks
 
 
-def _rest(column: Column) -> tuple[str, Picture, None, str]:
-    return column.colour, column.tiles, None, column.cell
-
-
-def _pages(columns: list[Column], kind: str, group: tuple[str, str, str], folder: Path, caption: str) -> list[Made]:
-    """The original is repeated as the first column of every page."""
-    if len(columns) < 2:
-        return []
-    first, rest = columns[0], columns[1:]
+def _pages(
+    blocks: list[list[Column]], kind: str, group: tuple[str, str, str], folder: Path, caption: str
+) -> list[Made]:
+    """Blocks stay together; the first one, the original, opens every page."""
+    pages: list[list[Column]] = []
+    for block in blocks[1:]:
+        if not pages or len(pages[-1]) + len(block) > _TILES:
+            pages.append(list(blocks[0]))
+        pages[-1] += block
     made = []
-    for page, start in enumerate(range(0, len(rest), _TILES - 1), start=1):
-        name = stem(f"grid-{kind}", *group, "" if page == 1 else str(page))
-        _draw([first, *rest[start : start + _TILES - 1]], kind, group, folder / name)
+    for number, columns in enumerate(pages, start=1):
+        name = stem(f"grid-{kind}", *group, "" if number == 1 else str(number))
+        _draw(columns, kind, group, folder / name)
         made.append(Made(name, "grid", caption, group[2], group[0], group[1]))
     return made
 

@@ -61,7 +61,7 @@ def _caption(surface: str, fmr: float) -> str:
         f"What each attack gets back from the {surface_text(surface)} when nothing protects it. A mark further right "
         f"means that "
         "more victims are recognized. Filled mark and line: an independent recognizer decides, with the 95 % interval; "
-        f"open ring: the attacked recognizer itself decides. Both accept a stranger with probability {percent(fmr)} "
+        f"open ring: the attacked recognizer itself decides. Both accept a stranger with probability {100 * fmr:g} % "
         f"(dotted line)."
     )
 
@@ -157,10 +157,13 @@ def _axis(axes: Axes, fmr: float) -> None:
 def _legend(figure: Figure, rows: pd.DataFrame, recognizer: str, height: float) -> None:
     handles = [Line2D([], [], color=GREY, lw=0.8, ls=(0, (1, 2)), label="chance")]
     if (rows["judge"] != recognizer).any():
-        mark = {"marker": "o", "color": ROLE_COLOUR["attack"], "lw": 1.6, "ms": 4.2, "mec": "white", "mew": 0.4}
-        handles.insert(0, Line2D([], [], label="independent judge, 95 % interval", **mark))  # type: ignore[arg-type]
+        mark = Line2D([], [], marker="o", color=ROLE_COLOUR["attack"], lw=1.6, ms=4.2, mec="white", mew=0.4)
+        mark.set_label("independent judge, 95 % interval")
+        handles.insert(0, mark)
     if rows["target_sar2"].notna().any():
         ring = Line2D([], [], ls="", marker="o", ms=5, mfc="none", mec=GREY, mew=0.7, label="attacked recognizer")
-        handles.insert(1, ring)
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02 / height), "ncols": 3, "handletextpad": 0.5}
-    figure.legend(handles=handles, borderaxespad=0, **place)  # type: ignore[arg-type]
+        handles.insert(-1, ring)
+    place = (0.5, 0.02 / height)
+    figure.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=place, ncols=3, handletextpad=0.5, borderaxespad=0
+    )

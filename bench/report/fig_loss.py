@@ -1,9 +1,10 @@
-"""Training curves of the trained attacks: one small panel per attack, so that a curve that never fell is seen at once."""
+"""Training curves of the trained attacks, one small panel each, so that a curve that never fell is seen at once."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -85,8 +86,10 @@ def _panel(figure: Figure, box: tuple[float, float, float, float], rows: pd.Data
     for (defense, _, _), curve in rows.groupby(["defense", "knowledge", "seed"]):
         plain, late = defense == UNDEFENDED, "F15" in curve["flags"].iloc[0].split(",")
         colour = PALETTE[1] if late else INK if plain else PALETTE[0]
-        axes.plot(curve["step"], curve["loss"], color=colour, lw=1.1 if plain else 0.7, alpha=1 if plain or late else 0.45,
-                  zorder=3 if plain else 2)  # fmt: skip
+        strength: dict[str, Any] = (
+            {"lw": 1.1, "zorder": 3} if plain else {"lw": 0.7, "zorder": 2, "alpha": 1.0 if late else 0.45}
+        )
+        axes.plot(curve["step"], curve["loss"], color=colour, **strength)
     if (rows["loss"] > 0).all() and rows["loss"].max() > 20 * rows["loss"].min():
         axes.set_yscale("log")
         axes.minorticks_off()

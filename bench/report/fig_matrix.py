@@ -26,7 +26,7 @@ _ROW, _TITLE = 0.165, 0.42  # inches
 
 
 def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
-    """One heat map per data set, recognizer and surface, under the independent judge (the target where there is none)."""
+    """One heat map per data set, recognizer and surface, by the independent judge, or the target if there is none."""
     made = []
     for (dataset, recognizer, surface), rows in groups_of(with_undefended(matrix)):
         kinds = set(rows.loc[rows["sar2"].notna(), "judge_kind"])
@@ -69,17 +69,19 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     area = (side / (units * COLUMN), 0.08 / height, cell * len(columns) / (units * COLUMN))
     axes = figure.add_axes((*area, 1 - (_TITLE + slant + 0.12) / height))
     axes.set(xlim=(0, len(columns)), ylim=(len(order) + 0.5 * breaks, 0))
+    numbers = values.loc[order, columns].to_numpy(dtype=float)
+    words = status.loc[order, columns].to_numpy()
     y, role = 0.0, order[0][0]
     places = []
-    for key in order:
+    for i, key in enumerate(order):
         y, role = y + (0.5 if key[0] != role else 0.0), key[0]
         places.append(y)
-        for x, name in enumerate(columns):
-            _cell(axes, x, y, values.at[key, name], status.at[key, name])
+        for x in range(len(columns)):
+            _cell(axes, x, y, numbers[i, x], words[i, x])
         y += 1
     _labels(figure, axes, places, labels, columns)
-    figure.text(0.1 / (units * COLUMN), 1 - 0.14 / height, f"Victims recovered from the {surface_text(surface)}, percent",
-                fontsize=9.5, weight="bold", va="center")  # fmt: skip
+    title = f"Victims recovered from the {surface_text(surface)}, percent"
+    figure.text(0.1 / (units * COLUMN), 1 - 0.14 / height, title, fontsize=9.5, weight="bold", va="center")
     line = f"SAR Type-II at {fmr_text(fmr)}  ·  {about}"
     figure.text(0.1 / (units * COLUMN), 1 - 0.32 / height, line, color=GREY, va="center")
     save(figure, path.parent, path.name, rows)

@@ -66,7 +66,7 @@ def render_page(
 
 
 def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made]) -> list[Section]:
-    found = []
+    found: list[Section] = []
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))

@@ -128,7 +128,7 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
         stats=stats,
         seen_judges=seen,
         utility=_utility(utility),
-        cells={AttackId(*key): _cells(rows) for key, rows in attacks.groupby(_ID)},  # type: ignore[misc]
+        cells={AttackId._make(key): _cells(rows) for key, rows in attacks.groupby(_ID)},
         utility_flags={key: union(rows["flags"]) for key, rows in utility.groupby(_SYSTEM)},  # type: ignore[misc]
         judges=_independent_judges(seen, roles),
         roles=roles,
@@ -174,7 +174,7 @@ def _short(column: object, value: object) -> str:
 def _stats(attacks: pd.DataFrame) -> dict[tuple[AttackId, str, str, str, float], Stat]:
     keys = [*_ID, "split", "metric", "judge", "fmr"]
     table = _average(attacks, keys)
-    return {(AttackId(*key[:6]), *key[6:]): stat for key, stat in table.items()}  # type: ignore[misc]
+    return {(AttackId._make(key[:6]), *key[6:]): stat for key, stat in table.items()}
 
 
 def _utility(utility: pd.DataFrame) -> dict[tuple[str, str, str, str, str, float], Stat]:
@@ -200,7 +200,10 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type
         value=("value", "mean"), lo=("lo", "min"), hi=("hi", "max"), low=("value", "min"), high=("value", "max"),
         n=("value", "size"),
     )  # fmt: skip
-    return {key: Stat(*row[:5], int(row[5])) for key, row in zip(table.index, table.itertuples(index=False, name=None))}
+    return {
+        key: Stat._make((*row[:5], int(row[5])))
+        for key, row in zip(table.index, table.itertuples(index=False, name=None))
+    }
 
 
 def _cells(rows: pd.DataFrame) -> Cells:

@@ -38,7 +38,7 @@ def strongest(view: View, candidates: Sequence[AttackId], *, judge: str | None =
     for split in ("calibration", "victims"):
         scored = [pair for pair in judged if view.get(pair[0], "sar_type2", pair[1], split=split)]
         if scored:
-            who, name = min(scored, key=lambda pair: (_descending(view, *pair, split), pair[0]))
+            who, name = min(scored, key=lambda pair: (_descending(view, pair[0], pair[1], split), pair[0]))
             return Choice(who, name, split, len(scored))
     return None
 

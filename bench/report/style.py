@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import pandas as pd
@@ -71,8 +71,8 @@ def house_style() -> Iterator[None]:
     """The suite's look for as long as the block lasts; the user's own settings come back after it."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_RC)
-        yield
+        with matplotlib.rc_context(cast("Any", _RC)):
+            yield
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -36,14 +36,14 @@ def _undefended(row: pd.Series, fmr: float) -> str:
         if row["judge"] == row["recognizer"]
         else f"another recognizer ({row['judge']})"
     )
+    attack = row["worst_attack"].split(" (K")[0]  # without a defense there is nothing to know about it
     text = (
-        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {row['worst_attack'].split(' (K')[0]}, {judge} "
-        f"recognizes "
+        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {attack}, {judge} recognizes "
         f"{percent(row['sar2'])} of the victims in another photo of them{_range(row)}. A stranger would pass at "
-        f"{percent(fmr)}"
+        f"{100 * fmr:g} %"
     )
     if row["floor"]:
-        text += f", the best training-free guess ({row['floor']}) at {percent(row['floor_sar2'])}"
+        text += f", the best simple guess ({row['floor']}) at {percent(row['floor_sar2'])}"
     return text + "."
 
 
@@ -54,12 +54,12 @@ def _best(protected: pd.DataFrame) -> str:
     row = ranked.iloc[0]
     change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
     text = (
-        f"Of {len(protected)} defenses, {len(ranked)} keep verification accuracy within 1 point. Of these, {row['defense']} "
-        f"leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}, for {change} "
-        "points of accuracy."
+        f"Of {len(protected)} defenses, {len(ranked)} keep verification accuracy within 1 point. Of these, "
+        f"{row['defense']} leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, "
+        f"{row['worst_attack']}, for {change} points of accuracy."
     )
     rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if other["sar2_lo"] <= row["sar2_hi"]]
-    return f"{text} Its interval overlaps that of {', '.join(rivals)}, so this order is not proven." if rivals else text
+    return f"{text} Its interval overlaps that of {', '.join(rivals)}: this order is not proven." if rivals else text
 
 
 def _range(row: pd.Series) -> str:

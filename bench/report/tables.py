@@ -14,7 +14,8 @@ from .board_attacks import ROLE_ORDER, with_undefended
 from .columns import COLUMN_HELP, SHOWN, Shown
 from .rows import UNDEFENDED
 
-_NUMERIC = ("percent", "points", "number")
+_NUMERIC = ("percent", "points", "number", "tenths", "unit")
+_DECIMALS = {"percent": 1, "tenths": 1, "unit": 2}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def matrix_table(matrix: pd.DataFrame, name: str, title: str) -> Table:
     found = {(row["attack"], row["knowledge"], row["defense"]): row for _, row in full.iterrows()}
     keys = full[["role", "attack", "knowledge"]].drop_duplicates().itertuples(index=False, name=None)
     lines = []
-    for role, attack, knowledge in sorted(keys, key=lambda key: (ROLE_ORDER[key[0]], key)):
+    reach = full.groupby("attack")["sar2"].max().fillna(-1.0)
+    for role, attack, knowledge in sorted(keys, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
         cells = [Cell(attack, attack), Cell(knowledge, knowledge)]
         cells += [_matrix_cell(found.get((attack, knowledge, d)), d) for d in defenses]
         lines.append(Line(cells, "", knowledge if role == "attack" else "", role))
@@ -129,8 +131,8 @@ def _cell(row: pd.Series, column: str) -> Cell:
 def _number(value: float, kind: str) -> str:
     if kind == "points":
         return f"{value:+.1f}".replace("-", "−")
-    if kind == "percent":
-        return f"{value:.1f}"
+    if kind in _DECIMALS:
+        return f"{value:.{_DECIMALS[kind]}f}".replace("-", "−")
     if value == int(value) and abs(value) >= 1e4:
         return f"{int(value):,}".replace(",", " ")
     return f"{int(value)}" if value == int(value) else f"{value:.3g}".replace("-", "−")
@@ -162,7 +164,8 @@ def failure_rows(run_cells: Sequence[Any], results: pd.DataFrame) -> list[dict[s
             found.append(row | message | {"command": cell.command})
     listed = {cell.path.name for cell in run_cells}
     bad = results[(results["metric"] == "cell") & (results["status"] != "ok") & ~results["cell"].isin(list(listed))]
-    for _, row in bad.drop_duplicates("cell").iterrows():
-        texts = {name: "" if pd.isna(row[name]) else str(row[name]).removesuffix(".0") for name in names}
-        found.append(texts | {"cell": row["cell"], "status": row["status"], "error": "", "message": "", "command": ""})
+    for _, line in bad.drop_duplicates("cell").iterrows():
+        texts = {name: "" if pd.isna(line[name]) else str(line[name]).removesuffix(".0") for name in names}
+        silent = {"error": "", "message": "", "command": ""}
+        found.append(texts | {"cell": str(line["cell"]), "status": str(line["status"])} | silent)
     return sorted(found, key=lambda row: (row["status"], row["cell"]))

@@ -14,8 +14,9 @@ from safetensors.numpy import save_file
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face")
 CEILINGS = ("same-photo", "other-photo")
 ATTACKS = (
-    "nbnet", "decoder", "linear-inverse", "latent-search", "zeroth-order", "id-diffusion", "map2v", "gafar", "arc2face",
-    "facelinkgen", "dscasc", "bob-inverse", "pixel-descent", "score-walk", "unet", "vec2face", "stylegan-map", "rob-inv",
+    "nbnet", "decoder", "linear-inverse", "latent-search", "zeroth-order", "id-diffusion", "map2v", "gafar",
+    "arc2face", "facelinkgen", "dscasc", "bob-inverse", "pixel-descent", "score-walk", "unet", "vec2face",
+    "stylegan-map", "rob-inv",
 )  # fmt: skip
 DEFENSES = (
     "none", "gaussian-noise", "biohash", "advface", "slerpface", "minusface", "partialface", "duetface", "polyprotect",

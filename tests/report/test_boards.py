@@ -86,10 +86,11 @@ def test_matched_utility_decides_who_is_ranked() -> None:
         rows += attack("a", value, value, defense=name)
     board = build_boards(table(rows))["defenses"].set_index("defense")
     assert board["matched"].to_dict() == {"none": "yes", "mild": "yes", "other": "yes", "harsh": "no"}
-    assert math.isnan(board.at["harsh", "rank"]) and math.isnan(board.at["none", "rank"])
+    assert math.isnan(board.at["harsh", "rank"])
+    assert math.isnan(board.at["none", "rank"])
     assert (board.at["mild", "rank"], board.at["other", "rank"]) == (1, 2)
     assert board.at["harsh", "accuracy_diff"] == pytest.approx(-0.02)
-    assert list(board.index)[0] == "none"
+    assert next(iter(board.index)) == "none"
 
 
 def test_pareto_marks_the_rows_that_nothing_beats_on_both_axes() -> None:
@@ -104,7 +105,8 @@ def test_utility_collapse_is_never_ranked() -> None:
     rows = utility("none", 0.97) + utility("a", 0.97) + attack("x", 0.1, 0.1, defense="a")
     rows[1]["flags"] = "F7"
     row = one(build_boards(table(rows))["defenses"], defense="a")
-    assert math.isnan(row["rank"]) and row["flags"] == "F7"
+    assert math.isnan(row["rank"])
+    assert row["flags"] == "F7"
 
 
 def test_seeds_are_averaged_and_their_extremes_kept() -> None:
@@ -124,7 +126,7 @@ def test_a_budget_sweep_is_not_averaged_as_if_it_were_seeds() -> None:
 
 def test_failed_cells_appear() -> None:
     broken = {"attack": "broken", "surface": "template", "knowledge": "K1", "metric": "cell", "cell": "x"}
-    rows = attack("a", 0.2, 0.2) + [base_row(**broken, status="failed")]
+    rows = [*attack("a", 0.2, 0.2), base_row(**broken, status="failed")]
     boards = build_boards(table(rows))
     assert one(boards["matrix"], attack="broken", judge="toy-b")["status"] == "failed"
     assert one(boards["matrix_wide"], attack="broken", judge="toy-b")["none"] == "failed"

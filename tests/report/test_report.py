@@ -63,7 +63,8 @@ def test_the_page_names_every_attack_and_defense(run: Path) -> None:
 
 def test_the_page_escapes_what_it_prints(run: Path) -> None:
     page = (run / "index.html").read_text()
-    assert "loss became &lt;NaN&gt; at step 12" in page and "<NaN>" not in page
+    assert "loss became &lt;NaN&gt; at step 12" in page
+    assert "<NaN>" not in page
     assert "invented &amp; &lt;not&gt;" in page
 
 
@@ -79,13 +80,15 @@ def test_the_page_fetches_nothing_and_all_its_links_lead_somewhere(run: Path) ->
 
 def test_a_run_of_failures_only(tmp_path: Path) -> None:
     page = make_report(build_failed_run(tmp_path / "run")).read_text()
-    assert "RuntimeError" in page and "needs white-box access" in page
+    assert "RuntimeError" in page
+    assert "needs white-box access" in page
     assert not list((tmp_path / "run" / "figures").iterdir())
 
 
 def test_a_run_that_has_just_started(tmp_path: Path) -> None:
     page = make_report(build_empty_run(tmp_path / "run")).read_text()
-    assert "No results yet" in page and "running" in page
+    assert "No results yet" in page
+    assert "running" in page
 
 
 def test_run_json_alone_is_enough(tmp_path: Path) -> None:
@@ -112,16 +115,17 @@ def test_without_cell_files_the_boards_still_stand(tmp_path: Path) -> None:
     for path in sorted((folder / "cells").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     page = make_report(folder).read_text()
-    assert ">nbnet<" in page and ">broken-attack<" in page
+    assert ">nbnet<" in page
+    assert ">broken-attack<" in page
 
 
 def test_not_a_run_folder(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="neither results.csv nor run.json"):
+    with pytest.raises(RunFolderError, match=r"neither results.csv nor run.json"):
         make_report(tmp_path)
     with pytest.raises(RunFolderError, match="not a folder"):
         make_report(tmp_path / "nowhere")
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(RunFolderError, match="not a results.csv of this version"):
+    with pytest.raises(RunFolderError, match=r"not a results.csv of this version"):
         make_report(tmp_path)
     assert issubclass(RunFolderError, FaceleakError)
 
