@@ -144,7 +144,7 @@ def test_mean_over_defenses_leaves_the_undefended_system_out() -> None:
 def test_transfer_compares_judges_on_the_undefended_system() -> None:
     rows = attack("a", 0.9, 0.9, judge="toy-a") + attack("a", 0.3, 0.3) + attack("a", 0.1, 0.1, defense="d")
     board = build_boards(table(rows))["transfer"]
-    assert one(board, judge="toy-a")["mean_sar2"] == pytest.approx(0.9)
+    assert one(board, judge="toy-a")["mean_undefended_sar2"] == pytest.approx(0.9)
     assert one(board, judge="toy-b")["strongest_sar2"] == pytest.approx(0.3)
 
 
