@@ -26,7 +26,8 @@ MATRIX_COLUMNS = (
 )  # fmt: skip
 
 TRANSFER_COLUMNS = (
-    "dataset", "surface", "recognizer", "judge", "mean_undefended_sar2", "strongest_attack", "strongest_sar2", "n_attacks",
+    "dataset", "surface", "recognizer", "judge", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
+    "n_attacks",
 )  # fmt: skip
 
 

@@ -143,7 +143,8 @@ ATTACKS_SHOWN = (
     "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
 )  # fmt: skip
 TRANSFER_SHOWN = (
-    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2", "n_attacks",
+    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
+    "n_attacks",
 )  # fmt: skip
 
 
