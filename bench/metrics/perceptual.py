@@ -93,7 +93,7 @@ class Lpips:
             )
         parts = [
             self._model(self._signed(a), self._signed(b)).flatten().double().cpu()
-            for a, b in zip(x.split(self.batch), y.split(self.batch))
+            for a, b in zip(torch.split(x, self.batch), torch.split(y, self.batch))
         ]
         return torch.cat(parts)
 
@@ -124,7 +124,9 @@ class Fid:
     unit = ""
     name = "fid"
 
-    def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu", batch: int = 32) -> None:
+    def __init__(
+        self, weights: str | Path | None = None, device: torch.device | str = "cpu", batch: int = 32
+    ) -> None:
         self.device, self.batch = torch.device(device), batch
         self.weights = find_weights("FID", INCEPTION, ("pt_inception*",), weights)
         self._model = fill(_InceptionFeatures(), _stages(read_state(self.weights)), self.weights).to(self.device)
@@ -138,16 +140,16 @@ class Fid:
         """
         if not len(check_images(images, "images")):
             raise InputError("Fid.features got 0 images; pass at least one (and at least two for a distance)")
-        parts = [
-            self._model(part.to(self.device, torch.float32)).double().cpu().numpy() for part in images.split(self.batch)
-        ]
-        return np.concatenate(parts)
+        parts = [self._model(part.to(self.device, torch.float32)) for part in torch.split(images, self.batch)]
+        return np.concatenate([part.double().cpu().numpy() for part in parts])
 
     def fid(self, real: Tensor, fake: Tensor) -> float:
         """Frechet distance of the features of two image sets (N, 3, H, W) in [0, 1]; >= 0, 0 for equal sets."""
         return frechet_distance(self.features(real), self.features(fake))
 
-    def kid(self, real: Tensor, fake: Tensor, rng: Rng, subset_size: int = 100, subsets: int = 100) -> KidEstimate:
+    def kid(
+        self, real: Tensor, fake: Tensor, rng: Rng, subset_size: int = 100, subsets: int = 100
+    ) -> KidEstimate:
         """KID of two image sets (N, 3, H, W) in [0, 1]; see `distribution.kid`. The one for small sets."""
         return kid(self.features(real), self.features(fake), rng, subset_size, subsets)
 
