@@ -58,7 +58,8 @@ def _sort_key(value: Any) -> str:
 
 def read_results(path: Path) -> pd.DataFrame:
     """The table back, with numbers as numbers and text columns without NaN."""
-    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values={n: [""] for n in _NUMBERS})
+    empty = {name: [""] for name in _NUMBERS}
+    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=empty)
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     return frame

@@ -92,6 +92,9 @@ def sample_ids(names: list[str]) -> Tensor:
     return torch.tensor([stable_hash(name) for name in names], dtype=torch.int64)
 
 
-def presentation_ids(ids: Tensor, presentation: int) -> Tensor:
-    """(N,) int64 ids of the ``presentation``-th time each sample is shown: fresh secrets, still reproducible."""
+def presentation_ids(ids: Tensor, presentation: int | Tensor) -> Tensor:
+    """(N,) int64 ids of the ``presentation``-th time each sample is shown: fresh secrets, still reproducible.
+
+    ``presentation`` is one number for all, or (N,) int64.
+    """
     return _mix(ids * _GAMMA + presentation + 1)
