@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.reidentification import (
     by_identity,
@@ -20,6 +17,8 @@ from faceleak.bench.metrics.reidentification import (
     true_ranks,
     type2_pairs,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 seeds = st.integers(0, 9999)
 

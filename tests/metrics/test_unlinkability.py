@@ -6,12 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from faceleak.bench.metrics.arrays import MetricInputError
+from faceleak.bench.metrics.unlinkability import d_sys, maximal_linkability, permutation_null, renewability
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
-
-from faceleak.bench.metrics.arrays import MetricInputError
-from faceleak.bench.metrics.unlinkability import d_sys, maximal_linkability, permutation_null, renewability
 
 
 @pytest.mark.parametrize(
