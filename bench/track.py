@@ -153,9 +153,11 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
 
 
 def _explain(error: ValidationError, values: Any) -> str:
-    first = error.errors()[0]
+    # A misspelt key also leaves a key missing; the misspelling is what helps.
+    unknown = ("extra_forbidden", "unexpected_keyword_argument")
+    first = min(error.errors(), key=lambda one: one["type"] not in unknown)
     place = ".".join(str(part) for part in first["loc"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in unknown:
         model = _model_at(first["loc"][:-1])
         return f"unknown key {place!r}; {nearest(str(first['loc'][-1]), model)}"
     if first["type"] == "missing":

@@ -11,6 +11,8 @@ from faceleak.bench.core.registry import load_plugin
 
 TOYS = Path(__file__).parent / "toys.py"
 load_plugin(TOYS)  # the stand-ins, by the way that users add theirs
+for extra in filter(None, os.environ.get("FACELEAK_PLUGIN", "").split(os.pathsep)):
+    load_plugin(extra)  # your own plug-in file: FACELEAK_PLUGIN=mine.py pytest tests/attacks
 torch.set_num_threads(1)
 
 

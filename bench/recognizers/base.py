@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
-import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
