@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from faceleak.bench.metrics.arrays import MetricInputError
+from faceleak.bench.metrics.distribution import frechet_distance, kid, real_floor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_fid.fid_score import calculate_frechet_distance
-
-from faceleak.bench.metrics.arrays import MetricInputError
-from faceleak.bench.metrics.distribution import frechet_distance, kid, real_floor
 
 
 def moments(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
-
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.intervals import (
     bootstrap_identities,
@@ -17,6 +13,9 @@ from faceleak.bench.metrics.intervals import (
     subject_bootstrap_fmr,
     wilson,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
 
 
 @settings(max_examples=50, deadline=None)

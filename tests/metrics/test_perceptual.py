@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
-
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.distribution import frechet_distance, kid
 from faceleak.bench.metrics.perceptual import INCEPTION, TRUNKS, Fid, Lpips, MetricUnavailable
 from faceleak.bench.metrics.weights import WeightsMismatch, find_weights
+from safetensors.torch import save_file
 
 TRUNK_MODELS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 

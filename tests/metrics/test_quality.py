@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.ssim import ssim_map
 from faceleak.bench.metrics.quality import PSNR_CAP, psnr, ssim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 seeds = st.integers(0, 10_000)
 quick = settings(max_examples=15, deadline=None)

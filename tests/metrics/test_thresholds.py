@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.thresholds import (
     TooFewFalseAccepts,
@@ -15,6 +12,8 @@ from faceleak.bench.metrics.thresholds import (
     cosine_matrix,
     impostor_counts,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.interpolate import interp1d
-from scipy.optimize import brentq
-from sklearn.metrics import roc_auc_score, roc_curve
-
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.verification import (
     d_prime,
@@ -20,6 +14,11 @@ from faceleak.bench.metrics.verification import (
     tar_at,
     tenfold_accuracy,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import interp1d
+from scipy.optimize import brentq
+from sklearn.metrics import roc_auc_score, roc_curve
 
 seeds = st.integers(0, 9999)
 
