@@ -157,6 +157,7 @@ def attack_context(
         progress=session.progress,
         resolution=session.track.protocol.resolution,
         surrogate=surrogate,
+        surrogate_embeddings=(lambda: session.embeddings(cell.target.surrogate, "public")) if surrogate else None,
         photographs=photographs,
     )
 

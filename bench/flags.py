@@ -90,7 +90,7 @@ def _is_attack(row: Mapping[str, Any]) -> bool:
 
 
 def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
-    """F1: on the undefended system a trained attack does not clear a floor, by intervals, on Type-II SAR."""
+    """F1: on the undefended system an attack's Type-II SAR lies below a floor's interval, for any judge and FMR."""
     if not group or group[0]["defense"] != "none":
         return
     sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None]
@@ -98,7 +98,7 @@ def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
     for row in filter(_is_attack, sar):
         for floor in FLOORS:
             other = floors.get((row["judge"], row["fmr"], floor))
-            if other is not None and row["ci_hi"] < other["ci_lo"]:
+            if other is not None and row["value"] < other["ci_lo"]:
                 raised[row["cell"]].add("F1")
 
 

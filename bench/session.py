@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from .core.registry import DATASETS, RECOGNIZERS
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Surface
+from .metrics.pairs import Pairs
 from .plan import make_defense
 from .recognizers.base import BuildContext, Recognizer
 from .store import Store, digest
@@ -78,6 +80,20 @@ class Session:
             self._sets[split] = face_set(self.dataset, self.splits, split)
         return self._sets[split]
 
+    def official_pairs(self) -> tuple[FaceSet, Pairs] | None:
+        """The set's own verification pairs with their images, unless something was trained on the set."""
+        table = None if self.track.splits.train else self.dataset.pairs()
+        if table is None:
+            return None
+        if "pairs" not in self._sets:
+            names = pd.unique(pd.concat([table["a"], table["b"]]))
+            rows = self.dataset.table.reset_index(names="row").set_index("sample").loc[names].reset_index()
+            self._sets["pairs"] = face_set(self.dataset, rows.assign(split="pairs"), "pairs")
+        faces = self._sets["pairs"]
+        place = {name: i for i, name in enumerate(faces.samples)}
+        first, second = (table[side].map(place).to_numpy(copy=True) for side in ("a", "b"))
+        return faces, Pairs(first, second, table["same"].to_numpy(bool, copy=True), table["fold"].to_numpy(copy=True))
+
     def fingerprint(self, alias: str) -> dict[str, Any]:
         """What identifies a recogniser without building it."""
         spec = self.track.recognizers[alias]
@@ -103,7 +119,7 @@ class Session:
                     recognizer.build(context).save(folder / "weights.safetensors")
 
                 folder = self.store.get("recognizer", self.fingerprint(alias) | {"alias": alias}, build)
-                recognizer.load(folder / "weights.safetensors", context)
+                recognizer.load(folder / "weights.safetensors", self.device)
             else:
                 recognizer.build(context)
             self._recognizers[alias] = recognizer
@@ -158,9 +174,17 @@ class Session:
 
         return embeddings
 
-    def _embed(self, defense: Defense, faces: FaceSet, source: SecretSource) -> Tensor:
+    def fresh_embeddings(self, defense: Defense, faces: FaceSet, source: SecretSource, presentation: int) -> Tensor:
+        """(N, D) embeddings of a pipeline that is randomised before the embedding, kept on disk."""
+        spec = {"recognizer": self.fingerprint(defense.recognizer.alias), "faces": faces.sha,
+                "defense": defense.describe(), "presentation": presentation,
+                "secrets": [source.deployment.seed, *source.deployment.labels]}  # fmt: skip
+        make = lambda: {"z": self._embed(defense, faces, source, presentation)}  # noqa: E731
+        return self.store.tensors("embeddings", spec, make)["z"]
+
+    def _embed(self, defense: Defense, faces: FaceSet, source: SecretSource, presentation: int = 0) -> Tensor:
         def one(index: Tensor) -> Tensor:
-            draw = source.draw(faces.ids[index])
+            draw = source.draw(faces.ids[index], presentation)
             return defense.embed_images(faces.images(index).to(self.device), draw).cpu()
 
         parts = torch.arange(len(faces)).split(_BATCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ class AttackContext:
         progress: where to show it.
         resolution: side in pixels of recovered images.
         surrogate: a public recogniser of the adversary's, or None.
+        surrogate_embeddings: its (N, D) embeddings of the public images, computed once for all attacks.
         photographs: ceilings only: the victims' own photographs by role.
         zoo: shared networks by name.
     """
@@ -61,6 +63,7 @@ class AttackContext:
     progress: Progress
     resolution: int
     surrogate: nn.Module | None = None
+    surrogate_embeddings: Callable[[], Tensor] | None = None
     photographs: dict[str, Tensor] | None = None
     zoo: dict[str, Any] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import InputError
 from .registry import nearest
@@ -32,9 +32,8 @@ def make_settings(cls: type, values: Mapping[str, Any], owner: str) -> Any:
     for key in values:
         if key not in known:
             raise InputError(f"{owner} has no setting {key!r}; {nearest(key, known)}")
-    hints = TypeAdapter(cls, config=None if hasattr(cls, "__pydantic_config__") else ConfigDict(strict=False))
     try:
-        return hints.validate_python(dict(values))
+        return TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -61,9 +61,7 @@ def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     return max(float(distance), 0.0)
 
 
-def kid(
-    a: npt.ArrayLike, b: npt.ArrayLike, rng: Rng, subset_size: int = 100, subsets: int = 100
-) -> KidEstimate:
+def kid(a: npt.ArrayLike, b: npt.ArrayLike, rng: Rng, subset_size: int = 100, subsets: int = 100) -> KidEstimate:
     """Kernel inception distance: unbiased MMD^2 with a cubic kernel, averaged over random subsets.
 
         k(u, v) = (u.v / d + 1)^3

@@ -53,9 +53,7 @@ class Renewability:
     n_impostor: int
 
 
-def d_sys(
-    mated: npt.ArrayLike, nonmated: npt.ArrayLike, omega: float = 1.0, bins: int | None = None
-) -> float:
+def d_sys(mated: npt.ArrayLike, nonmated: npt.ArrayLike, omega: float = 1.0, bins: int | None = None) -> float:
     """Global linkability D_sys: how much of the mated mass sits where it can be told from the non-mated.
 
         LR(s) = p(s | mated) / p(s | nonmated)
