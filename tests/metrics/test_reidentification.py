@@ -136,15 +136,16 @@ def test_shuffle_refuses_a_majority() -> None:
             shuffled(ids, 0)
 
 
-def test_risk_ratio() -> None:
-    rng = np.random.default_rng(0)
-    base = rng.binomial(20, 0.1, 300) / 20
-    own = rng.binomial(20, 0.4, 300) / 20
-    ratio = risk_ratio(own, base, 0)
-    assert ratio.value == pytest.approx(own.mean() / base.mean())
-    assert ratio.lo < 4 < ratio.hi
-    assert ratio.hi - ratio.lo < 1.2
-    assert risk_ratio(own, own, 0).lo == pytest.approx(1)
+def test_risk_ratio_covers_the_true_ratio() -> None:
+    rng, covered, runs = np.random.default_rng(0), 0, 200
+    for _ in range(runs):
+        base, own = rng.binomial(20, 0.1, 200) / 20, rng.binomial(20, 0.4, 200) / 20
+        ratio = risk_ratio(own, base, rng, resamples=500)
+        assert ratio.value == pytest.approx(own.mean() / base.mean())
+        covered += ratio.lo < 4 < ratio.hi
+    assert covered / runs == pytest.approx(0.95, abs=0.045)
+    same = risk_ratio(own, own, 0)
+    assert (same.lo, same.value, same.hi) == pytest.approx((1, 1, 1))
 
 
 def test_risk_ratio_at_the_boundary() -> None:
