@@ -38,6 +38,7 @@ class RecognizerSpec(_Strict):
 
     type: str
     settings: dict[str, Any] = {}
+    reported_accuracy: float | None = None  # ten-fold, on the set's official pairs; a known answer (flag F10)
 
 
 class TargetSpec(_Strict):

@@ -124,9 +124,7 @@ class Fid:
     unit = ""
     name = "fid"
 
-    def __init__(
-        self, weights: str | Path | None = None, device: torch.device | str = "cpu", batch: int = 32
-    ) -> None:
+    def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu", batch: int = 32) -> None:
         self.device, self.batch = torch.device(device), batch
         self.weights = find_weights("FID", INCEPTION, ("pt_inception*",), weights)
         self._model = fill(_InceptionFeatures(), _stages(read_state(self.weights)), self.weights).to(self.device)
@@ -147,9 +145,7 @@ class Fid:
         """Frechet distance of the features of two image sets (N, 3, H, W) in [0, 1]; >= 0, 0 for equal sets."""
         return frechet_distance(self.features(real), self.features(fake))
 
-    def kid(
-        self, real: Tensor, fake: Tensor, rng: Rng, subset_size: int = 100, subsets: int = 100
-    ) -> KidEstimate:
+    def kid(self, real: Tensor, fake: Tensor, rng: Rng, subset_size: int = 100, subsets: int = 100) -> KidEstimate:
         """KID of two image sets (N, 3, H, W) in [0, 1]; see `distribution.kid`. The one for small sets."""
         return kid(self.features(real), self.features(fake), rng, subset_size, subsets)
 
