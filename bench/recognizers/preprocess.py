@@ -100,7 +100,8 @@ def open_weights(text: str, sha256: str, owner: str) -> tuple[Path, str]:
         head = file.read(64).lstrip()
     if not head:
         raise InputError(f"{owner}: {path} is empty; copy or download it again.")
-    if head.startswith(b"<"):
+    # Text holds no zero bytes; the header length that a safetensors file begins with can spell "<" but does.
+    if head.startswith(b"<") and b"\0" not in head:
         raise InputError(f"{owner}: {path} is an HTML page, not weights; a download saved an error or login page.")
     if head.startswith(b"version https://git-lfs"):
         raise InputError(f"{owner}: {path} is a Git LFS pointer, not weights; run `git lfs pull` where it came from.")
