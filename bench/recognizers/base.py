@@ -25,10 +25,11 @@ class TrainImages(Protocol):
     """The identities that a recogniser may be trained on."""
 
     labels: Tensor  # (N,) int64, 0 .. n_identities - 1
+    ids: Tensor  # (N,) int64, stable sample ids: augmentation depends on them, not on positions
     n_identities: int
 
-    def images(self, index: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 [0, 1] at positions ``index``."""
+    def resized(self, index: Tensor, size: int) -> Tensor:
+        """(B, 3, size, size) float32 RGB [0, 1] at positions ``index``."""
         ...
 
 
@@ -117,8 +118,8 @@ class Recognizer(nn.Module, Plugin, ABC):
         state = {key: value.detach().cpu().contiguous().clone() for key, value in self.state_dict().items()}
         save_file(state, path, {"recognizer": type(self).name, "settings": self._settings_text()})
 
-    def load(self, path: str | Path, device: torch.device | str = "cpu") -> Recognizer:
-        """As ``build``, from a file that ``save`` wrote with the same settings.
+    def load(self, path: str | Path, context: BuildContext) -> Recognizer:
+        """As ``build``, from a file that ``save`` wrote with the same settings; of the context, only the device counts.
 
         Raises:
             InputError: unreadable file, another recogniser, other settings, or weights that do not fit.
@@ -142,7 +143,7 @@ class Recognizer(nn.Module, Plugin, ABC):
             self.load_state_dict(state, strict=True)
         except RuntimeError as error:
             raise InputError(f"{path} does not fit the network: {error}; delete it and train again.") from error
-        return self._finished(torch.device(device))
+        return self._finished(context.device)
 
     def _settings_text(self) -> str:
         return json.dumps(dataclasses.asdict(self.settings), sort_keys=True)

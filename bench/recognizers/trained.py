@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import InputError
-from ..core.nets.blocks import EmbeddingHead, initialise
+from ..core.nets.blocks import initialise
 from ..core.nets.margin import MarginHead, MarginLoss, ramped
 from ..core.nets.mobilenet import MobileNet
 from ..core.nets.resnet import ResNet
 from ..core.nets.vgg import PlainNet
-from ..core.plugin import source_hash
 from ..core.registry import register_recognizer
 from ..core.seeding import Rng, presentation_ids
 from ..core.training import Batch, TrainLog, TrainSettings, train
@@ -51,7 +50,6 @@ class TrainedRecognizer(Recognizer):
     """What the small recognisers share; a subclass says which network."""
 
     needs_training: ClassVar[bool] = True
-    network: ClassVar[type[nn.Module]]
     Settings = SmallSettings
     settings: SmallSettings
     log: TrainLog  # losses of the training run; there is none after ``load``
@@ -86,10 +84,9 @@ class TrainedRecognizer(Recognizer):
         augment = rng.child("augment")
 
         def loss(batch: Batch) -> Tensor:
-            x = data.images(batch.index).to(device)  # (B, 3, H, W)
-            if x.shape[-2:] != (self.size, self.size):
-                x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
-            x = augmented(x, presentation_ids(batch.index, batch.presentation).to(device), augment, settings)
+            x = data.resized(batch.index, self.size).to(device)  # (B, 3, size, size)
+            ids = presentation_ids(data.ids[batch.index], batch.presentation).to(device)
+            x = augmented(x, ids, augment, settings)
             margin = ramped(settings.margin, batch.progress, settings.margin_start)
             value: Tensor = both[1](self.net(2 * x - 1), data.labels[batch.index].to(device), margin)
             return value
@@ -103,11 +100,6 @@ class TrainedRecognizer(Recognizer):
     def _embed(self, x: Tensor) -> Tensor:
         z: Tensor = self.net(2 * x - 1)
         return z
-
-    def describe(self) -> dict[str, Any]:
-        """As in the base class, and the sources of what the weights come from."""
-        parts = (type(self).network, EmbeddingHead, MarginHead, Recognizer, TrainSettings)
-        return {**super().describe(), "parts": [source_hash(part) for part in parts]}
 
 
 def augmented(x: Tensor, ids: Tensor, rng: Rng, settings: SmallSettings) -> Tensor:
@@ -135,7 +127,6 @@ def augmented(x: Tensor, ids: Tensor, rng: Rng, settings: SmallSettings) -> Tens
 class SmallResNet(TrainedRecognizer):
     """A residual network with PReLU, trained on the train split."""
 
-    network = ResNet
     label = "small ResNet"
     paper = "after ArcFace, Deng et al., CVPR 2019"
 
@@ -151,7 +142,6 @@ class SmallMobileNet(TrainedRecognizer):
     class Settings(SmallSettings):
         loss: MarginLoss = "cosface"
 
-    network = MobileNet
     label = "small MobileNet"
     paper = "after MobileNetV2, Sandler et al., CVPR 2018, and CosFace, Wang et al., CVPR 2018"
 
@@ -163,7 +153,6 @@ class SmallMobileNet(TrainedRecognizer):
 class SmallVgg(TrainedRecognizer):
     """Four strided convolutions, trained on the train split: the cheapest."""
 
-    network = PlainNet
     label = "small VGG"
     paper = "after VGG, Simonyan and Zisserman, ICLR 2015"
 
