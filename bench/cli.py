@@ -57,6 +57,8 @@ def run(
 ) -> None:
     """Run a track. Finished cells are kept, so an interrupted run goes on where it stopped."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Idle threads that spin make every busy neighbour crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from .core.progress import Progress
