@@ -30,6 +30,7 @@ class Attack(nn.Module, Plugin, ABC):
         trained: whether it learns from (image, leak) pairs; such an attack is run oblivious and adaptive, and its
             fitted state (its ``state_dict``) is kept and shared between cells.
         uses_secrets: whether it reads disclosed secrets (K3) beyond training on pairs made with them.
+        aligned: whether recovered faces share the originals' geometry, so that pixel metrics mean something.
         uses_pairs: whether its result depends on leaks of public images at all (floors may not).
     """
 
@@ -39,6 +40,7 @@ class Attack(nn.Module, Plugin, ABC):
     trained: ClassVar[bool] = False
     uses_pairs: ClassVar[bool] = False
     uses_secrets: ClassVar[bool] = False
+    aligned: ClassVar[bool] = True
     batch: ClassVar[int] = 128
     log: TrainLog | None = None
 

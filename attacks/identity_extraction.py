@@ -13,7 +13,6 @@ images). Fidelity: simplified.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +52,7 @@ class _Adapted(nn.Module):
     def __init__(self, channels: int, mean: Tensor, scale: Tensor, recognizer: nn.Module) -> None:
         super().__init__()
         self.adapter = nn.Conv2d(channels, 3, 3, padding=1)
-        self.recognizer = copy.deepcopy(recognizer).requires_grad_(True)
+        self.recognizer = recognizer
         if channels == 3:  # begin as the inverse of the standardisation: the recogniser sees the leak as it is
             nn.init.dirac_(self.adapter.weight)
             undo = torch.where(scale > 0, 1 / scale.clamp(min=1e-6), 0.0).reshape(3, 1, 1, 1)
@@ -95,7 +94,8 @@ class IdentityExtraction(Attack):
         able = context.surrogate is not None and getattr(context.surrogate, "differentiable", False)
         if able and self.settings.from_surrogate and context.surrogate is not None:
             # The statistics arrive later (fit or load); the adapter is aimed then, see _fit.
-            self.net = _Adapted(channels, self.standardize.mean, self.standardize.scale, context.surrogate)
+            start = context.surrogate.trainable_copy()  # type: ignore[operator]
+            self.net = _Adapted(channels, self.standardize.mean, self.standardize.scale, start)
         else:
             self.net = ResNet(dim=dim, in_channels=channels)
 

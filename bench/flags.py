@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
+
+from .core.faces import FaceSet
 from .schema import Row
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
@@ -37,6 +40,33 @@ def training_flag(still_falling: float) -> list[dict[str, str]]:
     if still_falling <= UNDER_TRAINED:
         return []
     return [flag("F15", f"The loss still fell by {still_falling:.1%} over the last tenth of the training.")]
+
+
+def alignment_flag() -> list[dict[str, str]]:
+    """F12: pixel metrics on recoveries that do not share the originals' geometry."""
+    return [flag("F12", "The recoveries are not aligned to the originals; PSNR, SSIM and LPIPS compare other pixels.")]
+
+
+def gradient_flag(recognizer: Any, faces: FaceSet) -> list[dict[str, str]]:
+    """F4: a white-box attack on a recogniser whose gradient is zero or not finite."""
+    x = faces.images(torch.arange(min(2, len(faces)))).to(recognizer.device).requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(recognizer(x)[:, 0].sum(), x)
+    if bool(torch.isfinite(gradient).all()) and bool((gradient.flatten(1).abs().amax(1) > 0).all()):
+        return []
+    return [flag("F4", "The recogniser's gradient with respect to the picture is zero or not finite.")]
+
+
+def answer_flag(measured: float, reported: float | None, slack: float = 0.003) -> list[dict[str, str]]:
+    """F10: a recogniser does not reach the accuracy it is known for, so it is loaded or fed wrongly."""
+    if reported is None or abs(measured - reported) <= slack:
+        return []
+    return [flag("F10", f"Ten-fold accuracy {measured:.4f}, reported {reported:.4f}: preprocessing or weights differ.")]
+
+
+def unreadable_flag(count: int) -> list[dict[str, str]]:
+    """F11: images that could not be read or aligned were left out."""
+    return [flag("F11", f"{count} images could not be read and were skipped.")] if count else []
 
 
 def draws_flag(randomised: bool, draws: int) -> list[dict[str, str]]:

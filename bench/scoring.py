@@ -14,6 +14,7 @@ from .core.faces import resize
 from .core.recovery import Recovery
 from .core.seeding import Rng
 from .core.surfaces import Surface
+from .core.threat import DefenseKnowledge, RecognizerAccess
 from .execute import LeakedSet, Outcome, other_images
 from .judges import Judge, judges_of
 from .metrics.distribution import frechet_distance
@@ -66,7 +67,7 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
     scored.scores = pd.concat(scores, ignore_index=True)
     if recovery.images is not None:
         _score_pictures(session, cell, outcome, judges, scored)
-    _cost(outcome, scored)
+    _cost(cell, outcome, scored)
     _raise_flags(session, cell, outcome, judges, scored)
     return scored
 
@@ -225,13 +226,16 @@ def _bytes(images: Tensor) -> Tensor:
     return (images * 255).round().clamp(0, 255).to(torch.uint8).contiguous()
 
 
-def _cost(outcome: Outcome, scored: Scored) -> None:
+def _cost(cell: Cell, outcome: Outcome, scored: Scored) -> None:
+    """What the attack used. A protected pair is one made through the defence, so an oblivious adversary has none."""
+    assert cell.threat is not None
+    protected = cell.threat.defense is not DefenseKnowledge.K0
     victims = len(outcome.leaked["victims"].index)
     for row in scored.rows:
         row |= {
             "n_queries": outcome.n_queries,
             "n_aux": outcome.n_pairs,
-            "n_protected_pairs": outcome.n_pairs,
+            "n_protected_pairs": outcome.n_pairs if protected else 0,
             "train_s": outcome.train_s,
             "invert_s": outcome.invert_s / max(1, victims),
             "params": outcome.params,
@@ -243,12 +247,16 @@ def _raise_flags(session: Session, cell: Cell, outcome: Outcome, judges: list[Ju
     assert cell.attack is not None
     assert cell.surface is not None
     attack = make_attack(cell.attack)
+    recovered = outcome.recoveries["victims"].images
     if attack.fidelity.value != "baseline":
-        images = outcome.recoveries["victims"].images
-        if images is not None and len(images) > 1:
-            apart = (images - images.roll(1, 0)).flatten(1).square().mean(1).sqrt().median()
+        if recovered is not None and len(recovered) > 1:
+            apart = (recovered - recovered.roll(1, 0)).flatten(1).square().mean(1).sqrt().median()
             scored.flags += flags.spread_flag(float(apart))
         scored.flags += flags.training_flag(outcome.still_falling)
+    if recovered is not None and not attack.aligned:
+        scored.flags += flags.alignment_flag()
+    if attack.threat.recognizer is RecognizerAccess.WHITE_BOX:
+        scored.flags += flags.gradient_flag(session.recognizer(cell.target.recognizer), session.faces("public"))
     system = session.defense(cell.defense, cell.target.recognizer, cell.seed)
     draws = int(outcome.leaked["victims"].presentation.max()) + 1
     scored.flags += flags.draws_flag(system.randomised(Surface(cell.surface)), draws)

@@ -91,8 +91,8 @@ class Session:
             self._sets["pairs"] = face_set(self.dataset, rows.assign(split="pairs"), "pairs")
         faces = self._sets["pairs"]
         place = {name: i for i, name in enumerate(faces.samples)}
-        first, second = (table[side].map(place).to_numpy() for side in ("a", "b"))
-        return faces, Pairs(first, second, table["same"].to_numpy(dtype=bool), table["fold"].to_numpy())
+        first, second = (table[side].map(place).to_numpy(copy=True) for side in ("a", "b"))
+        return faces, Pairs(first, second, table["same"].to_numpy(bool, copy=True), table["fold"].to_numpy(copy=True))
 
     def fingerprint(self, alias: str) -> dict[str, Any]:
         """What identifies a recogniser without building it."""
@@ -119,7 +119,7 @@ class Session:
                     recognizer.build(context).save(folder / "weights.safetensors")
 
                 folder = self.store.get("recognizer", self.fingerprint(alias) | {"alias": alias}, build)
-                recognizer.load(folder / "weights.safetensors", context)
+                recognizer.load(folder / "weights.safetensors", self.device)
             else:
                 recognizer.build(context)
             self._recognizers[alias] = recognizer

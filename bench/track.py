@@ -38,6 +38,7 @@ class RecognizerSpec(_Strict):
 
     type: str
     settings: dict[str, Any] = {}
+    reported_accuracy: float | None = None  # ten-fold, on the set's official pairs; a known answer (flag F10)
 
 
 class TargetSpec(_Strict):
@@ -153,9 +154,11 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
 
 
 def _explain(error: ValidationError, values: Any) -> str:
-    first = error.errors()[0]
+    # A misspelt key also leaves a key missing; the misspelling is what helps.
+    unknown = ("extra_forbidden", "unexpected_keyword_argument")
+    first = min(error.errors(), key=lambda one: one["type"] not in unknown)
     place = ".".join(str(part) for part in first["loc"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in unknown:
         model = _model_at(first["loc"][:-1])
         return f"unknown key {place!r}; {nearest(str(first['loc'][-1]), model)}"
     if first["type"] == "missing":

@@ -34,6 +34,9 @@ def score_utility(session: Session, cell: Cell) -> Scored:
     scored = Scored([])
     thresholds = defended_thresholds(session, alias, defense, cell.seed)
     accuracy = _verification(session, alias, defense, cell.seed, thresholds, scored)
+    if defense.name == "none" and session.official_pairs() is not None:
+        scored.flags += flags.answer_flag(accuracy, session.track.recognizers[alias].reported_accuracy)
+    scored.flags += flags.unreadable_flag(len(session.dataset.corrupt))
     if defense.name != "none":
         plain = Scored([])
         undefended = session.undefended(alias)

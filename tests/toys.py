@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
 from faceleak.bench.core.registry import register_dataset, register_recognizer
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.datasets.base import DataSettings, FaceDataset
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,11 @@ def amp(device: torch.device) -> contextlib.AbstractContextManager[object]:
 def _optimizer(parameters: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
-            parameters, settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
+            parameters,
+            settings.lr,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=settings.momentum > 0,
         )
     return torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
 

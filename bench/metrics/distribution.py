@@ -125,9 +125,8 @@ def _root(features: Matrix) -> Matrix:
     """A matrix R (min(n, d), d) with R^T R = covariance."""
     centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     if len(features) <= features.shape[1]:
-        return centred
-    triangle: Matrix = np.linalg.qr(centred, mode="r")
-    return triangle
+        return np.asarray(centred)
+    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def _mmd2(a: Matrix, b: Matrix) -> float:

@@ -63,9 +63,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     """
     check_share(level, "level")
     if n < 1 or not 0 <= successes <= n:
-        raise MetricInputError(
-            f"wilson got {successes} successes of {n} trials; it needs n >= 1 and 0 <= successes <= n"
-        )
+        raise MetricInputError(f"wilson got {successes} successes of {n} trials; pass n >= 1 and 0 <= successes <= n")
     z, p = NormalDist().inv_cdf((1 + level) / 2), successes / n
     shrink = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / shrink
@@ -143,15 +141,11 @@ def subject_bootstrap_fmr(
     """
     hits, pairs = np.array(accepts, dtype=np.float64), np.array(totals, dtype=np.float64)
     if hits.ndim != 2 or hits.shape[0] != hits.shape[1] or hits.shape != pairs.shape:
-        raise MetricInputError(
-            f"accepts is {hits.shape} and totals {pairs.shape}; both must be (identities, identities)"
-        )
+        raise MetricInputError(f"accepts is {hits.shape} and totals {pairs.shape}; both are (identities, identities)")
     np.fill_diagonal(hits, 0)
     np.fill_diagonal(pairs, 0)
     if not (hits >= 0).all() or not (hits <= pairs).all() or not 0 < pairs.sum() < np.inf:
-        raise MetricInputError(
-            "accepts must lie within [0, totals] with at least one pair; count both over the same pairs"
-        )
+        raise MetricInputError("accepts leave [0, totals], or no pair was compared; count both over the same pairs")
     check_share(level, "level")
     n, value = len(hits), float(hits.sum() / pairs.sum())
     rates = []

@@ -81,8 +81,8 @@ def _genuine(groups: list[IntArray], rng: np.random.Generator, quota: int, fold:
     stacks: list[Draw] = []
     for group in groups:
         n = len(group)
-        picks = rng.choice(n * (n - 1) // 2, min(quota, n * (n - 1) // 2), replace=False) if n > 1 else []
         row, column = np.triu_indices(n, 1)
+        picks = rng.permutation(len(row))[:quota]
         stacks.append([(int(group[row[p]]), int(group[column[p]])) for p in picks])
     drawn: Draw = []
     while len(drawn) < quota:  # one pair per identity and round

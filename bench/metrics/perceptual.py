@@ -93,7 +93,7 @@ class Lpips:
             )
         parts = [
             self._model(self._signed(a), self._signed(b)).flatten().double().cpu()
-            for a, b in zip(x.split(self.batch), y.split(self.batch))
+            for a, b in zip(torch.split(x, self.batch), torch.split(y, self.batch))
         ]
         return torch.cat(parts)
 
@@ -138,10 +138,8 @@ class Fid:
         """
         if not len(check_images(images, "images")):
             raise InputError("Fid.features got 0 images; pass at least one (and at least two for a distance)")
-        parts = [
-            self._model(part.to(self.device, torch.float32)).double().cpu().numpy() for part in images.split(self.batch)
-        ]
-        return np.concatenate(parts)
+        parts = [self._model(part.to(self.device, torch.float32)) for part in torch.split(images, self.batch)]
+        return np.concatenate([part.double().cpu().numpy() for part in parts])
 
     def fid(self, real: Tensor, fake: Tensor) -> float:
         """Frechet distance of the features of two image sets (N, 3, H, W) in [0, 1]; >= 0, 0 for equal sets."""

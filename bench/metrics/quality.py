@@ -79,6 +79,6 @@ def _check_pair(x: Tensor, y: Tensor) -> None:
 
 @torch.no_grad()
 def _batched(measure: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    pairs = zip(x.split(_BATCH), y.split(_BATCH))
+    pairs = zip(torch.split(x, _BATCH), torch.split(y, _BATCH))
     # float64: the SSIM variances are differences of nearly equal numbers.
     return torch.cat([measure(a.double().clamp(0, 1), b.double().clamp(0, 1)) for a, b in pairs])

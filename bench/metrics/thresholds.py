@@ -75,7 +75,8 @@ def cosine_matrix(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.fl
         if not norm.all():
             raise MetricInputError(f"{int((norm == 0).sum())} embeddings are all zero; score a failure as -inf instead")
         sides.append(rows / norm)
-    return np.clip(sides[0] @ sides[1].T, -1, 1).astype(np.float32)
+    scores: npt.NDArray[np.float32] = np.clip(sides[0] @ sides[1].T, -1, 1).astype(np.float32)
+    return scores
 
 
 def all_pairs_scores(

@@ -104,7 +104,7 @@ def maximal_linkability(mated: npt.ArrayLike, nonmated: npt.ArrayLike, bins: int
         MetricInputError: empty or non-finite scores, bins < 1.
     """
     p_mated, p_nonmated = _histograms(mated, nonmated, bins)
-    return float(np.log2(max(1.0, np.maximum(p_mated, p_nonmated).sum())))
+    return float(np.log2(np.clip(np.maximum(p_mated, p_nonmated).sum(), 1.0, 2.0)))  # rounding may leave [1, 2]
 
 
 def permutation_null(

@@ -167,10 +167,8 @@ def d_prime(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> float:
     Raises:
         MetricInputError: empty or non-finite scores, or both sets constant (d' is undefined).
     """
-    own, other = (
-        check_values(genuine, "genuine").astype(np.float64),
-        check_values(impostor, "impostor").astype(np.float64),
-    )
+    own = check_values(genuine, "genuine").astype(np.float64)
+    other = check_values(impostor, "impostor").astype(np.float64)
     pooled = float(np.sqrt((own.var() + other.var()) / 2))
     if pooled == 0:
         raise MetricInputError("d_prime got two constant score sets; it is undefined without spread, report the means")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from abc import ABC, abstractmethod
@@ -168,6 +169,16 @@ class Recognizer(nn.Module, Plugin, ABC):
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         z = F.normalize(self._embed(images.clamp(0, 1)).float(), dim=1)
         return check_vectors(z, f"embeddings of {self.alias}")
+
+    def trainable_copy(self) -> Recognizer:
+        """A copy whose weights can be trained further, for an adversary's student network.
+
+        Raises:
+            NoGradientError: this recogniser is forward only.
+        """
+        if not self.differentiable:
+            raise NoGradientError(self.no_gradient_message())
+        return copy.deepcopy(self).requires_grad_(True)
 
     def no_gradient_message(self) -> str:
         """What happened and what to supply, in one sentence."""

@@ -97,6 +97,12 @@ class OnnxRecognizer(Recognizer):
         if self.settings.backend == "onnx2torch":
             raise InputError(f"{self.alias}: {self.reason}; set backend = 'auto' to use it as a black box.")
 
+    def trainable_copy(self) -> Recognizer:
+        """As in the base class; the copy never answers through ONNX Runtime, whose weights do not learn."""
+        copied = super().trainable_copy()
+        copied.runtime = None  # type: ignore[assignment]
+        return copied
+
     def _prepared(self, x: Tensor) -> Tensor:
         return prepare(x, self.settings.scale, self.settings.color)
 

@@ -26,7 +26,8 @@ MATRIX_COLUMNS = (
 )  # fmt: skip
 
 TRANSFER_COLUMNS = (
-    "dataset", "surface", "recognizer", "judge", "mean_sar2", "strongest_attack", "strongest_sar2", "n_attacks",
+    "dataset", "surface", "recognizer", "judge", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
+    "n_attacks",
 )  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def transfer_board(view: View) -> pd.DataFrame:
         rows.append(
             {"dataset": dataset, "surface": surface, "recognizer": recognizer, "judge": judge}
             | {
-                "mean_sar2": _mean([value_of(stat) for stat in stats]),
+                "mean_undefended_sar2": _mean([value_of(stat) for stat in stats]),
                 "strongest_attack": best.who.label if best else "",
                 "strongest_sar2": value_of(view.get(best.who, "sar_type2", judge)) if best else math.nan,
                 "n_attacks": sum(stat is not None for stat in stats),

@@ -68,7 +68,8 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         gap = accuracy.value - plain.value  # no paired rows: the difference without an interval
         difference = Stat(gap, math.nan, math.nan, gap, gap, accuracy.n_seeds)
     linkable, null = view.use(system, "d_sys"), view.use(system, "d_sys_null")
-    loss = plain.value - accuracy.value if accuracy and plain else math.nan
+    # Without both accuracies (a partial run) the paired difference decides alone.
+    loss = plain.value - accuracy.value if accuracy and plain else -value_of(difference)
     return {
         **_spread("accuracy", accuracy),
         **_spread("accuracy_diff", difference),

@@ -74,6 +74,7 @@ COLUMN_HELP: dict[str, str] = {
     "with own "
     "secrets, K3 everything.",
     "mean_sar2": "SAR Type-II averaged over all defenses it ran on (not over none).",
+    "mean_undefended_sar2": "SAR Type-II on the unprotected system, averaged over the attacks.",
     "n_defenses": "How many defenses that mean is over; attacks with different counts are not comparable by it.",
     "train_s": "Training time in seconds, mean over its cells.",
     "invert_s": "Time to attack the victims in seconds, mean over its cells.",
@@ -118,6 +119,7 @@ SHOWN: dict[str, Shown] = {
     "attack": Shown("attack"),
     "knowledge": Shown("knows"),
     "mean_sar2": Shown("mean SAR-II, defended, %", "percent"),
+    "mean_undefended_sar2": Shown("mean SAR-II, %", "percent"),
     "n_defenses": Shown("over", "number"),
     "train_s": Shown("train, s", "number"),
     "invert_s": Shown("attack, s", "number"),
@@ -141,7 +143,8 @@ ATTACKS_SHOWN = (
     "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
 )  # fmt: skip
 TRANSFER_SHOWN = (
-    "recognizer", "judge", "surface", "dataset", "mean_sar2", "strongest_attack", "strongest_sar2", "n_attacks",
+    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
+    "n_attacks",
 )  # fmt: skip
 
 

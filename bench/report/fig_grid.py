@@ -39,27 +39,25 @@ def draw_grids(
 ) -> list[Made]:
     """Two grids per data set, recognizer and surface: all attacks undefended; the strongest attack on each defense."""
     held = _with_pictures(cells)
-    groups = sorted({(c.text("dataset"), c.text("recognizer"), c.text("surface")) for c in held})
     made = []
-    for group in groups:
-        here = [c for c in held if (c.text("dataset"), c.text("recognizer"), c.text("surface")) == group]
-        mask = (attacks["dataset"] == group[0]) & (attacks["recognizer"] == group[1]) & (attacks["surface"] == group[2])
-        ladder = attacks[mask].drop_duplicates("attack")
-        first = _attack_columns(here, ladder, problems)
-        made += _pages(
-            [[column] for column in first],
-            "attacks",
-            group,
-            folder,
-            _caption(group[2], "each attack returned when nothing protects it"),
-        )
-        mask = (
-            (defenses["dataset"] == group[0]) & (defenses["recognizer"] == group[1]) & (defenses["surface"] == group[2])
-        )
-        second = _defense_columns(here, defenses[mask], problems)
+    for group in sorted({_group(cell) for cell in held}):
+        here = [cell for cell in held if _group(cell) == group]
+        ladder = _rows(attacks, group).drop_duplicates("attack")
+        blocks = [[column] for column in _attack_columns(here, ladder, problems)]
+        text = _caption(group[2], "each attack returned when nothing protects it")
+        made += _pages(blocks, "attacks", group, folder, text)
+        blocks = _defense_columns(here, _rows(defenses, group), problems)
         text = _caption(group[2], "the strongest attack on each defense returned")
-        made += _pages(second, "defenses", group, folder, text)
+        made += _pages(blocks, "defenses", group, folder, text)
     return made
+
+
+def _group(cell: CellFile) -> tuple[str, str, str]:
+    return cell.text("dataset"), cell.text("recognizer"), cell.text("surface")
+
+
+def _rows(board: pd.DataFrame, group: tuple[str, str, str]) -> pd.DataFrame:
+    return board[(board["dataset"] == group[0]) & (board["recognizer"] == group[1]) & (board["surface"] == group[2])]
 
 
 def _caption(surface: str, what: str) -> str:

@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import blended_transform_factory
+from matplotlib.transforms import Transform, blended_transform_factory
 
+from .rows import own_space
 from .style import (
     COLUMN,
     GREY,
@@ -25,11 +26,14 @@ from .style import (
     new_figure,
     percent,
     save,
+    shorten,
     stem,
     surface_text,
 )  # fmt: skip
 
 _WIDTH = 2 * COLUMN
+_NAME = 32  # letters
+_RIGHT = 0.855  # end of the scale, in figure widths
 _ROW = 0.17  # inches per row
 _HEADINGS = {
     "ceiling": "Ceilings: a real photo of the victim",
@@ -70,7 +74,9 @@ def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
     """Without a defense there is nothing to know about it: one row per attack unless the numbers differ."""
     unique = rows.drop_duplicates(["attack", "sar2", "target_sar2"])
     repeated = unique["attack"].duplicated(keep=False)
-    label = unique["attack"].where(~repeated, unique["attack"] + " (" + unique["knowledge"] + ")")
+    label = unique["attack"].map(lambda name: shorten(name, _NAME))
+    label = label.where(~repeated, label + " (" + unique["knowledge"] + ")")
+    label = label.where(~unique["judge"].map(own_space), label + " †")
     return unique.assign(label=label)
 
 
@@ -97,8 +103,8 @@ def _draw(rows: pd.DataFrame, dataset: str, recognizer: str, surface: str, fmr: 
     head, foot = 0.56, 0.58  # inches
     height = head + foot + (bottom + 0.7) * _ROW
     figure = new_figure(_WIDTH, height)
-    left = min(0.055 + 0.0088 * rows["label"].map(len).max(), 0.36)
-    axes = figure.add_axes((left, foot / height, 0.855 - left, 1 - (head + foot) / height))
+    left = min(0.055 + 0.0088 * rows["label"].map(len).max(), 0.37)
+    axes = figure.add_axes((left, foot / height, _RIGHT - left, 1 - (head + foot) / height))
     axes.set(xlim=(-0.015, 1.015), ylim=(bottom, -0.7), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.vlines((0.25, 0.5, 0.75, 1.0), -0.7, bottom, color=PALE, lw=0.5, zorder=0)
@@ -112,11 +118,12 @@ def _draw(rows: pd.DataFrame, dataset: str, recognizer: str, surface: str, fmr: 
             )
         else:
             axes.text(0.03, y, item["label"], transform=names, va="center")
-            _mark(axes, y, item)
+            _mark(axes, names, y, item)
     _axis(axes, fmr)
-    judges = sorted({judge for judge in rows["judge"] if judge != recognizer})
+    judges = sorted({judge for judge in rows["judge"] if judge != recognizer and not own_space(judge)})
     figure.text(0.012, 1 - 0.15 / height, _title(surface), fontsize=9.5, weight="bold", va="center")
     about = f"data {dataset}  ·  recognizer {recognizer}  ·  independent judge {', '.join(judges) or 'none'}"
+    about += "  ·  † scored in the attacker's own space" if rows["judge"].map(own_space).any() else ""
     figure.text(0.012, 1 - 0.34 / height, about, color=GREY, va="center")
     _legend(figure, rows, recognizer, height)
     save(figure, folder, name, rows)
@@ -126,7 +133,7 @@ def _title(surface: str) -> str:
     return f"How much of a face comes back from the unprotected {surface_text(surface)}?"
 
 
-def _mark(axes: Axes, y: float, row: pd.Series) -> None:
+def _mark(axes: Axes, names: Transform, y: float, row: pd.Series) -> None:
     """One attack: interval and filled mark by the deciding judge, open ring by the attacked recognizer, the number."""
     colour = ROLE_COLOUR[row["role"]]
     own = row["judge"] == row["recognizer"]
@@ -139,11 +146,12 @@ def _mark(axes: Axes, y: float, row: pd.Series) -> None:
         axes.plot(
             row["sar2"], y, _MARKER[row["role"]], ms=4.2, color=colour, mec="white", mew=0.4, zorder=4, clip_on=False
         )
-    edge = axes.get_yaxis_transform()
-    axes.text(1.07, y, percent(row["sar2"]), transform=edge, ha="right", va="center", color=INK, weight="bold")
+    axes.text(
+        _RIGHT + 0.058, y, percent(row["sar2"]), transform=names, ha="right", va="center", color=INK, weight="bold"
+    )
     if not math.isnan(row["sar2_lo"]):
         text = f"{100 * row['sar2_lo']:.0f} to {100 * row['sar2_hi']:.0f}"
-        axes.text(1.085, y, text, transform=edge, va="center", color=GREY, fontsize=6)
+        axes.text(_RIGHT + 0.068, y, text, transform=names, va="center", color=GREY, fontsize=6)
 
 
 def _axis(axes: Axes, fmr: float) -> None:
@@ -158,7 +166,7 @@ def _legend(figure: Figure, rows: pd.DataFrame, recognizer: str, height: float) 
     handles = [Line2D([], [], color=GREY, lw=0.8, ls=(0, (1, 2)), label="chance")]
     if (rows["judge"] != recognizer).any():
         mark = Line2D([], [], marker="o", color=ROLE_COLOUR["attack"], lw=1.6, ms=4.2, mec="white", mew=0.4)
-        mark.set_label("independent judge, 95 % interval")
+        mark.set_label("independent judge, 95 % interval" if rows["sar2_lo"].notna().any() else "independent judge")
         handles.insert(0, mark)
     if rows["target_sar2"].notna().any():
         ring = Line2D([], [], ls="", marker="o", ms=5, mfc="none", mec=GREY, mew=0.7, label="attacked recognizer")

@@ -9,12 +9,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .board_attacks import ROLE_ORDER, with_undefended
 from .rows import UNDEFENDED
-from .style import COLUMN, GREY, INK, Made, fmr_text, groups_of, new_figure, save, stem, surface_text
+from .style import COLUMN, GREY, INK, Made, fmr_text, groups_of, new_figure, save, shorten, stem, surface_text
 
 # Lightness falls steadily, so that the map reads in grey print and for every kind of colour vision.
 _COLOURS = LinearSegmentedColormap.from_list("leak", ["#fbf7f0", "#f3c98b", "#d9772f", "#8c2d19", "#3d0f14"])
@@ -23,6 +22,7 @@ _WORDS = {
     "not-scored": "–",
 }  # fmt: skip
 _ROW, _TITLE = 0.165, 0.42  # inches
+_NAME = 32  # letters
 
 
 def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
@@ -58,11 +58,14 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
         key[1]: max(_mean(values.loc[other]) for other in values.index if other[1] == key[1]) for key in values.index
     }
     order = sorted(values.index, key=lambda key: (ROLE_ORDER[key[0]], -best[key[1]], key))
-    labels = [f"{key[1]}  {key[2]}" if key[0] == "attack" else key[1] for key in order]
+    labels = [f"{shorten(key[1], _NAME)}  {key[2] if key[0] == 'attack' else ''}".rstrip() for key in order]
     side = 0.35 + 0.052 * max(map(len, labels))
-    slant = 0.12 + 0.035 * max(map(len, columns))
-    cell = min(max((2 * COLUMN - side - 0.3 - 0.6 * slant) / len(columns), 0.34), 1.1)
-    units = max(2, math.ceil((side + cell * len(columns) + 0.6 * slant + 0.1) / COLUMN))
+    heads = [shorten(name, _NAME) for name in columns]
+    slant = 0.12 + 0.035 * max(map(len, heads))
+    # A slanted heading leans out to the right of its column: only the last ones can leave the figure.
+    lean = max(0.042 * len(name) - 0.36 * (len(heads) - i - 0.5) for i, name in enumerate(heads)) + 0.05
+    cell = min(max((2 * COLUMN - side - lean) / (len(columns) - 0.5), 0.36), 1.1)
+    units = max(2, math.ceil((side + cell * (len(columns) - 0.5) + lean) / COLUMN))
     breaks = sum(a[0] != b[0] for a, b in pairwise(order))
     height = _TITLE + slant + _ROW * (len(order) + 0.5 * breaks) + 0.12
     figure = new_figure(units * COLUMN, height)
@@ -79,7 +82,7 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
         for x in range(len(columns)):
             _cell(axes, x, y, numbers[i, x], words[i, x])
         y += 1
-    _labels(figure, axes, places, labels, columns)
+    _labels(axes, places, labels, heads)
     title = f"Victims recovered from the {surface_text(surface)}, percent"
     figure.text(0.1 / (units * COLUMN), 1 - 0.14 / height, title, fontsize=9.5, weight="bold", va="center")
     line = f"SAR Type-II at {fmr_text(fmr)}  ·  {about}"
@@ -87,7 +90,7 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     save(figure, path.parent, path.name, rows)
 
 
-def _labels(figure: Figure, axes: Axes, places: list[float], rows: list[str], columns: list[str]) -> None:
+def _labels(axes: Axes, places: list[float], rows: list[str], columns: list[str]) -> None:
     axes.set_yticks([y + 0.5 for y in places], rows)
     axes.set_xticks([x + 0.5 for x in range(len(columns))], columns, rotation=40, ha="left", rotation_mode="anchor")
     axes.xaxis.tick_top()

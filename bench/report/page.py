@@ -96,7 +96,7 @@ def _only(board: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def _transfer(board: pd.DataFrame) -> Table | None:
-    return board_table(board, TRANSFER_SHOWN, "transfer", "Transfer to other judges") if len(board) else None
+    return board_table(board, TRANSFER_SHOWN, "transfer", "Attacked recognizer by judge") if len(board) else None
 
 
 def _filters(run: RunFolder, boards: dict[str, pd.DataFrame], sections: list[Section]) -> dict[str, list[str]]:

@@ -136,6 +136,11 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
     )
 
 
+def own_space(judge: str) -> bool:
+    """Whether ``judge`` names the attacker's own recogniser: an embedding-only attack is scored there."""
+    return judge.startswith("surrogate")
+
+
 def union(flags: Iterable[str]) -> str:
     """Comma-separated flag names, each once, F2 before F10."""
     names = {name.strip() for text in flags for name in str(text).split(",")} - {"", "nan"}
@@ -234,7 +239,7 @@ def _independent_judges(seen: dict[AttackId, set[str]], roles: dict[str, str]) -
     for who, judges in seen.items():
         for judge in judges - {who.recognizer, ""}:
             tally = counts.setdefault((who.dataset, who.recognizer), {})
-            tally[judge] = tally.get(judge, 0) + (not judge.startswith("surrogate"))
+            tally[judge] = tally.get(judge, 0) + (not own_space(judge))
     return {
         key: min((name for name, n in tally.items() if n), key=lambda name: (-tally[name], name), default="")
         for key, tally in counts.items()

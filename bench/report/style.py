@@ -130,6 +130,11 @@ def error_lengths(value: float, lo: float, hi: float) -> tuple[float, float]:
     )
 
 
+def shorten(text: str, most: int) -> str:
+    """At most ``most`` letters; the CSV twin keeps the full name."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def squash(text: str, width: int) -> str:
     """``text`` broken at dashes and spaces into lines of at most about ``width`` letters."""
     lines = [""]

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from .rows import UNDEFENDED
+from .rows import UNDEFENDED, own_space
 from .style import percent, surface_text
 
 
@@ -31,11 +31,11 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
 def _undefended(row: pd.Series, fmr: float) -> str:
     if math.isnan(row["sar2"]):
         return f"No attack on the unprotected {surface_text(row['surface'])} has a number yet."
-    judge = (
-        "the attacked recognizer itself"
-        if row["judge"] == row["recognizer"]
-        else f"another recognizer ({row['judge']})"
-    )
+    judge = f"another recognizer ({row['judge']})"
+    if row["judge"] == row["recognizer"]:
+        judge = "the attacked recognizer itself"
+    elif own_space(row["judge"]):
+        judge = f"the attacker's own recognizer ({row['judge']})"
     attack = row["worst_attack"].split(" (K")[0]  # without a defense there is nothing to know about it
     text = (
         f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {attack}, {judge} recognizes "
@@ -49,6 +49,8 @@ def _undefended(row: pd.Series, fmr: float) -> str:
 
 def _best(protected: pd.DataFrame) -> str:
     ranked = protected[protected["rank"].notna()].sort_values(["rank", "defense"])
+    if not (protected["matched"] != "").any():
+        return "Verification accuracy was not measured, so no defense is ranked."
     if ranked.empty:
         return "No defense keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
     row = ranked.iloc[0]

@@ -65,6 +65,8 @@ class Table:
 def board_table(board: pd.DataFrame, columns: Sequence[str], name: str, title: str) -> Table:
     """A board with the chosen columns; those without a single value are left out."""
     used = [column for column in columns if _has_values(board[column])]
+    if "pareto" in used and not (board["pareto"] == "yes").any():
+        used.remove("pareto")
     if "status" in used and (board["status"] == "ok").all():
         used.remove("status")
     heads = [Head(_shown(c).label, COLUMN_HELP[c], _shown(c).kind in _NUMERIC) for c in used]

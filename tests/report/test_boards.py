@@ -101,6 +101,12 @@ def test_pareto_marks_the_rows_that_nothing_beats_on_both_axes() -> None:
     assert board["pareto"].to_dict() == {"none": "yes", "good": "yes", "beaten": "no"}
 
 
+def test_the_paired_difference_decides_where_the_undefended_accuracy_is_missing() -> None:
+    rows = [base_row(defense="a", metric="accuracy_undefended_difference", value=-0.005, cell="u")]
+    rows += attack("x", 0.1, 0.1, defense="a")
+    assert one(build_boards(table(rows))["defenses"])["matched"] == "yes"
+
+
 def test_utility_collapse_is_never_ranked() -> None:
     rows = utility("none", 0.97) + utility("a", 0.97) + attack("x", 0.1, 0.1, defense="a")
     rows[1]["flags"] = "F7"
@@ -144,7 +150,7 @@ def test_mean_over_defenses_leaves_the_undefended_system_out() -> None:
 def test_transfer_compares_judges_on_the_undefended_system() -> None:
     rows = attack("a", 0.9, 0.9, judge="toy-a") + attack("a", 0.3, 0.3) + attack("a", 0.1, 0.1, defense="d")
     board = build_boards(table(rows))["transfer"]
-    assert one(board, judge="toy-a")["mean_sar2"] == pytest.approx(0.9)
+    assert one(board, judge="toy-a")["mean_undefended_sar2"] == pytest.approx(0.9)
     assert one(board, judge="toy-b")["strongest_sar2"] == pytest.approx(0.3)
 
 
