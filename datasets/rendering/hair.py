@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .canvas import Canvas, colour
@@ -60,17 +61,18 @@ def coverage(f: Layout, g: Grid) -> Tensor:
 def lift(f: Layout, g: Grid, cover: Tensor) -> Tensor:
     """(N, G, G) in units of 100 mm: how far hair stands off the skull."""
     volume = (0.10 + 0.045 * f.who["hair_volume"] + 0.03 * f.how["hair_lift"] + 0.06 * length(f)).clamp(0.02, 0.4)
-    curls = 0.010 * (1 + f.who["hair_curl"]).clamp(0, 3) * g.strands[2]
-    return cover * (volume * (1 + 0.10 * g.strands[1]) + curls)
+    shell = cover * (volume * (1 + 0.06 * g.strands[1]))
+    # Smoothed: a cliff at the hairline would be jumped through by the marching rays.
+    return F.avg_pool2d(shell[:, None], 9, stride=1, padding=4, count_include_pad=False)[:, 0]
 
 
 def hair(f: Layout, canvas: Canvas, cover: Tensor, tone: Tensor) -> None:
     """Strands over the covered skull, then the hat."""
     g = canvas.grid
     whole = window(g, -2, 2, -2, 2)
-    curly = ramp(0.8 * f.who["hair_curl"] - 0.3)
+    curly = ramp(0.8 * f.who["hair_curl"] - 0.9)
     strand = torch.lerp(0.6 * g.strands[0] + 0.5 * g.strands[1], g.strands[2], curly)
-    texture = (1 + 0.28 * strand).clamp(0.3, 1.9)
+    texture = (1 + 0.40 * strand).clamp(0.2, 2.2)
     canvas.paint(whole, cover, tone * texture[:, None], "hair", gloss=0.55)
     at = window(g, -1.6, 1.6, 0.02, 1.6)
     low = 0.30 + 0.03 * f.how["hat_height"] + 0.10 * at.s.square()

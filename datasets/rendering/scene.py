@@ -33,7 +33,7 @@ def _mixed(f: Layout, prefix: str, low: float) -> Tensor:
     """(N, 3, 1, 1) a colour that clusters around grey."""
     parts = [f.how[f"{prefix}_{name}"] for name in ("red", "green", "blue")]
     grey = (parts[0] + parts[1] + parts[2]) * 0.45
-    return torch.sigmoid(torch.stack([0.9 * grey + 0.6 * part + low for part in parts], dim=1))
+    return torch.sigmoid(torch.stack([1.6 * grey + 0.35 * part + low for part in parts], dim=1))
 
 
 def _noise_at(tables: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def background(f: Layout, g: Grid, pixels: int) -> Layer:
     hard = 0.6 * torch.exp(1.2 * how["ground_hardness"])
     noise = F.interpolate(g.noise[None, :6], (pixels, pixels), mode="bilinear", align_corners=False)[0]
     blotch = sum(
-        how[f"ground_noise_{k}"] * (0.16 * noise[i] + 0.08 * noise[i + 3]) for i, k in enumerate(("one", "two", "three"))
+        how[f"ground_noise_{k}"] * (0.14 * noise[i] + 0.04 * noise[i + 3]) for i, k in enumerate(("one", "two", "three"))
     )
     mix = ramp(across * hard + 0.25 * blotch)[:, None]
     rgb = torch.lerp(_mixed(f, "ground", -1.4), _mixed(f, "other", -1.4), mix) * (1 + blotch)[:, None].clamp(0.2, 2)

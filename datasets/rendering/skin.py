@@ -28,17 +28,17 @@ def base(f: Layout, g: Grid) -> Canvas:
     w = f.who
     blotch = torch.zeros_like(w["age"])
     for name, layer, amount in (
-        ("complexion_one", 3, 0.055), ("complexion_two", 4, 0.055), ("complexion_three", 5, 0.055),
+        ("complexion_one", 3, 0.040), ("complexion_two", 4, 0.040), ("complexion_three", 5, 0.040),
     ):  # fmt: skip
         blotch = blotch + amount * w[name] * g.noise[layer]
-    freckles = (g.noise[6] - 1.1).clamp(0, 1) * (w["freckles"] * 0.30 - 0.05).clamp(min=0)
+    freckles = (g.noise[6] - 1.1).clamp(0, 1) * (w["freckles"] * 0.16 - 0.05).clamp(min=0)
     rough = (0.012 + 0.012 * w["wrinkles"].clamp(min=0)) * g.noise[7]
     tone = 1 + blotch - freckles + rough
     # Blood under the cheeks, the nose and the chin.
     flush = bell((g.s.abs()[None, None, :] - 0.33) / 0.11) * bell((g.t[None, :, None] + 0.20) / 0.10)
     flush = flush + 0.9 * bell((g.s[None, None, :]) / 0.07) * bell((g.t[None, :, None] + 0.17) / 0.06)
     flush = flush * (0.13 + 0.05 * w["redness"] + 0.16 * f.how["blush"].clamp(min=0) * (1 - f.male))
-    tint = torch.stack([1 + 0.05 * flush, 1 - flush, 1 - 0.85 * flush], dim=1)
+    tint = torch.stack([1 + 0.05 * flush, 1 - 0.8 * flush, 1 - 0.65 * flush], dim=1)
     albedo = skin_tone(f) * tint * tone[:, None]
     n = albedo.shape[0]
     return Canvas(g, albedo, torch.ones(n, *g.stretch.shape, device=albedo.device) * 0.5, torch.ones_like(albedo[:, 0]))

@@ -35,9 +35,9 @@ def _bony(f: Layout) -> list[Bump]:
     chin = f.chin_t
     side = w["asymmetry_cheeks"]
     return [
-        Bump(0.17 + 0.03 * w["chin_protrusion"], 0.0, chin, 0.16 + 0.02 * w["chin_width"], 0.09, 0.060, False),
-        Bump(0.10 + 0.01 * w["jaw_fullness"], 0.34, chin + 0.03, 0.14, 0.10, 0.07),
-        Bump(0.02 + 0.032 * w["jaw_width"], 0.62, -0.42 + 0 * chin, 0.17, 0.15, 0.15),
+        Bump(0.17 + 0.03 * w["chin_protrusion"], 0.0, chin, 0.125 + 0.022 * w["chin_width"], 0.09, 0.055, False),
+        Bump(0.055 + 0.015 * w["jaw_fullness"], 0.32, chin + 0.04, 0.12, 0.10, 0.07),
+        Bump(-0.02 + 0.038 * w["jaw_width"], 0.62, -0.42 + 0 * chin, 0.17, 0.15, 0.15),
         Bump(0.035 + 0.02 * w["cheekbones"], 0.37, -0.09, 0.11, 0.07, 0.08),
         Bump(0.03 * w["cheek_fullness"] + 0.025 * w["jaw_fullness"], 0.33, -0.29, 0.14, 0.11, 0.12),
         Bump(0.02 * side, 0.35, -0.25, 0.16, 0.2, 0.2, False),
@@ -131,8 +131,8 @@ def normals(height: Tensor, size: Tensor, g: Grid) -> Tensor:
 
 
 def occlusion(height: Tensor) -> Tensor:
-    """(N, G, G) in [0.45, 1.1]: how much of the sky a texel sees; hollows are darker than ridges."""
+    """(N, G, G) in [0.35, 1.1]: how much of the sky a texel sees; hollows are darker than ridges."""
     small = F.avg_pool2d(height[:, None], 4)
     wide = F.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False)
     around = F.interpolate(wide, scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
-    return (1 + 7.0 * (height - around)).clamp(0.45, 1.1)
+    return (1 + 10.0 * (height - around)).clamp(0.35, 1.1)
