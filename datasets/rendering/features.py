@@ -21,7 +21,7 @@ def eyes(f: Layout, canvas: Canvas) -> None:
     """Both eyes: lids' shadow and crease, eyeball, iris, pupil, lashes."""
     w, how = f.who, f.how
     # The metering that lifts dark skin would make its sclera glow.
-    white = colour(0.50, 0.45, 0.42, f.eye_s) * (1 - 0.55 * torch.sigmoid(1.15 * w["melanin"] - 0.9))[:, None]
+    white = colour(0.44, 0.385, 0.35, f.eye_s) * (1 - 0.55 * torch.sigmoid(1.15 * w["melanin"] - 0.9))[:, None]
     for side, label in ((-1, "left_eye"), (1, "right_eye")):
         at = window(canvas.grid, *sorted((side * 0.03, side * 0.40)), -0.16, 0.14)
         centre_s, centre_t = f.eye(side)
@@ -47,10 +47,10 @@ def eyes(f: Layout, canvas: Canvas) -> None:
         canvas.paint(at, iris, iris_tone(f) * (ring * vault)[:, None])
         canvas.paint(at, ramp((0.18 - from_iris) * 7) * inside, colour(0.006, 0.005, 0.005, x[:, :1, :1]))
         spark = bell((x - gaze_x + 0.13 * side * how["light_x"] / 2 - 0.1) / 0.09) * bell((y - gaze_y - 0.16) / 0.09)
-        canvas.paint(at, 0.6 * spark * inside, colour(0.9, 0.9, 0.9, x[:, :1, :1]))
-        lashes = bell((y - upper) / (0.10 + 0.04 * (1 - f.male))) * ramp((1.12 - x.abs()) * 5)
+        canvas.paint(at, 0.4 * spark * inside, colour(0.9, 0.9, 0.9, x[:, :1, :1]))
+        lashes = bell((y - upper) / (0.12 + 0.05 * (1 - f.male))) * ramp((1.12 - x.abs()) * 5)
         rim = 0.35 * bell((y - lower) / 0.08) * ramp((1.0 - x.abs()) * 5)
-        ink = (0.62 + 0.25 * (1 - f.male)) * lashes + rim
+        ink = (0.75 + 0.20 * (1 - f.male)) * lashes + rim
         canvas.paint(at, ink.clamp(0, 0.92), 0.22 * canvas.albedo[:, :, at.rows, at.columns])
 
 
@@ -92,7 +92,7 @@ def _lip_tone(f: Layout, skin: Tensor) -> Tensor:
     bare = skin * torch.stack([0.74 + 0 * f.eye_s, 0.42 - 0.05 * f.who["lip_colour"], 0.48 + 0 * f.eye_s], dim=1)
     hue = f.how["makeup_hue"]
     stick = colour(0.42 + 0.06 * hue, 0.055 + 0.02 * hue, 0.075 - 0.02 * hue, hue)
-    return torch.lerp(bare, stick, (0.42 * f.how["lipstick"] * (1 - f.male)).clamp(0, 0.85)[:, None])
+    return torch.lerp(bare, stick, ((0.5 * f.how["lipstick"] - 0.3) * (1 - f.male)).clamp(0, 0.7)[:, None])
 
 
 def mouth(f: Layout, canvas: Canvas, skin: Tensor) -> None:
@@ -110,7 +110,7 @@ def mouth(f: Layout, canvas: Canvas, skin: Tensor) -> None:
     inside = ramp((top - at.t) * 70) * ramp((at.t - bottom) * 70) * (arc > 0) * ramp(f.gap * 120 - 0.9)
     canvas.paint(at, inside, colour(0.085, 0.022, 0.020, f.gap), "mouth_inside", gloss=0.4)
     teeth = inside * ramp((at.t - top + 0.034 + 0.15 * f.gap) * 60) * ramp((0.80 - x.abs()) * 5)
-    canvas.paint(at, teeth, colour(0.60, 0.55, 0.47, f.gap))
+    canvas.paint(at, teeth, colour(0.48, 0.43, 0.36, f.gap))
     closed = bell((at.t - middle) / 0.008) * ramp((1.04 - x.abs()) * 6) * ramp(1 - f.gap * 60)
     corner = bell((x.abs() - 1.02) / 0.10) * bell((at.t - middle) / 0.018)
     below = bell(x / 0.8) * bell((at.t - outer_bottom + 0.018) / 0.014)

@@ -100,6 +100,19 @@ def window(g: Grid, left: float, right: float, bottom: float, top: float) -> Win
     return Window(rows, columns, g.s[columns].reshape(1, -1), g.t[rows].reshape(-1, 1))
 
 
+def shifted(x: Tensor, reach: int, axis: int) -> list[Tensor]:
+    """The 2 reach + 1 copies of (N, h, w) `x`, edges repeated, shifted along `axis`; pooling by sums of these is faster."""
+    pad = (reach, reach, 0, 0) if axis == 2 else (0, 0, reach, reach)
+    wide = F.pad(x[:, None], pad, mode="replicate")[:, 0]
+    return [wide.narrow(axis, k, x.shape[axis]) for k in range(2 * reach + 1)]
+
+
+def halved(x: Tensor) -> Tensor:
+    """(..., h/2, w/2): means of 2 x 2 blocks."""
+    rows = x[..., ::2, :] + x[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
+
+
 def ramp(x: Tensor) -> Tensor:
     """A step from 0 to 1 over x in [-1/2, 1/2]: the anti-aliased edge used everywhere."""
     return (x + 0.5).clamp(0, 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .canvas import Canvas, colour
-from .grids import Grid, bell, ramp, window
+from .grids import Grid, bell, ramp, shifted, window
 from .layout import Layout
 
 
@@ -61,9 +60,12 @@ def coverage(f: Layout, g: Grid) -> Tensor:
 def lift(f: Layout, g: Grid, cover: Tensor) -> Tensor:
     """(N, G, G) in units of 100 mm: how far hair stands off the skull."""
     volume = (0.10 + 0.045 * f.who["hair_volume"] + 0.03 * f.how["hair_lift"] + 0.06 * length(f)).clamp(0.02, 0.4)
-    shell = cover * (volume * (1 + 0.06 * g.strands[1]))
+    inner = (2 * cover - 1).clamp(min=0)  # so that the smoothed rim stays within the hair
+    shell = inner * (volume * (1 + 0.06 * g.strands[1]))
     # Smoothed: a cliff at the hairline would be jumped through by the marching rays.
-    return F.avg_pool2d(shell[:, None], 9, stride=1, padding=4, count_include_pad=False)[:, 0]
+    for axis in (1, 2):
+        shell = sum(shifted(shell, 3, axis)[1:], shifted(shell, 3, axis)[0]) / 7
+    return shell
 
 
 def hair(f: Layout, canvas: Canvas, cover: Tensor, tone: Tensor) -> None:
@@ -73,13 +75,14 @@ def hair(f: Layout, canvas: Canvas, cover: Tensor, tone: Tensor) -> None:
     curly = ramp(0.8 * f.who["hair_curl"] - 0.9)
     strand = torch.lerp(0.6 * g.strands[0] + 0.5 * g.strands[1], g.strands[2], curly)
     texture = (1 + 0.40 * strand).clamp(0.2, 2.2)
-    canvas.paint(whole, cover, tone * texture[:, None], "hair", gloss=0.55)
+    canvas.paint(whole, cover, tone * texture[:, None], "hair", gloss=0.22)
     at = window(g, -1.6, 1.6, 0.02, 1.6)
     low = 0.30 + 0.03 * f.how["hat_height"] + 0.10 * at.s.square()
     worn = has_hat(f).float()
     cap = ramp((at.t - low) * 25) * worn
     brim = bell((at.t - low) / 0.02)
-    dye = torch.sigmoid(torch.stack([f.how[f"hat_{c}"] for c in ("red", "green", "blue")], dim=1) * 2 - 1.2)
+    parts = [f.how[f"hat_{name}"] for name in ("red", "green", "blue")]
+    dye = torch.sigmoid(torch.stack([0.9 * part + 0.8 * parts[1] - 1.8 for part in parts], dim=1))
     canvas.paint(at, cap, 0.7 * dye * (1 - 0.45 * brim)[:, None], "hat", gloss=0.1)
     canvas.shade(at, 1 - 0.40 * worn * bell((at.t - low + 0.06) / 0.06))
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import camera, features, hair, landmarks, light, scene, sensor, skin, surface
-from .canvas import PART, Canvas
-from .grids import Grid, grid
+from .canvas import Canvas
+from .grids import Grid, grid, halved
 from .layout import Layout, layout
 from .parameters import FaceParameters
 
@@ -114,12 +114,11 @@ def _compose(
     for mask, rgb, _ in ears:
         layer.cover(mask, rgb, "ears")
     head = F.grid_sample(lit, uv, align_corners=False, padding_mode="border") * coverage[:, None]
-    seen = F.avg_pool2d(coverage[:, None], 2)
-    layer.rgb.mul_(1 - seen).add_(F.avg_pool2d(head, 2))
+    seen = halved(coverage)[:, None]
+    layer.rgb.mul_(1 - seen).add_(halved(head))
     # Labels: one of the four samples of each pixel speaks for it.
     labels = F.grid_sample(canvas.labels[:, None], uv[:, 1::2, 1::2], mode="nearest", align_corners=False)[:, 0]
     layer.labels.copy_(torch.where(seen[:, 0] > 0.5, labels, layer.labels))
     for mask, rgb, ear_depth in ears:
         layer.cover(mask * ((ear_depth - depth) * 12).clamp(0, 1), rgb, "ears")
-    assert PART["background"] == 0
     return layer

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .camera import Camera, Rays
-from .canvas import PART, colour
+from .canvas import PART
 from .grids import Grid, bell, ramp
 from .hair import length
 from .layout import Layout
@@ -51,9 +51,11 @@ def background(f: Layout, g: Grid, pixels: int) -> Layer:
     angle = 2.5 * how["ground_angle"]
     across = x * torch.cos(angle) + y * torch.sin(angle) - 0.45 * how["ground_offset"]
     hard = 0.6 * torch.exp(1.2 * how["ground_hardness"])
-    noise = F.interpolate(g.noise[None, :6], (pixels, pixels), mode="bilinear", align_corners=False)[0]
+    # Each picture sees its own corner of the fixed noise.
+    left, top = torch.tanh(how["ground_angle"]), torch.tanh(how["ground_offset"])
+    noise = _noise_at(g.noise[:6], (0.4 * x + 0.6 * left).expand(n, pixels, -1), (0.4 * y + 0.6 * top).expand(n, -1, pixels))
     blotch = sum(
-        how[f"ground_noise_{k}"] * (0.14 * noise[i] + 0.04 * noise[i + 3]) for i, k in enumerate(("one", "two", "three"))
+        how[f"ground_noise_{k}"] * (0.16 * noise[:, i] + 0.07 * noise[:, i + 3]) for i, k in enumerate(("one", "two", "three"))
     )
     mix = ramp(across * hard + 0.25 * blotch)[:, None]
     rgb = torch.lerp(_mixed(f, "ground", -1.4), _mixed(f, "other", -1.4), mix) * (1 + blotch)[:, None].clamp(0.2, 2)
@@ -133,7 +135,3 @@ def ear(f: Layout, cam: Camera, rays: Rays, light: Light, skin: Tensor, side: in
     edge = (bb * bb - cc) * aa
     return ramp(edge * 2.2) * ramp(1.5 - 5 * length(f)), rgb, at[:, 2, None, None] + root - bb
 
-
-def hidden_skin(like: Tensor) -> Tensor:
-    """(N, 3, 1, 1) black, for what no light reaches."""
-    return colour(0.0, 0.0, 0.0, like)

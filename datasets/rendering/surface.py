@@ -53,7 +53,7 @@ def _eyes_and_nose(f: Layout) -> list[Bump]:
     w = f.who
     tip, nose = f.tip_t, f.nose_s
     return [
-        Bump(-0.078 - 0.014 * w["eye_depth"], f.eye_s, f.eye_t + 0.01, 0.100, 0.062, 0.062),
+        Bump(-0.088 - 0.016 * w["eye_depth"], f.eye_s, f.eye_t + 0.01, 0.100, 0.062, 0.062),
         Bump(0.045 + 0.004 * w["eye_size"], f.eye_s, f.eye_t, 0.055, 0.036, 0.036),
         Bump(-0.012 - 0.006 * w["eye_bags"], f.eye_s, f.eye_t - 0.075, 0.07, 0.015, 0.012),
         Bump(0.045 + 0.018 * w["nose_bridge"], nose, 0.02, 0.036, 0.09, 0.08, False),
