@@ -1,0 +1,53 @@
+# Everything a newcomer needs: `make leaderboard`, `make test`. Both set up their own .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+TRACK  ?= quick
+RUN    ?= results/runs/$(TRACK)
+ARGS   ?=
+# Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
+export FACELEAK_STORE ?= $(CURDIR)/results/store
+BIN    := $(VENV)/bin
+
+.PHONY: help leaderboard test test-slow perf lint format report clean distclean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@echo; echo "TRACK=$(TRACK) (faceleak list tracks), RUN=$(RUN), ARGS goes to faceleak run."
+
+# The stamp is newer than the files that say what to install, so a second call costs nothing.
+$(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
+	$(BIN)/faceleak run $(TRACK) --out $(RUN) $(ARGS)
+
+test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
+	$(BIN)/python -m pytest tests $(ARGS)
+
+test-slow: $(VENV)/.installed ## the slow tests
+	$(BIN)/python -m pytest tests -m slow $(ARGS)
+
+perf: $(VENV)/.installed ## the benchmarks of tests/perf
+	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)
+
+lint: $(VENV)/.installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p faceleak
+
+format: $(VENV)/.installed ## apply ruff's fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+report: $(VENV)/.installed ## write boards, figures and page of RUN anew from its CSV
+	$(BIN)/faceleak report $(RUN)
+
+clean: ## remove run folders and caches, keep the store and .venv
+	rm -rf results/runs .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove the store and .venv
+	rm -rf results/store $(VENV)

@@ -1,0 +1,5 @@
+"""``python -m faceleak``."""
+
+from .bench.cli import main
+
+main()

@@ -1,0 +1,141 @@
+"""An attack turns a leak into a ``Recovery``. A subclass writes ``_build`` (networks), ``_fit`` and ``_recover``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..bench.core.context import AttackContext
+from ..bench.core.errors import ContractError, NotApplicable, ThreatModelError
+from ..bench.core.leaks import Leak, leak_length, leak_shape, leak_take, leak_to
+from ..bench.core.nets.standardize import Standardize
+from ..bench.core.plugin import Plugin
+from ..bench.core.recovery import Recovery
+from ..bench.core.surfaces import Surface
+from ..bench.core.threat import RecognizerAccess, ThreatModel
+from ..bench.core.training import TrainLog
+
+
+class Attack(nn.Module, Plugin, ABC):
+    """Base class: all checks, batching, standardisation and bookkeeping happen here.
+
+    Class attributes:
+        threat: the least access it needs.
+        surfaces: the leaks it can read.
+        recovers: ``image``, ``identity`` or both.
+        trained: whether it learns from (image, leak) pairs; such an attack is run oblivious and adaptive, and its
+            fitted state (its ``state_dict``) is kept and shared between cells.
+        uses_secrets: whether it reads disclosed secrets (K3) beyond training on pairs made with them.
+        aligned: whether recovered faces share the originals' geometry, so that pixel metrics mean something.
+        uses_pairs: whether its result depends on leaks of public images at all (floors may not).
+    """
+
+    threat: ClassVar[ThreatModel] = ThreatModel()
+    surfaces: ClassVar[frozenset[Surface]] = frozenset(Surface)
+    recovers: ClassVar[frozenset[str]] = frozenset({"image"})
+    trained: ClassVar[bool] = False
+    uses_pairs: ClassVar[bool] = False
+    uses_secrets: ClassVar[bool] = False
+    aligned: ClassVar[bool] = True
+    batch: ClassVar[int] = 128
+    log: TrainLog | None = None
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.configure(values)
+        self._shape: tuple[Any, ...] | None = None
+
+    def fit(self, context: AttackContext, state: Mapping[str, Tensor] | None = None) -> Attack:
+        """Learn from the public split through the target, or load what an equal fit has learnt.
+
+        Args:
+            context: target, public images, randomness.
+            state: the ``state_dict`` of an equal fit.
+
+        Raises:
+            ThreatModelError: the target grants less than the attack declares.
+            NotApplicable: the attack cannot read this surface.
+        """
+        self._check_grants(context)
+        if self.uses_pairs or self.trained:
+            example = leak_to(context.target.example(), context.device)
+            self._shape = leak_shape(example)
+            self.standardize = Standardize(example)
+            self._build(context)
+            self.to(context.device)
+        if state is not None:
+            self.load_state_dict(state, strict=True)
+        else:
+            if self.uses_pairs or self.trained:
+                limit = 2048 if context.target.surface is Surface.TEMPLATE else 512
+                self.standardize.fit(context.target.all_pairs(limit))
+            self._fit(context)
+        self.to(context.device).eval().requires_grad_(False)
+        return self
+
+    def recover(self, leak: Leak, ids: Tensor, context: AttackContext) -> Recovery:
+        """The victims' faces, or who they are, from what leaked.
+
+        Args:
+            leak: the victims' leak, (N, ...).
+            ids: (N,) int64 sample ids for per-sample randomness.
+            context: as in ``fit``.
+
+        Raises:
+            NotApplicable: the leak has another shape than the leaks the attack was fitted on.
+            ContractError: the attack returned another number of recoveries than leaks.
+        """
+        if self._shape is not None and leak_shape(leak) != self._shape:
+            raise NotApplicable(
+                f"{self.name} was fitted on leaks of shape {self._shape}, the defended leak has {leak_shape(leak)}; "
+                "an oblivious adversary cannot feed it to its network."
+            )
+        parts = []
+        for index in torch.arange(leak_length(leak)).split(self.batch):
+            piece = leak_to(leak_take(leak, index), context.device)
+            parts.append(self._recover(piece, ids[index], index, context))
+        recovery = _join(parts)
+        if len(recovery) != leak_length(leak):
+            raise ContractError(f"{self.name} returned {len(recovery)} recoveries for {leak_length(leak)} leaks.")
+        return recovery
+
+    def _build(self, context: AttackContext) -> None:
+        """Networks and buffers, before weights are learnt or loaded; the leak's shape is ``self.standardize.shape``."""
+
+    def _fit(self, context: AttackContext) -> None:
+        """Learn. Nothing to do for attacks without knowledge."""
+
+    @abstractmethod
+    def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
+        """One batch of leaks -> recovery; ``index`` are the victims' positions."""
+
+    def inputs(self, leak: Leak) -> Tensor:
+        """The leak as one standardised tensor: (N, K) for vectors, (N, C, H, W) for anything with a picture plane."""
+        return self.standardize(leak)  # type: ignore[no-any-return]
+
+    def _check_grants(self, context: AttackContext) -> None:
+        granted, needed = context.target.threat, type(self).threat
+        if context.target.surface not in self.surfaces:
+            readable = ", ".join(sorted(surface.value for surface in self.surfaces))
+            raise NotApplicable(f"{self.name} reads {readable}, this leak is at {context.target.surface.value}.")
+        if not granted.grants(needed.recognizer):
+            raise ThreatModelError(
+                f"{self.name} needs recognizer access {needed.recognizer.value!r}, the threat model grants "
+                f"{granted.recognizer.value!r}."
+            )
+        if needed.recognizer is RecognizerAccess.WHITE_BOX:
+            context.target.recognizer  # noqa: B018  refuses forward-only recognisers before any work is done
+
+
+def _join(parts: list[Recovery]) -> Recovery:
+    images = [p.images.float().cpu() for p in parts if p.images is not None]
+    embeddings = [p.embeddings.float().cpu() for p in parts if p.embeddings is not None]
+    return Recovery(
+        torch.cat(images) if images else None,
+        torch.cat(embeddings) if embeddings else None,
+        parts[0].space if parts else None,
+    )

@@ -1,0 +1,152 @@
+"""The ``faceleak`` command. Heavy imports happen inside the commands, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Kind(str, Enum):
+    """What can be listed."""
+
+    ATTACKS = "attacks"
+    DEFENSES = "defenses"
+    DATASETS = "datasets"
+    RECOGNIZERS = "recognizers"
+    TRACKS = "tracks"
+
+
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file whose plug-ins are added.")]
+
+
+@app.command("list")
+def list_(kind: Kind, plugin: Plugins = None) -> None:
+    """List what is there: attacks, defenses, datasets, recognizers or tracks."""
+    from .listing import listing
+
+    _load(plugin)
+    typer.echo(listing(kind.value))
+
+
+@app.command()
+def run(
+    track: Annotated[str, typer.Argument(help="Name of a track, or the path of a .toml file.")],
+    only: Annotated[list[str] | None, typer.Option(help="key=pattern, e.g. attack=decoder; repeatable.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    seeds: Annotated[str, typer.Option(help="Comma-separated seeds instead of the track's.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Run folder; default results/runs/TRACK.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 = all cores.")] = 0,
+    plugin: Plugins = None,
+    report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Run a track. Finished cells are kept, so an interrupted run goes on where it stopped."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    from .core.progress import Progress
+    from .runner import RunOptions, parse_only, run_track
+    from .store import default_root
+    from .track import load_track
+
+    _load(plugin)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    loaded = load_track(track)
+    if seeds:
+        loaded = loaded.model_copy(update={"seeds": tuple(_integers(seeds))})
+    folder = out or Path("results") / "runs" / loaded.name
+    options = RunOptions(
+        out=folder,
+        store=store or default_root(),
+        device=_device(device, torch),
+        only=parse_only(only or []),
+        command="faceleak " + shlex.join(sys.argv[1:]),
+        progress=Progress(quiet=quiet),
+    )
+    summary = run_track(loaded, options)
+    page = folder / "index.html"
+    if summary.done == 0 and (page.is_file() or not report):
+        typer.echo(f"Nothing was left to do: all {summary.kept} cells are in {folder}.")
+    else:
+        typer.echo(f"{summary.done} cells run, {summary.kept} kept, {summary.failed} failed.")
+        if report:
+            _report(folder)
+    typer.echo(f"Results: {summary.results}")
+    if page.is_file():
+        typer.echo(f"Boards:  {folder / 'boards'}\nFigures: {folder / 'figures'}\nPage:    {page}")
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")]) -> None:
+    """Write boards, figures and the page of a run anew, from its CSV."""
+    typer.echo(f"Page: {_report(run_folder)}")
+
+
+def _report(folder: Path) -> Path:
+    from .report import make_report
+
+    return make_report(folder)
+
+
+def _load(plugins: list[Path] | None) -> None:
+    from .core.registry import load_plugin
+
+    for file in plugins or []:
+        load_plugin(file)
+
+
+def _integers(text: str) -> list[int]:
+    from .core.errors import InputError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--seeds {text!r}: expected integers separated by commas, such as 0,1,2.") from error
+
+
+def _device(name: str, torch: Any) -> Any:
+    from .core.errors import InputError
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device {name!r}: {error}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {name!r}: this machine has no CUDA device; use --device cpu.")
+    return device
+
+
+def main() -> None:
+    """Entry point: errors that faceleak raises on purpose are one sentence, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        from .core.errors import FaceleakError
+
+        if not isinstance(error, FaceleakError):
+            raise
+        typer.echo(f"faceleak: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

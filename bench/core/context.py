@@ -1,0 +1,81 @@
+"""What a plug-in is handed when it is fitted. Nothing else is within its reach: no paths, no judges, no victims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ThreatModelError
+from .faces import FaceSet
+from .progress import Progress
+from .seeding import Rng
+
+if TYPE_CHECKING:
+    from .target import Target
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """For a defence.
+
+    Args:
+        recognizer: the system's recogniser, frozen: (N, 3, H, W) -> (N, D).
+        train: the identities the system may learn from.
+        rng: the run's randomness.
+        device: where to work.
+        progress: where to show it.
+        zoo: shared networks by name.
+    """
+
+    recognizer: nn.Module
+    train: FaceSet | None
+    rng: Rng
+    device: torch.device
+    progress: Progress
+    zoo: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class AttackContext:
+    """For an attack.
+
+    Args:
+        target: the metered handle on the attacked system.
+        public: the adversary's own images.
+        rng: the attack's randomness.
+        device: where to work.
+        progress: where to show it.
+        resolution: side in pixels of recovered images.
+        surrogate: a public recogniser of the adversary's, or None.
+        surrogate_embeddings: its (N, D) embeddings of the public images, computed once for all attacks.
+        photographs: ceilings only: the victims' own photographs by role.
+        zoo: shared networks by name.
+    """
+
+    target: Target
+    public: FaceSet
+    rng: Rng
+    device: torch.device
+    progress: Progress
+    resolution: int
+    surrogate: nn.Module | None = None
+    surrogate_embeddings: Callable[[], Tensor] | None = None
+    photographs: dict[str, Tensor] | None = None
+    zoo: dict[str, Any] = field(default_factory=dict)
+
+    def need_photographs(self, role: str) -> Tensor:
+        """(N, 3, H, W) of the victims.
+
+        Raises:
+            ThreatModelError: this is an attack, not a ceiling.
+        """
+        if self.photographs is None:
+            raise ThreatModelError(
+                f"The victims' photographs ({role}) were asked for, but the threat model does not grant `victims`; "
+                "only ceiling rows may declare it."
+            )
+        return self.photographs[role]

@@ -1,0 +1,46 @@
+"""Errors that a user can meet. Each message says what happened, the value seen and what to do."""
+
+from __future__ import annotations
+
+
+class FaceleakError(Exception):
+    """Base of every error that faceleak raises on purpose."""
+
+
+class InputError(FaceleakError, ValueError):
+    """A tensor, a file or a setting is not what the contract asks for."""
+
+
+class DataError(FaceleakError):
+    """A data set is missing, corrupt, too small, or its splits overlap."""
+
+
+class TrackError(FaceleakError):
+    """A track file does not validate."""
+
+
+class RegistryError(FaceleakError, KeyError):
+    """A name is unknown or already taken."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ThreatModelError(FaceleakError):
+    """An attack asked for something that its threat model does not grant."""
+
+
+class BudgetError(ThreatModelError):
+    """An attack asked for more queries or protected pairs than it was granted."""
+
+
+class NoGradientError(ThreatModelError):
+    """A white-box attack met a forward-only recogniser."""
+
+
+class NotApplicable(FaceleakError):
+    """This attack cannot take this leak (another shape or surface); the cell becomes a row that says so."""
+
+
+class ContractError(FaceleakError):
+    """A plug-in returned something its contract forbids."""

@@ -1,0 +1,51 @@
+"""U-Net (Ronneberger et al., MICCAI 2015), the recovery network that papers on wire defences attack themselves with."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from .decoder import norm
+
+
+def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Two 3x3 convolutions at one scale."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1),
+        norm(channels_out),
+        nn.SiLU(),
+        nn.Conv2d(channels_out, channels_out, 3, padding=1),
+        norm(channels_out),
+        nn.SiLU(),
+    )
+
+
+class UNet(nn.Module):
+    """Map -> picture of the same side.
+
+    Args:
+        channels: C of the input.
+        width: channels at full resolution; doubled at each of ``levels`` halvings.
+        levels: number of halvings; the side must be divisible by 2^levels.
+    """
+
+    def __init__(self, channels: int, width: int = 24, levels: int = 4) -> None:
+        super().__init__()
+        widths = [width << i for i in range(levels + 1)]
+        self.down = nn.ModuleList(double_conv(a, b) for a, b in zip([channels, *widths], widths, strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
+        self.merge = nn.ModuleList(double_conv(2 * a, a) for a in widths[:-1])
+        self.head = nn.Conv2d(width, 3, 1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 3, H, W) in [0, 1]."""
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            x = block(x if level == 0 else self.pool(x))
+            skips.append(x)
+        for level in reversed(range(len(self.up))):
+            x = self.merge[level](torch.cat([self.up[level](x), skips[level]], dim=1))
+        return self.head(x).sigmoid()  # type: ignore[no-any-return]

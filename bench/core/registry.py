@@ -1,0 +1,126 @@
+"""Names to classes: built-in files, entry points of other packages, and single files given by path.
+
+Built-in plug-ins need no list: every module in ``attacks/``, ``defenses/``, ``datasets/`` and ``bench/recognizers/`` is
+imported when its registry is first asked.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .errors import RegistryError
+
+T = TypeVar("T")
+_ROOT = __name__.split(".")[0]
+
+
+def nearest(word: str, choices: list[str]) -> str:
+    """A hint for a message: the closest of ``choices``, or all of them."""
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(choices)) or 'none'}."
+
+
+class Registry(Generic[T]):
+    """One kind of plug-in by name.
+
+    Args:
+        kind: singular word for messages, for example ``attack``.
+        package: sub-package of faceleak whose modules register themselves.
+        group: entry-point group through which other packages add theirs.
+    """
+
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        self.kind, self._package, self._group = kind, f"{_ROOT}.{package}", group
+        self._items: dict[str, type[T]] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Class decorator. A second registration of a name is an error, not an override."""
+
+        def decorate(cls: type[T]) -> type[T]:
+            if name in self._items:
+                first = self._items[name]
+                raise RegistryError(
+                    f"{self.kind} {name!r} is already registered by {first.__module__}.{first.__qualname__}; "
+                    f"{cls.__module__}.{cls.__qualname__} needs another name."
+                )
+            cls.name = name  # type: ignore[attr-defined]
+            self._items[name] = cls
+            return cls
+
+        return decorate
+
+    def discover(self) -> None:
+        """Import the built-in modules and the entry points, once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+        for point in entry_points(group=self._group):
+            loaded = point.load()
+            if isinstance(loaded, type) and loaded not in self._items.values():
+                self.register(point.name)(loaded)
+
+    def get(self, name: str) -> type[T]:
+        """The class registered as ``name``.
+
+        Raises:
+            RegistryError: unknown; the message names the closest known name.
+        """
+        self.discover()
+        if name not in self._items:
+            raise RegistryError(f"No {self.kind} is called {name!r}; {nearest(name, list(self._items))}")
+        return self._items[name]
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Registered names that match a shell pattern, sorted."""
+        self.discover()
+        return sorted(fnmatch.filter(self._items, pattern))
+
+
+ATTACKS: Registry[Any] = Registry("attack", "attacks", "faceleak.attacks")
+DEFENSES: Registry[Any] = Registry("defense", "defenses", "faceleak.defenses")
+DATASETS: Registry[Any] = Registry("dataset", "datasets", "faceleak.datasets")
+RECOGNIZERS: Registry[Any] = Registry("recognizer", "bench.recognizers", "faceleak.recognizers")
+
+register_attack = ATTACKS.register
+register_defense = DEFENSES.register
+register_dataset = DATASETS.register
+register_recognizer = RECOGNIZERS.register
+
+
+def load_plugin(path: str | Path) -> None:
+    """Import a single plug-in file (``--plugin file.py``); its decorators register what it holds.
+
+    Raises:
+        RegistryError: the file is not there or does not import; the message carries the reason.
+    """
+    file = Path(path).resolve()
+    module_name = f"{_ROOT}_plugin_{file.stem}"
+    if module_name in sys.modules and sys.modules[module_name].__file__ == str(file):
+        return
+    if not file.is_file():
+        raise RegistryError(f"Plug-in file {file} does not exist; give the path of a Python file.")
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        if isinstance(error, RegistryError):
+            raise
+        raise RegistryError(f"Plug-in {file} does not import: {type(error).__name__}: {error}") from error

@@ -1,0 +1,186 @@
+"""The handle an attack gets: it meters every query and refuses what the threat model does not grant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import BudgetError, NoGradientError, ThreatModelError
+from .faces import FaceSet
+from .leaks import Leak, leak_cat, leak_take
+from .secrets import SecretSource
+from .surfaces import Surface
+from .threat import DefenseKnowledge, RecognizerAccess, ThreatModel
+
+Embeddings = Callable[[Any, FaceSet, SecretSource], Tensor]
+
+
+class Target:
+    """An attacked system under one threat model.
+
+    Args:
+        system: the deployed defence (it holds its recogniser).
+        undefended: the same recogniser without a defence: what an oblivious adversary trains on.
+        surface: where the leak is.
+        threat: what is granted.
+        installation: the deployed secrets.
+        seed: seed of the adversary's own secrets.
+        public: the adversary's images.
+        embeddings: cached embeddings of a face set under a pipeline.
+        enrolled: (V, ...) templates of the victims, for score queries.
+    """
+
+    def __init__(
+        self,
+        system: Any,
+        undefended: Any,
+        surface: Surface,
+        threat: ThreatModel,
+        installation: SecretSource,
+        seed: int,
+        public: FaceSet,
+        embeddings: Embeddings,
+        enrolled: Leak | None = None,
+    ) -> None:
+        self.surface, self.threat = surface, threat
+        self.n_queries = 0  # embeddings and scores asked for
+        self._asked_public = False
+        self._seen: set[int] = set()
+        self._per_victim: dict[int, int] = {}
+        self._public, self._embeddings, self._enrolled = public, embeddings, enrolled
+        oblivious = threat.defense is DefenseKnowledge.K0
+        self._pipeline = undefended if oblivious else system
+        self._system, self._undefended = system, undefended
+        self._secrets = installation.adversary(seed, own_key=threat.defense is DefenseKnowledge.K2)
+        self._installation = installation
+
+    @property
+    def n_pairs(self) -> int:
+        """Distinct images whose leak the adversary has made."""
+        return len(self._seen)
+
+    @property
+    def pair_budget(self) -> int:
+        """How many of the public images may be leaked."""
+        return len(self._public) if self.threat.pairs is None else min(self.threat.pairs, len(self._public))
+
+    def forget_counts(self) -> None:
+        """Start the meter anew: the harness does so after a fit whose cost it has written down."""
+        self.n_queries, self._asked_public = 0, False
+        self._seen.clear()
+
+    def leak(self, images: Tensor, ids: Tensor, presentation: int = 0) -> Leak:
+        """What ``images`` (N, 3, H, W) would leak, under the adversary's knowledge of the defence.
+
+        Args:
+            images: the adversary's own images.
+            ids: (N,) int64 sample ids; distinct ids count as distinct pairs.
+            presentation: sample secrets are drawn afresh for each.
+
+        Raises:
+            BudgetError: more distinct images than the threat model's ``pairs``.
+        """
+        self._count_pairs(ids)
+        return self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
+
+    def pairs(self, index: Tensor, presentation: int = 0) -> Leak:
+        """The leaks of the public images at ``index``: ``leak``, but embeddings are computed once for all attacks."""
+        ids = self._public.ids[index]
+        if self.surface is Surface.TEMPLATE and self._pipeline.embedding_fixed:
+            self._count_pairs(ids)
+            z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
+            return self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
+        return self.leak(self._public.images(index), ids, presentation)
+
+    def all_pairs(self, limit: int | None = None) -> Leak:
+        """The leaks of the first ``limit`` public images within the budget, one presentation."""
+        count = min(self.pair_budget, limit or len(self._public))
+        return leak_cat([self.pairs(part) for part in torch.arange(count).split(512)])
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(N, D) embeddings of ``images`` by the attacked recogniser, without gradient. Counted."""
+        self._need(RecognizerAccess.BLACK_BOX, "embed(images)")
+        self._spend(len(images))
+        return self._system.recognizer.embed(images)  # type: ignore[no-any-return]
+
+    def public_embeddings(self) -> Tensor:
+        """(N, D) undefended embeddings of all public images. Counted as N queries, once."""
+        self._need(RecognizerAccess.BLACK_BOX, "public_embeddings()")
+        if not self._asked_public:
+            self._asked_public = True
+            self._spend(len(self._public))
+        return self._embeddings(self._undefended, self._public, self._secrets)
+
+    def scores(self, images: Tensor, victims: Tensor) -> Tensor:
+        """(N,) comparison scores of ``images`` against the templates of ``victims`` (N,). Counted per victim."""
+        self._need(RecognizerAccess.SCORES, "scores(images, victims)")
+        if self._enrolled is None:
+            raise ThreatModelError("This run has no enrolled victims to compare with; scores cannot be asked.")
+        for victim in victims.tolist():
+            self._per_victim[victim] = self._per_victim.get(victim, 0) + 1
+            if self.threat.queries is not None and self._per_victim[victim] > self.threat.queries:
+                raise BudgetError(
+                    f"Victim {victim} was queried {self._per_victim[victim]} times, the threat model grants "
+                    f"{self.threat.queries}; ask for fewer or declare a larger budget."
+                )
+        self.n_queries += len(images)
+        draw = self._installation.draw(victims, presentation=1 + self.n_queries)
+        probes = self._system.probe_images(images, draw)
+        return self._system.compare(leak_take(self._enrolled, victims), probes)  # type: ignore[no-any-return]
+
+    @property
+    def recognizer(self) -> nn.Module:
+        """The attacked recogniser with gradients (white box).
+
+        Raises:
+            ThreatModelError: white box is not granted.
+            NoGradientError: it is granted but the recogniser is forward only.
+        """
+        self._need(RecognizerAccess.WHITE_BOX, "recognizer")
+        recognizer: nn.Module = self._system.recognizer
+        if not getattr(recognizer, "differentiable", True):
+            raise NoGradientError(recognizer.no_gradient_message())  # type: ignore[operator]
+        return recognizer
+
+    @property
+    def defense(self) -> Any:
+        """The defence itself (algorithm known: K2, K3); an oracle (K1) may only be called through ``leak``."""
+        if self.threat.defense not in (DefenseKnowledge.K2, DefenseKnowledge.K3):
+            raise self._refusal("defense", "defense knowledge K2 or K3", self.threat.defense.value)
+        return self._system
+
+    @property
+    def secrets(self) -> SecretSource:
+        """The victim installation's secrets (K3)."""
+        if self.threat.defense is not DefenseKnowledge.K3:
+            raise self._refusal("secrets", "defense knowledge K3", self.threat.defense.value)
+        return self._installation
+
+    def example(self) -> Leak:
+        """The leak of one public image: its shape is what an attack builds its networks for."""
+        return self.pairs(torch.zeros(1, dtype=torch.int64))
+
+    def _count_pairs(self, ids: Tensor) -> None:
+        self._seen.update(ids.tolist())
+        if self.threat.pairs is not None and len(self._seen) > self.threat.pairs:
+            raise BudgetError(
+                f"{len(self._seen)} distinct (image, leak) pairs were asked for, the threat model grants "
+                f"{self.threat.pairs}; use target.pair_budget."
+            )
+
+    def _spend(self, count: int) -> None:
+        self.n_queries += count
+
+    def _need(self, access: RecognizerAccess, what: str) -> None:
+        if not self.threat.grants(access):
+            raise self._refusal(what, f"recognizer access {access.value!r}", self.threat.recognizer.value)
+
+    @staticmethod
+    def _refusal(what: str, grant: str, seen: str) -> ThreatModelError:
+        return ThreatModelError(
+            f"target.{what} needs {grant}, but the threat model grants {seen!r}; declare it in the attack's "
+            "`threat`, or do without."
+        )

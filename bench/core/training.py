@@ -1,0 +1,180 @@
+"""The one training loop: every network of the suite is trained here, so that budgets and curves are comparable."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .errors import InputError
+from .progress import Progress
+from .seeding import Rng
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long and how to train."""
+
+    steps: int = 1000  # optimiser steps
+    batch: int = 64  # samples per step
+    lr: float = 2e-3  # peak learning rate
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
+    weight_decay: float = 1e-4
+    momentum: float = 0.9  # SGD only
+    clip: float = 5.0  # gradient norm; 0 = off
+    ema: float = 0.0  # decay of the averaged weights; 0 = off
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss function is told: which samples, and the how-manieth time they are shown."""
+
+    index: Tensor  # (B,) int64 positions in the data
+    presentation: int  # epoch number: fresh secrets are drawn for each
+    step: int
+    progress: float  # 0 at the first step, 1 at the last
+
+
+@dataclass
+class TrainLog:
+    """What is kept of a training run."""
+
+    losses: list[float] = field(default_factory=list)
+    halvings: int = 0  # how often the batch was split after an out-of-memory error
+
+    @property
+    def still_falling(self) -> float:
+        """Relative drop of the loss over the last fifth of the run, 0 where flat. Above 0.05: under-trained."""
+        n = len(self.losses) // 10
+        if n < 1:
+            return 0.0
+        before, last = self.losses[-2 * n : -n], self.losses[-n:]
+        mean_before, mean_last = sum(before) / n, sum(last) / n
+        scale = max(abs(mean_before), 1e-12)
+        return max(0.0, (mean_before - mean_last) / scale)
+
+
+def batches(n: int, settings: TrainSettings, rng: Rng) -> Iterator[Batch]:
+    """Endless epochs over ``n`` samples, each a fresh permutation, cut to ``settings.steps`` steps."""
+    generator = rng.child("order").torch()
+    order, epoch = torch.randperm(n, generator=generator), 0
+    size, start = min(settings.batch, n), 0
+    for step in range(settings.steps):
+        if start + size > n:
+            order, epoch, start = torch.randperm(n, generator=generator), epoch + 1, 0
+        yield Batch(order[start : start + size], epoch, step, step / max(1, settings.steps - 1))
+        start += size
+
+
+def train(
+    module: nn.Module,
+    loss: Callable[[Batch], Tensor],
+    n: int,
+    settings: TrainSettings,
+    *,
+    rng: Rng,
+    progress: Progress,
+    title: str = "training",
+) -> TrainLog:
+    """Minimise ``loss`` over the parameters of ``module``; the module ends in eval mode.
+
+    Args:
+        module: network on its device.
+        loss: mean loss over the samples of a batch. An out-of-memory error halves the batch and accumulates
+            gradients, so the step stays the same step (networks with batch statistics excepted).
+        n: number of training samples.
+        settings: optimiser and schedule.
+        rng: order of the samples.
+        progress: where to show it.
+        title: what the progress bar says.
+
+    Raises:
+        InputError: no samples, or the loss became NaN or infinite.
+    """
+    if n < 1:
+        raise InputError(f"{title}: there are no training samples; widen the public split.")
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    device = parameters[0].device
+    optimizer = _optimizer(parameters, settings)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
+    if device.type == "cuda":
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    log, parts = TrainLog(), 1
+    module.train()
+    for batch in progress.track(batches(n, settings, rng), settings.steps, title):
+        value, parts_now = _backward(loss, batch, parts, optimizer, device)
+        log.halvings += int(math.log2(parts_now // parts)) if parts_now > parts else 0
+        parts = parts_now
+        if not math.isfinite(value):
+            raise InputError(f"{title}: the loss became {value} at step {batch.step}; lower lr (now {settings.lr}).")
+        if settings.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+        optimizer.step()
+        scheduler.step()
+        if average is not None:
+            average.update_parameters(module)
+        log.losses.append(value)
+    if average is not None:
+        module.load_state_dict(average.module.state_dict())
+    module.eval()
+    return log
+
+
+def _backward(
+    loss: Callable[[Batch], Tensor], batch: Batch, parts: int, optimizer: torch.optim.Optimizer, device: torch.device
+) -> tuple[float, int]:
+    """Gradients of one step, in as many parts as memory asks for. Returns the loss and the parts used."""
+    while True:
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            total = 0.0
+            for index in batch.index.chunk(parts):
+                share = len(index) / len(batch.index)
+                with amp(device):
+                    value = loss(Batch(index, batch.presentation, batch.step, batch.progress)) * share
+                value.backward()  # type: ignore[no-untyped-call]
+                total += float(value.detach())
+            return total, parts
+        except torch.OutOfMemoryError:
+            if parts >= len(batch.index):
+                raise
+            parts *= 2
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+
+
+def amp(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """bf16 autocast on CUDA, nothing elsewhere."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def _optimizer(parameters: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            settings.lr,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=settings.momentum > 0,
+        )
+    return torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
+
+
+def _rate(step: int, settings: TrainSettings) -> float:
+    """Factor on the peak rate: one-cycle warms up over the first tenth; both end near zero."""
+    if settings.schedule == "constant":
+        return 1.0
+    t = step / max(1, settings.steps)
+    if settings.schedule == "one-cycle":
+        if t < 0.1:
+            return 0.04 + 0.96 * t / 0.1
+        t = (t - 0.1) / 0.9
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, t))) + 1e-3

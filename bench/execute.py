@@ -1,0 +1,228 @@
+"""One attack on one system: fit it on public faces, hand it the victims' leaks, keep what it recovered and what it
+cost."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..attacks.base import Attack
+from ..defenses.base import Defense
+from .core.context import AttackContext
+from .core.faces import FaceSet
+from .core.leaks import Leak
+from .core.recovery import Recovery
+from .core.secrets import SecretSource
+from .core.seeding import Rng, presentation_ids
+from .core.target import Target
+from .plan import Cell, make_attack
+from .session import Session, code_hash
+
+
+@dataclass(frozen=True)
+class LeakedSet:
+    """What leaked of one split.
+
+    Args:
+        faces: the split.
+        index: (L,) positions of the leaked images.
+        presentation: (L,) which draw of the sample secrets each leak is.
+        leak: the L leaks.
+    """
+
+    faces: FaceSet
+    index: Tensor
+    presentation: Tensor
+    leak: Leak
+
+
+@dataclass
+class Outcome:
+    """What one attack did in one cell."""
+
+    recoveries: dict[str, Recovery]  # by split
+    leaked: dict[str, LeakedSet]
+    losses: list[float] = field(default_factory=list)
+    still_falling: float = 0.0
+    train_s: float = 0.0
+    invert_s: float = 0.0
+    n_queries: int = 0
+    n_pairs: int = 0
+    params: int = 0
+    peak_memory_mb: float = 0.0
+
+
+def run_attack(session: Session, cell: Cell) -> Outcome:
+    """Fit (or load an equal fit), recover, count.
+
+    Raises:
+        NotApplicable: the attack cannot take this leak.
+        ThreatModelError: it asks for what is not granted.
+    """
+    assert cell.attack is not None
+    assert cell.surface is not None
+    attack = make_attack(cell.attack)
+    alias = cell.target.recognizer
+    system = session.defense(cell.defense, alias, cell.seed)
+    installation = SecretSource.installation(cell.seed)
+    leaked = {"victims": leaked_set(session, system, cell, "victims", installation)}
+    if session.track.protocol.selection_victims and not attack.threat.victims and attack.recovers:
+        leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
+    context = attack_context(session, cell, system, installation, leaked["victims"])
+    outcome = Outcome({}, leaked)
+    _fit(session, cell, attack, context, outcome)
+    start = time.perf_counter()
+    for split, part in leaked.items():
+        ids = presentation_ids(part.faces.ids[part.index], part.presentation)
+        outcome.recoveries[split] = attack.recover(part.leak, ids, context)
+    outcome.invert_s = time.perf_counter() - start
+    outcome.params = sum(p.numel() for p in attack.parameters())
+    outcome.n_queries += context.target.n_queries
+    outcome.n_pairs = max(outcome.n_pairs, context.target.n_pairs)
+    outcome.peak_memory_mb = _peak_memory(session.device)
+    return outcome
+
+
+def leaked_set(session: Session, system: Defense, cell: Cell, split: str, installation: SecretSource) -> LeakedSet:
+    """The first images of each identity of a split leak, each in ``draws`` presentations if secrets are per sample."""
+    assert cell.surface is not None
+    protocol, faces = session.track.protocol, session.faces(split)
+    limit = protocol.selection_victims if split == "calibration" else faces.n_identities
+    each = 1 if split == "calibration" else protocol.leaks_per_identity
+    draws = protocol.draws if split == "victims" and system.randomised(cell.surface) else 1
+    first = first_images(faces, each, limit)
+    index = first.repeat(draws)
+    presentation = torch.arange(draws).repeat_interleave(len(first))
+    leak = session.leak(system, cell.target.recognizer, cell.surface, faces, index, presentation, installation)
+    return LeakedSet(faces, index, presentation, leak)
+
+
+def first_images(faces: FaceSet, each: int, limit: int) -> Tensor:
+    """Positions of the first ``each`` images of identities that have at least one more, of the first ``limit`` such."""
+    chosen: list[int] = []
+    used = 0
+    for label in range(faces.n_identities):
+        mine = torch.nonzero(faces.labels == label).flatten().tolist()
+        if len(mine) < 2 or used >= limit:
+            continue
+        used += 1
+        chosen += mine[: min(each, len(mine) - 1)]
+    return torch.tensor(sorted(chosen), dtype=torch.int64)
+
+
+def other_images(faces: FaceSet, index: Tensor) -> Tensor:
+    """For each image at ``index`` the last image of the same identity: never the leaked one."""
+    last = {int(label): i for i, label in enumerate(faces.labels)}
+    return torch.tensor([last[int(faces.labels[i])] for i in index])
+
+
+def attack_context(
+    session: Session, cell: Cell, system: Defense, installation: SecretSource, victims: LeakedSet
+) -> AttackContext:
+    """Exactly what the cell's threat model grants."""
+    assert cell.threat is not None
+    assert cell.surface is not None
+    alias, public = cell.target.recognizer, session.faces("public")
+    target = Target(
+        system,
+        session.undefended(alias),
+        cell.surface,
+        cell.threat,
+        installation,
+        cell.seed,
+        public,
+        session.pipeline_embeddings(alias),
+        victims.leak if cell.surface.value == "template" else None,
+    )
+    photographs = None
+    if cell.threat.victims:
+        faces = victims.faces
+        others = other_images(faces, victims.index)
+        photographs = {"same": faces.images(victims.index), "other": faces.images(others)}
+    surrogate = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
+    return AttackContext(
+        target=target,
+        public=public,
+        # Not the threat model's name: an equal fit under another name must be the same fit.
+        rng=Rng(cell.seed, "attack", cell.attack.title if cell.attack else ""),
+        device=session.device,
+        progress=session.progress,
+        resolution=session.track.protocol.resolution,
+        surrogate=surrogate,
+        surrogate_embeddings=(lambda: session.embeddings(cell.target.surrogate, "public")) if surrogate else None,
+        photographs=photographs,
+    )
+
+
+def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, outcome: Outcome) -> None:
+    """Trained attacks are fitted once for all cells whose fit would be the same, and kept."""
+    torch.manual_seed(Rng(cell.seed, "initialisation", attack.name).torch().initial_seed())
+    if not attack.trained:
+        start = time.perf_counter()
+        attack.fit(context)
+        outcome.train_s = time.perf_counter() - start
+        return
+
+    def build(folder: Path) -> None:
+        session.progress.say(f"Fitting {cell}")
+        start = time.perf_counter()
+        attack.fit(context)
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in attack.state_dict().items()}
+        save_file(state, folder / "attack.safetensors")
+        log = attack.log
+        meta = {
+            "train_s": time.perf_counter() - start,
+            "n_queries": context.target.n_queries,
+            "n_pairs": context.target.n_pairs,
+            "losses": log.losses if log else [],
+            "still_falling": log.still_falling if log else 0.0,
+        }
+        (folder / "fit.json").write_text(json.dumps(meta))
+
+    folder = session.store.get("attack", fit_spec(session, cell, attack), build)
+    meta = json.loads((folder / "fit.json").read_text())
+    outcome.train_s, outcome.losses, outcome.still_falling = meta["train_s"], meta["losses"], meta["still_falling"]
+    # The fit is always used as it reads back from disk, so that a resumed run computes with the same bytes; and with a
+    # fresh meter, because what the fit cost was written down when it was made.
+    attack.fit(context, load_file(folder / "attack.safetensors"))
+    context.target.forget_counts()
+    outcome.n_queries, outcome.n_pairs = meta["n_queries"], meta["n_pairs"]
+
+
+def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
+    """What a fit depends on. Oracle (K1) and full disclosure (K3) train on the same pairs, unless an attack reads the
+    secrets themselves (``uses_secrets``)."""
+    assert cell.threat is not None
+    assert cell.surface is not None
+    knowledge = cell.threat.defense.value
+    if knowledge == "K3" and not attack.uses_secrets:
+        knowledge = "K1"
+    defense = None if knowledge == "K0" else session.defense(cell.defense, cell.target.recognizer, cell.seed).describe()
+    return {
+        "attack": attack.describe(),
+        "title": cell.attack.title if cell.attack else "",
+        "recognizer": session.fingerprint(cell.target.recognizer),
+        "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
+        "surface": cell.surface.value,
+        "defense": defense,
+        "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge))),
+        "public": session.faces("public").sha,
+        "resolution": session.track.protocol.resolution,
+        "seed": cell.seed,
+        "code": code_hash("bench/core", "attacks/base.py", "defenses/base.py"),
+    }
+
+
+def _peak_memory(device: torch.device) -> float:
+    """Most memory held so far, MB: of the device on CUDA, of the process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,116 @@
+"""What each flag means. The harness raises them; boards and the page explain them from this one table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class FlagDoc(NamedTuple):
+    """One flag in plain words."""
+
+    title: str
+    raised_when: str
+    meaning: str
+    action: str
+
+
+FLAGS: dict[str, FlagDoc] = {
+    "F1": FlagDoc(
+        "Attack below its floor",
+        "On the undefended system the attack does no better than a training-free floor (mean face or nearest public "
+        "face).",
+        "The attack is broken or under-trained, so its low numbers on a defense say nothing about that defense.",
+        "Train longer, check colour order and value range of its input, and do not quote its rows until it beats the "
+        "floor.",
+    ),
+    "F2": FlagDoc(
+        "Black box beats white box",
+        "The black-box form of an attack beats its white-box form by more than the interval.",
+        "More access should never hurt: the gradients are masked by the defense, or the white-box attack is wired "
+        "wrongly.",
+        "Trust the stronger number, and check the gradient path before claiming that the defense resists white-box "
+        "attacks.",
+    ),
+    "F3": FlagDoc(
+        "Randomized leak",
+        "Two calls of the defense on the same picture with the same key give different leaks.",
+        "One draw may be lucky or unlucky, and an attack trained on one draw is not an adaptive attack.",
+        "Evaluate over at least five draws, and train adaptive attacks on fresh draws (expectation over "
+        "transformations).",
+    ),
+    "F4": FlagDoc(
+        "No gradient",
+        "A white-box attack got zero or undefined (NaN) gradients through the defense.",
+        "The attack was blind. Its low success is not evidence that the defense is safe.",
+        "Use a smooth stand-in for the step without gradient, or read the black-box rows instead.",
+    ),
+    "F5": FlagDoc(
+        "No independent judge",
+        "The only judge of this row is the recognizer that was attacked.",
+        "A picture can fool the network it was made against and still look like nobody to another network.",
+        "Add a second recognizer of another architecture and training to the track, and do not compare with judged "
+        "rows.",
+    ),
+    "F6": FlagDoc(
+        "Thin threshold",
+        "The acceptance threshold rests on fewer than 30 false accepts among the calibration pairs.",
+        "The false match rate that was really reached can be several times off the nominal one.",
+        "Use more calibration identities, or read the row at a higher false match rate (FMR).",
+    ),
+    "F7": FlagDoc(
+        "Utility collapse",
+        "The defended system verifies people worse than the stated bound.",
+        "Privacy was bought by breaking recognition: deleting the template would do the same.",
+        "Lower the strength of the defense; the row is shown but never ranked.",
+    ),
+    "F8": FlagDoc(
+        "Same picture for everybody",
+        "The reconstructions of different victims are nearly identical (mode collapse).",
+        "The attack ignores the leak. Its pixel scores may still look fine, because all aligned faces are alike.",
+        "Look at the picture grid; lower the learning rate or the weight of the pixel loss; ignore PSNR and SSIM here.",
+    ),
+    "F9": FlagDoc(
+        "Picture used twice",
+        "The same image file is in the query and in the gallery, or in training and in test.",
+        "Success is then copying, not recovery, and the numbers are too high.",
+        "Fix the split; duplicates across identities are common in web-scraped sets.",
+    ),
+    "F10": FlagDoc(
+        "Recognizer differs from its known answer",
+        "On its known-answer check the recognizer did not give the published or stored values.",
+        "Weights, preprocessing or colour order are not those of the named recognizer; every row that uses it is in "
+        "doubt.",
+        "Check the sha256 of the weights and the alignment, input size and colour order that they expect.",
+    ),
+    "F11": FlagDoc(
+        "Faces not found",
+        "Detection or alignment failed on at least one picture.",
+        "A failed picture counts as a failure of the attack, so success may be under-stated.",
+        "See how many failed; if it is more than a few, give aligned crops.",
+    ),
+    "F12": FlagDoc(
+        "Pixels not aligned",
+        "PSNR, SSIM or LPIPS were computed on pictures whose geometry does not match the original.",
+        "A shifted face scores worse than a grey square, so the pixel scores of this row mean little.",
+        "Read the judged columns (SAR, rank-1) instead.",
+    ),
+    "F13": FlagDoc(
+        "Metrics disagree",
+        "Pixel quality is low but the judge accepts the picture, or the other way round.",
+        "The attack recovers who it is without how the photo looked, or the look without the person. Both are real "
+        "findings.",
+        "Quote both numbers; for privacy the judged ones decide.",
+    ),
+    "F14": FlagDoc(
+        "Attacker knows victims",
+        "The adversary's own pictures include people who are also victims.",
+        "Success can come from memory instead of from the leak.",
+        "Use identity-disjoint splits; the number holds only for an adversary who already has photos of the victims.",
+    ),
+    "F15": FlagDoc(
+        "Under-trained",
+        "The training loss of the attack was still falling when its budget ended.",
+        "A longer run would be stronger, so this row is a lower bound on what leaks.",
+        "Raise the budget until the loss is flat before calling a defense safe.",
+    ),
+}

@@ -1,0 +1,170 @@
+"""Automatic checks in AutoAttack's spirit: what looks broken is marked, not hidden. Texts are in ``flag_docs``.
+
+Flags of one cell are raised while it is scored; those that compare cells are raised when the results are collected.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from .core.faces import FaceSet
+from .schema import Row
+
+FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
+STRONG_FLOOR = "nearest-public-face"
+CEILINGS = ("same-photo", "other-photo")
+UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
+COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
+
+
+def flag(name: str, message: str) -> dict[str, str]:
+    """One raised flag."""
+    return {"flag": name, "message": message}
+
+
+def spread_flag(median_distance: float) -> list[dict[str, str]]:
+    """F8: all victims get the same picture."""
+    if median_distance >= COLLAPSE:
+        return []
+    return [
+        flag("F8", f"Recoveries of different victims differ by {median_distance:.4f} RMS (median), below {COLLAPSE}.")
+    ]
+
+
+def training_flag(still_falling: float) -> list[dict[str, str]]:
+    """F15: the loss was still falling when training ended."""
+    if still_falling <= UNDER_TRAINED:
+        return []
+    return [flag("F15", f"The loss still fell by {still_falling:.1%} over the last tenth of the training.")]
+
+
+def alignment_flag() -> list[dict[str, str]]:
+    """F12: pixel metrics on recoveries that do not share the originals' geometry."""
+    return [flag("F12", "The recoveries are not aligned to the originals; PSNR, SSIM and LPIPS compare other pixels.")]
+
+
+def gradient_flag(recognizer: Any, faces: FaceSet) -> list[dict[str, str]]:
+    """F4: a white-box attack on a recogniser whose gradient is zero or not finite."""
+    x = faces.images(torch.arange(min(2, len(faces)))).to(recognizer.device).requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(recognizer(x)[:, 0].sum(), x)
+    if bool(torch.isfinite(gradient).all()) and bool((gradient.flatten(1).abs().amax(1) > 0).all()):
+        return []
+    return [flag("F4", "The recogniser's gradient with respect to the picture is zero or not finite.")]
+
+
+def answer_flag(measured: float, reported: float | None, slack: float = 0.003) -> list[dict[str, str]]:
+    """F10: a recogniser does not reach the accuracy it is known for, so it is loaded or fed wrongly."""
+    if reported is None or abs(measured - reported) <= slack:
+        return []
+    return [flag("F10", f"Ten-fold accuracy {measured:.4f}, reported {reported:.4f}: preprocessing or weights differ.")]
+
+
+def unreadable_flag(count: int) -> list[dict[str, str]]:
+    """F11: images that could not be read or aligned were left out."""
+    return [flag("F11", f"{count} images could not be read and were skipped.")] if count else []
+
+
+def draws_flag(randomised: bool, draws: int) -> list[dict[str, str]]:
+    """F3: a randomised leak judged on too few draws."""
+    if not randomised or draws >= 5:
+        return []
+    return [flag("F3", f"The leak is randomised but was judged on {draws} draws; 5 are asked for.")]
+
+
+def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, str]]:
+    """F6: a threshold rests on fewer than 30 false accepts; (judge, fmr, false accepts)."""
+    return [
+        flag("F6", f"The threshold of {judge} at FMR {fmr:g} rests on {count} false accepts.")
+        for judge, fmr, count in warned
+    ]
+
+
+def judge_flag(judges: Iterable[str], attacked: str) -> list[dict[str, str]]:
+    """F5: only the attacked recogniser judged."""
+    return [] if set(judges) - {attacked} else [flag("F5", f"Only the attacked recogniser {attacked} judged this row.")]
+
+
+def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
+    """F7: privacy by breaking recognition."""
+    if loss <= bound:
+        return []
+    return [flag("F7", f"The defended system loses {loss:.1%} of accuracy, more than {bound:.0%}.")]
+
+
+def cross_cell_flags(rows: list[Row]) -> dict[str, set[str]]:
+    """F1, F2 and F13 by cell key; they need several cells of one system."""
+    raised: dict[str, set[str]] = defaultdict(set)
+    for group in _systems(rows).values():
+        _below_floor(group, raised)
+        _black_beats_white(group, raised)
+        _metrics_disagree(group, raised)
+    return raised
+
+
+def _systems(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows of attacks on the victims by (recogniser, defence, surface, seed)."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.get("attack") and row.get("status") == "ok" and row.get("split") == "victims":
+            groups[row["recognizer"], row["defense"], row["surface"], row["seed"]].append(row)
+    return groups
+
+
+def _is_attack(row: Mapping[str, Any]) -> bool:
+    return row["attack"] not in (*FLOORS, *CEILINGS, "as-is")
+
+
+def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
+    """F1: on the undefended system an attack's Type-II SAR lies below a floor's interval, for any judge and FMR."""
+    if not group or group[0]["defense"] != "none":
+        return
+    sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None]
+    floors = {(row["judge"], row["fmr"], row["attack"]): row for row in sar if row["attack"] in FLOORS}
+    for row in filter(_is_attack, sar):
+        for floor in FLOORS:
+            other = floors.get((row["judge"], row["fmr"], floor))
+            if other is not None and row["value"] < other["ci_lo"]:
+                raised[row["cell"]].add("F1")
+
+
+def _black_beats_white(group: list[Row], raised: dict[str, set[str]]) -> None:
+    """F2: a black-box attack beats every white-box one of the same knowledge under the attacked judge."""
+    sar = [
+        row for row in group
+        if row["metric"] == "sar_type1" and row["judge"] == row["recognizer"] and row.get("value") is not None
+        and row["attack"] not in (*FLOORS, *CEILINGS, "as-is")
+    ]  # fmt: skip
+    for fmr, knowledge in {(row["fmr"], row["knowledge"]) for row in sar}:
+        same = [row for row in sar if (row["fmr"], row["knowledge"]) == (fmr, knowledge)]
+        white = [row for row in same if row["recognizer_access"] == "white-box"]
+        black = [row for row in same if row["recognizer_access"] in ("black-box", "scores")]
+        if white and black and max(r["ci_lo"] for r in black) > max(r["ci_hi"] for r in white):
+            for row in white:
+                raised[row["cell"]].add("F2")
+
+
+def _metrics_disagree(group: list[Row], raised: dict[str, set[str]]) -> None:
+    """F13: PSNR at or below the mean face's while Type-II SAR clears it, or the reverse."""
+    psnr = {row["cell"]: row for row in group if row["metric"] == "psnr"}
+    sar: dict[str, list[Row]] = defaultdict(list)
+    for row in group:
+        if row["metric"] == "sar_type2" and row["judge"] != row["recognizer"] and row.get("value") is not None:
+            sar[row["cell"]].append(row)
+    floor = next((cell for cell, row in psnr.items() if row["attack"] == "mean-face"), None)
+    if floor is None:
+        return
+    base = {(row["judge"], row["fmr"]): row for row in sar[floor]}
+    for cell, row in psnr.items():
+        if not _is_attack(row):
+            continue
+        better_pixels = row["ci_lo"] > psnr[floor]["ci_hi"]
+        worse_pixels = row["ci_hi"] < psnr[floor]["ci_lo"]
+        pairs = [(r, base[r["judge"], r["fmr"]]) for r in sar[cell] if (r["judge"], r["fmr"]) in base]
+        clears = any(r["ci_lo"] > b["ci_hi"] for r, b in pairs)
+        if pairs and ((worse_pixels and clears) or (better_pixels and not clears)):
+            raised[cell].add("F13")

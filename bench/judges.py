@@ -1,0 +1,72 @@
+"""A judge: a recogniser with thresholds calibrated on identities that no attack and no victim shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from .core.recovery import Recovery
+from .metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
+from .plan import Cell
+from .session import Session
+
+
+@dataclass
+class Judge:
+    """Decides whether a recovery is the victim.
+
+    Args:
+        name: the recogniser's alias.
+        session: for embeddings of the splits.
+        thresholds: per FMR, None where the calibration identities cannot support it.
+        pixels: False where the recovery is an embedding in this judge's own space.
+    """
+
+    name: str
+    session: Session
+    thresholds: dict[float, Threshold | None]
+    pixels: bool = True
+
+    def embeddings(self, split: str) -> Tensor:
+        """(N, D) of the undefended photographs of a split."""
+        return self.session.embeddings(self.name, split)
+
+    def embed(self, images: Tensor) -> np.ndarray:
+        """(L, D) of recovered pictures."""
+        return self.session.recognizer(self.name).embed(images.to(self.session.device)).cpu().numpy()
+
+    def similarity(self, recovery: Recovery, split: str) -> np.ndarray:
+        """(L, N) cosine of each recovery with each photograph of the split."""
+        if self.pixels:
+            assert recovery.images is not None
+            z = self.embed(recovery.images)
+        else:
+            assert recovery.embeddings is not None
+            z = recovery.embeddings.numpy()
+        return z @ self.embeddings(split).numpy().T
+
+
+def judges_of(session: Session, cell: Cell, recovery: Recovery) -> list[Judge]:
+    """The attacked recogniser and the independent ones for pictures; the named space for embeddings without pixels."""
+    if recovery.images is not None:
+        return [make_judge(session, alias) for alias in (cell.target.recognizer, *cell.target.judges)]
+    alias = cell.target.surrogate if recovery.space == "surrogate" else cell.target.recognizer
+    judge = make_judge(session, alias)
+    judge.pixels = False
+    return [judge]
+
+
+def make_judge(session: Session, alias: str) -> Judge:
+    """Calibrate on all cross-identity pairs of the calibration split."""
+    faces = session.faces("calibration")
+    z = session.embeddings(alias, "calibration").numpy()
+    impostor = all_pairs_scores(z, faces.labels.numpy())[1]
+    thresholds: dict[float, Threshold | None] = {}
+    for fmr in session.track.protocol.fmrs:
+        try:
+            thresholds[fmr] = calibrate(impostor, fmr, faces.n_identities)
+        except TooFewFalseAccepts:
+            thresholds[fmr] = None
+    return Judge(alias, session, thresholds)

@@ -1,0 +1,66 @@
+"""What ``faceleak list`` prints."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
+from .track import TRACKS, load_track
+
+
+def listing(kind: str) -> str:
+    """One line per plug-in or track, as an aligned table."""
+    makers: dict[str, Any] = {
+        "attacks": (
+            ATTACKS,
+            ("name", "surfaces", "recovers", "recognizer access", "trained", "fidelity", "paper"),
+            _attack,
+        ),
+        "defenses": (DEFENSES, ("name", "protects", "secrets", "goal", "fidelity", "paper"), _defense),
+        "datasets": (DATASETS, ("name", "licence", "what"), _other),
+        "recognizers": (RECOGNIZERS, ("name", "trained here", "what"), _recognizer),
+    }
+    if kind == "tracks":
+        rows = [(t.name, t.title, t.expected) for t in (load_track(f.stem) for f in sorted(TRACKS.glob("*.toml")))]
+        return table(("name", "title", "expected"), rows)
+    registry, header, describe = makers[kind]
+    return table(header, [describe(name, registry.get(name)) for name in registry.names()])
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Left-aligned columns, two spaces apart."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+
+
+def _attack(name: str, cls: Any) -> tuple[str, ...]:
+    surfaces = ", ".join(sorted(s.value for s in cls.surfaces))
+    trained = "yes" if cls.trained else "no"
+    return (
+        name,
+        surfaces,
+        ", ".join(sorted(cls.recovers)),
+        cls.threat.recognizer.value,
+        trained,
+        cls.fidelity.value,
+        cls.paper,
+    )
+
+
+def _defense(name: str, cls: Any) -> tuple[str, ...]:
+    secrets = ", ".join(sorted(s.value for s in cls.secrets)) or "none"
+    return name, cls.protects.value, secrets, cls.goal.value, cls.fidelity.value, cls.paper
+
+
+def _recognizer(name: str, cls: Any) -> tuple[str, ...]:
+    return name, "yes" if cls.needs_training else "no", _first_line(cls)
+
+
+def _other(name: str, cls: Any) -> tuple[str, ...]:
+    return name, cls.licence or "yours", _first_line(cls)
+
+
+def _first_line(cls: Any) -> str:
+    return (inspect.getdoc(cls) or "").split("\n")[0]

@@ -1,0 +1,104 @@
+"""A track -> the list of cells: which attack meets which defence, where, knowing what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from typing import Any
+
+from ..attacks.base import Attack
+from ..defenses.base import Defense, compose
+from .core.registry import ATTACKS, DEFENSES
+from .core.surfaces import Secret, Surface
+from .core.threat import DefenseKnowledge, ThreatModel
+from .track import AttackSpec, DefenseSpec, TargetSpec, Track
+
+
+def make_defense(spec: DefenseSpec) -> Defense:
+    """The defence of a track's entry, not fitted."""
+    if isinstance(spec.name, str):
+        return DEFENSES.get(spec.name)(spec.settings)  # type: ignore[no-any-return]
+    first, second = (DEFENSES.get(name)(spec.settings.get(name, {})) for name in spec.name)
+    return compose(first, second)
+
+
+def make_attack(spec: AttackSpec) -> Attack:
+    """The attack of a track's entry, not fitted."""
+    return ATTACKS.get(spec.name)(spec.settings)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work. ``attack`` is None for the cell that measures a defence's utility."""
+
+    target: TargetSpec
+    defense: DefenseSpec
+    seed: int
+    attack: AttackSpec | None = None
+    surface: Surface | None = None
+    threat: ThreatModel | None = None
+
+    def labels(self) -> dict[str, Any]:
+        """What rows, filters and messages call it."""
+        return {
+            "recognizer": self.target.recognizer,
+            "defense": self.defense.title,
+            "attack": self.attack.title if self.attack else "",
+            "surface": self.surface.value if self.surface else "",
+            "knowledge": self.threat.defense.value if self.threat else "",
+            "seed": self.seed,
+        }
+
+    def __str__(self) -> str:
+        labels = self.labels()
+        if not self.attack:
+            return f"{labels['recognizer']} / {labels['defense']} / utility"
+        parts = (labels[key] for key in ("recognizer", "defense", "surface", "attack", "knowledge"))
+        return " / ".join(parts)
+
+
+def cells(track: Track) -> list[Cell]:
+    """All cells of a track, cheap checks of names and settings included."""
+    found = []
+    for seed in track.seeds:
+        for target in track.targets:
+            for spec in track.defenses:
+                if _matches(spec.title, target.defenses):
+                    found.append(Cell(target, spec, seed))
+                    found.extend(_attack_cells(track, target, spec, seed))
+    return found
+
+
+def _attack_cells(track: Track, target: TargetSpec, spec: DefenseSpec, seed: int) -> Iterator[Cell]:
+    defense = make_defense(spec)
+    order = list(Surface)
+    surfaces = spec.surfaces or tuple(s for s in order if order.index(s) >= order.index(defense.protects))
+    for surface in surfaces:
+        for entry in track.attacks:
+            if not _matches(entry.title, spec.attacks) or (entry.surfaces and surface not in entry.surfaces):
+                continue
+            attack = make_attack(entry)
+            if surface not in attack.surfaces:
+                continue
+            for knowledge in levels(attack, defense, entry.knowledge):
+                threat = replace(attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries)
+                yield Cell(target, spec, seed, entry, surface, threat)
+
+
+def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]) -> tuple[DefenseKnowledge, ...]:
+    """The knowledge levels that differ from each other for this pair, within those asked for.
+
+    An attack that looks at no leak of its own has no levels; nor has an undefended system. K2 and K3 need a deployment
+    secret that can be guessed or stolen.
+    """
+    if not (attack.trained or attack.uses_pairs) or defense.name == "none":
+        return (DefenseKnowledge.K0,)
+    able = [DefenseKnowledge.K0, DefenseKnowledge.K1]
+    if Secret.DEPLOYMENT in defense.secrets:
+        able += [DefenseKnowledge.K2, DefenseKnowledge.K3]
+    return tuple(level for level in able if not asked or level in asked)
+
+
+def _matches(title: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(title, pattern) for pattern in patterns)

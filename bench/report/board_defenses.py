@@ -1,0 +1,140 @@
+"""The main board: one row per data set, recogniser, surface and defence. Surfaces are never mixed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from .rows import UNDEFENDED, AttackId, Stat, View, union
+from .strongest import Choice, strongest, value_of
+
+MATCHED_LOSS = 0.01  # rank only where at most one point of verification accuracy is lost
+_SURFACE_ORDER = {"template": 0, "wire": 1, "image": 2}
+
+DEFENSE_COLUMNS = (
+    "dataset", "recognizer", "surface", "defense", "rank", "pareto", "matched",
+    "accuracy", "accuracy_lo", "accuracy_hi", "accuracy_diff", "accuracy_diff_lo", "accuracy_diff_hi",
+    "tar", "tar_lo", "tar_hi", "eer",
+    "worst_attack", "judge", "chosen_on", "n_attacks", "sar2", "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds",
+    "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1", "target_sar1_lo",
+    "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2",
+    "target_worst", "target_worst_sar2", "d_sys_excess", "protect_ms", "leak_bytes", "n_cells", "n_failed", "flags",
+)  # fmt: skip
+
+
+def defense_board(view: View) -> pd.DataFrame:
+    """One row per (dataset, recognizer, surface, defense), undefended first, then by what leaks."""
+    keys = {(*who[:3], who.surface) for who in view.cells}
+    keys |= {(*key[:3], key[3]) for key in view.utility if key[3]}
+    attacked = {key[:3] for key in keys}
+    keys |= {(*system, "") for system in view.systems() if system not in attacked}
+    board = pd.DataFrame([_row(view, *key) for key in sorted(keys)], columns=list(DEFENSE_COLUMNS))
+    if board.empty:
+        return board
+    board = pd.concat([_ranked(group) for _, group in board.groupby(["dataset", "recognizer", "surface"])])
+    order = board.assign(
+        _surface=board["surface"].map(lambda s: _SURFACE_ORDER.get(s, 9)), _first=board["defense"] != UNDEFENDED
+    ).sort_values(["dataset", "recognizer", "_surface", "surface", "_first", "rank", "sar2", "defense"])
+    return board.loc[order.index].reset_index(drop=True)
+
+
+def _row(view: View, dataset: str, recognizer: str, defense: str, surface: str) -> dict[str, Any]:
+    system = (dataset, recognizer, defense)
+    here = [who for who in view.cells if who[:4] == (*system, surface)]
+    attacks = [who for who in here if view.role(who) == "attack"]
+    worst = strongest(view, attacks)
+    row: dict[str, Any] = {"dataset": dataset, "recognizer": recognizer, "defense": defense, "surface": surface}
+    row |= _utility(view, system, surface)
+    row |= _privacy(view, worst)
+    row |= _floor(view, [who for who in here if view.role(who) == "floor"], worst)
+    against_target = strongest(view, attacks, judge=recognizer)
+    row["target_worst"] = against_target.who.label if against_target else ""
+    row["target_worst_sar2"] = value_of(
+        view.get(against_target.who, "sar_type2", recognizer) if against_target else None
+    )
+    row["n_cells"] = sum(view.cells[who].n_cells for who in here)
+    row["n_failed"] = sum(view.cells[who].n_failed for who in here)
+    row["flags"] = union([view.utility_flags.get(system, ""), view.cells[worst.who].flags if worst else ""])
+    return row
+
+
+def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str, Any]:
+    accuracy, tar = view.use(system, "accuracy"), view.use(system, "tar", fmr=view.fmr)
+    plain = view.use((*system[:2], UNDEFENDED), "accuracy")
+    difference = view.use(system, "accuracy_undefended_difference")
+    if difference is None and accuracy and plain:
+        gap = accuracy.value - plain.value  # no paired rows: the difference without an interval
+        difference = Stat(gap, math.nan, math.nan, gap, gap, accuracy.n_seeds)
+    linkable, null = view.use(system, "d_sys"), view.use(system, "d_sys_null")
+    # Without both accuracies (a partial run) the paired difference decides alone.
+    loss = plain.value - accuracy.value if accuracy and plain else -value_of(difference)
+    return {
+        **_spread("accuracy", accuracy),
+        **_spread("accuracy_diff", difference),
+        **_spread("tar", tar),
+        "eer": value_of(view.use(system, "eer")),
+        "matched": "" if math.isnan(loss) else "yes" if loss <= MATCHED_LOSS + 1e-9 else "no",
+        "d_sys_excess": value_of(linkable) - value_of(null),
+        "protect_ms": value_of(view.use(system, "protect_ms")),
+        "leak_bytes": value_of(view.use(system, "leak_bytes", surface) or view.use(system, "leak_bytes")),
+    }
+
+
+def _spread(name: str, stat: Stat | None) -> dict[str, float]:
+    if stat is None:
+        return {name: math.nan, f"{name}_lo": math.nan, f"{name}_hi": math.nan}
+    return {name: stat.value, f"{name}_lo": stat.lo, f"{name}_hi": stat.hi}
+
+
+def _privacy(view: View, worst: Choice | None) -> dict[str, Any]:
+    if worst is None:
+        return {"worst_attack": "", "judge": "", "chosen_on": "", "n_attacks": 0}
+    who, judge = worst.who, worst.judge
+    success = view.get(who, "sar_type2", judge)
+    assert success is not None  # strongest() returns scored attacks only
+    return {
+        "worst_attack": who.label,
+        "judge": judge,
+        "chosen_on": worst.chosen_on,
+        "n_attacks": worst.n_candidates,
+        **_spread("sar2", success),
+        "sar2_min": success.low,
+        "sar2_max": success.high,
+        "n_seeds": success.n_seeds,
+        **_spread("sar1", view.get(who, "sar_type1", judge)),
+        **_spread("target_sar2", view.get(who, "sar_type2", who.recognizer)),
+        **_spread("target_sar1", view.get(who, "sar_type1", who.recognizer)),
+        **_spread("rank1", view.get(who, "rank1", judge)),
+        "rank1_chance": value_of(view.get(who, "rank1_chance", judge)),
+        "psnr": value_of(view.get(who, "psnr")),
+        "ssim": value_of(view.get(who, "ssim")),
+    }
+
+
+def _floor(view: View, floors: list[AttackId], worst: Choice | None) -> dict[str, Any]:
+    """The highest floor, the one an attack has to clear, under the judge of the strongest attack."""
+    best = strongest(view, floors, judge=worst.judge) if worst else strongest(view, floors)
+    if best is None:
+        return {"floor": "", "floor_sar2": math.nan}
+    return {"floor": best.who.attack, "floor_sar2": value_of(view.get(best.who, "sar_type2", best.judge))}
+
+
+def utility_axis(board: pd.DataFrame) -> str:
+    """``tar`` where every row has it, else ``accuracy``: the utility that Pareto marks and the scatter use."""
+    return "tar" if len(board) and board["tar"].notna().all() else "accuracy"
+
+
+def _ranked(group: pd.DataFrame) -> pd.DataFrame:
+    """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers."""
+    collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
+    able = (group["matched"] == "yes") & group["sar2"].notna() & (group["defense"] != UNDEFENDED) & ~collapsed
+    rank = group["sar2"].where(able).rank(method="min")
+    axis = utility_axis(group)
+    points = list(zip(group[axis], group["sar2"]))
+    best = [
+        not (math.isnan(x) or math.isnan(y)) and not any(u >= x and s <= y and (u > x or s < y) for u, s in points)
+        for x, y in points
+    ]
+    return group.assign(rank=rank, pareto=["yes" if flag else "no" for flag in best])

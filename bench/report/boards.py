@@ -1,0 +1,52 @@
+"""Boards: pure functions from ``results.csv`` to tables, and one that writes them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
+from .board_defenses import defense_board
+from .load import DEFAULT_FMR
+from .rows import prepare
+
+BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer")
+
+
+def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, pd.DataFrame]:
+    """All boards of a run, by name (``BOARDS``).
+
+    Args:
+        results: rows of ``bench/schema.py`` as ``read_results`` gives them.
+        fmr: the headline false match rate at which SAR and TAR are read.
+    """
+    view = prepare(results, fmr)
+    matrix = matrix_board(view)
+    return {
+        "defenses": defense_board(view),
+        "attacks": attack_board(view),
+        "matrix": matrix,
+        "matrix_wide": matrix_wide(matrix),
+        "transfer": transfer_board(view),
+    }
+
+
+def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:
+    """One CSV per board: six significant digits, empty means not applicable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, board in boards.items():
+        write_csv(board, folder / f"{name}.csv")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """A table the way the whole report writes them."""
+    path.write_text(frame.map(_text).to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return "" if value is None else value

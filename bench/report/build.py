@@ -1,0 +1,40 @@
+"""The report, put together beside the old one and then swapped in, so that nobody ever opens half a report."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from .boards import build_boards, write_boards
+from .figures import draw_figures
+from .load import load_run
+from .page import render_page
+
+_PARTS = ("boards", "figures", "index.html")
+
+
+def build_report(folder: Path) -> Path:
+    """See ``make_report``."""
+    run = load_run(folder)
+    problems = list(run.problems)
+    boards = build_boards(run.results, run.headline_fmr)
+    work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    try:
+        write_boards(boards, work / "boards")
+        (work / "figures").mkdir()
+        made = draw_figures(boards, run, work / "figures", problems)
+        (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")
+        for name in _PARTS:
+            _swap(work, folder, name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder / "index.html"
+
+
+def _swap(work: Path, folder: Path, name: str) -> None:
+    """Move ``name`` into place; the old one leaves first, because a folder cannot be renamed onto a full one."""
+    target = folder / name
+    if target.is_dir():
+        target.rename(work / f"old-{name}")
+    (work / name).replace(target)

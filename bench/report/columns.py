@@ -1,0 +1,156 @@
+"""What each column of each board means, in plain words. The page prints them; a test checks that none is missing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Shown(NamedTuple):
+    """How a column appears on the page: heading, and how its values are written."""
+
+    label: str
+    kind: str = "text"  # text, percent, points, number, tenths, unit (two decimals), flags, mark
+
+
+_SAR = "share of victims whose reconstruction the judge accepts as"
+
+COLUMN_HELP: dict[str, str] = {
+    "dataset": "The face pictures that were used.",
+    "recognizer": "The face recognizer that made the templates and that is attacked.",
+    "surface": "Where the adversary taps the system: the stored template, the data sent to the server (wire), or a "
+    "published image.",
+    "defense": "The protection in place; none is the unprotected system.",
+    "rank": "1 leaks least. Given only to defenses that keep verification accuracy within 1 point of the unprotected "
+    "system; "
+    "neighbors whose intervals overlap are not proven different.",
+    "pareto": "Marked if no other row has at least the same utility and leaks less.",
+    "matched": "yes if at most 1 point of verification accuracy is lost; only such rows can be compared by leakage "
+    "alone.",
+    "accuracy": "Share of face pairs (same person or not) that the protected system decides correctly, 10-fold.",
+    "accuracy_diff": "Accuracy minus that of the unprotected system, in percentage points; negative is a loss.",
+    "tar": "True accept rate: share of genuine attempts accepted when strangers pass at the headline false match rate.",
+    "eer": "Equal error rate: the error where false accepts and false rejects are equally common; low is good.",
+    "worst_attack": "The attack that recovered most victims, picked on other people (calibration identities) than "
+    "those it is "
+    "reported on; in brackets what it knows of the defense (K0 nothing, K1 trained against it, K2 its algorithm, "
+    "K3 the victim's secrets too).",
+    "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
+    "attacked one.",
+    "judge_kind": "independent: no attack saw this judge; target: it is the attacked recognizer; other: another "
+    "space, for "
+    "example the attacker's own.",
+    "chosen_on": "The identities on which the strongest attack was picked; victims means there were no calibration "
+    "rows, so the "
+    "number is a little too high.",
+    "n_attacks": "How many attacks were scored by that judge.",
+    "sar2": f"SAR Type-II: {_SAR} another photo of the same person; the main measure of leakage.",
+    "sar1": f"SAR Type-I: {_SAR} the very photo that was attacked; easier than Type-II.",
+    "sar2_min": "Lowest SAR Type-II among the seeds.",
+    "sar2_max": "Highest SAR Type-II among the seeds.",
+    "n_seeds": "How many repetitions with other random numbers the mean is over.",
+    "target_sar2": "SAR Type-II with the attacked recognizer itself as judge; usually higher, because the attack aims "
+    "at it.",
+    "target_sar1": "SAR Type-I with the attacked recognizer itself as judge.",
+    "rank1": "Share of victims who come first when the reconstruction is searched in a gallery of faces.",
+    "rank1_chance": "The rank-1 that guessing would reach in that gallery.",
+    "psnr": "Pixel likeness of the reconstruction to the original in decibels; high is alike, but it says little "
+    "about identity.",
+    "ssim": "Structural likeness of the pictures, 0 to 1; says little about identity.",
+    "floor": "The best simple guess (such as the nearest public face); an attack below it has learned nothing.",
+    "floor_sar2": "SAR Type-II of that floor.",
+    "target_worst": "The strongest attack when the attacked recognizer itself is the judge.",
+    "target_worst_sar2": "Its SAR Type-II under the attacked recognizer.",
+    "d_sys_excess": "How well two templates of one person under different keys can be linked (D_sys, 0 to 1), minus "
+    "what "
+    "shuffled labels give; about 0 is unlinkable. Only for defenses with keys.",
+    "protect_ms": "Time to protect one sample, in milliseconds.",
+    "leak_bytes": "Size of what the adversary gets per person, in bytes.",
+    "n_cells": "How many cells (attack, defense, knowledge, seed) were planned.",
+    "n_failed": "How many of the cells behind this row failed; each is listed with its error.",
+    "flags": "Warnings about this row; each is explained below.",
+    "role": "attack; floor (a simple guess); ceiling (a real photo of the victim).",
+    "attack": "The method that turns the leak into a face or an identity.",
+    "knowledge": "What the attacker knows of the defense: K0 nothing, K1 may run it on own pictures, K2 its algorithm "
+    "with own "
+    "secrets, K3 everything.",
+    "mean_sar2": "SAR Type-II averaged over all defenses it ran on (not over none).",
+    "mean_undefended_sar2": "SAR Type-II on the unprotected system, averaged over the attacks.",
+    "n_defenses": "How many defenses that mean is over; attacks with different counts are not comparable by it.",
+    "train_s": "Training time in seconds, mean over its cells.",
+    "invert_s": "Time to attack the victims in seconds, mean over its cells.",
+    "n_queries": "Queries to the attacked system, mean over its cells.",
+    "params": "Trainable parameters of the attack.",
+    "status": "ok, or why there is no number: failed, refused (not granted by the threat model), not-applicable "
+    "(cannot take this "
+    "leak), absent (something it needs is not on this machine), skipped-budget, not-scored (not scored by this judge).",
+    "strongest_attack": "The attack that recovered most victims under this judge, picked on the calibration "
+    "identities.",
+    "strongest_sar2": "SAR Type-II of that attack.",
+}
+
+SHOWN: dict[str, Shown] = {
+    "defense": Shown("defense"),
+    "rank": Shown("rank", "number"),
+    "pareto": Shown("Pareto", "mark"),
+    "matched": Shown("matched"),
+    "accuracy": Shown("accuracy, %", "percent"),
+    "accuracy_diff": Shown("Δ accuracy, points", "points"),
+    "tar": Shown("TAR, %", "percent"),
+    "worst_attack": Shown("strongest attack"),
+    "judge": Shown("judge"),
+    "sar2": Shown("SAR-II, %", "percent"),
+    "sar1": Shown("SAR-I, %", "percent"),
+    "target_sar2": Shown("SAR-II by target, %", "percent"),
+    "target_sar1": Shown("SAR-I by target, %", "percent"),
+    "rank1": Shown("rank-1, %", "percent"),
+    "rank1_chance": Shown("chance, %", "percent"),
+    "psnr": Shown("PSNR, dB", "tenths"),
+    "ssim": Shown("SSIM", "unit"),
+    "floor": Shown("which floor"),
+    "status": Shown("status"),
+    "floor_sar2": Shown("floor SAR-II, %", "percent"),
+    "d_sys_excess": Shown("D_sys − null", "unit"),
+    "protect_ms": Shown("ms", "number"),
+    "leak_bytes": Shown("bytes", "number"),
+    "n_failed": Shown("failed", "number"),
+    "n_seeds": Shown("seeds", "number"),
+    "flags": Shown("flags", "flags"),
+    "role": Shown("role"),
+    "attack": Shown("attack"),
+    "knowledge": Shown("knows"),
+    "mean_sar2": Shown("mean SAR-II, defended, %", "percent"),
+    "mean_undefended_sar2": Shown("mean SAR-II, %", "percent"),
+    "n_defenses": Shown("over", "number"),
+    "train_s": Shown("train, s", "number"),
+    "invert_s": Shown("attack, s", "number"),
+    "n_queries": Shown("queries", "number"),
+    "params": Shown("parameters", "number"),
+    "recognizer": Shown("attacked recognizer"),
+    "surface": Shown("surface"),
+    "dataset": Shown("data"),
+    "strongest_attack": Shown("strongest attack"),
+    "strongest_sar2": Shown("its SAR-II, %", "percent"),
+    "n_attacks": Shown("attacks", "number"),
+}
+
+DEFENSES_SHOWN = (
+    "defense", "rank", "sar2", "worst_attack", "floor_sar2", "floor", "accuracy_diff", "matched", "pareto", "flags",
+    "accuracy", "tar", "judge", "sar1", "target_sar2", "target_sar1", "rank1", "rank1_chance", "psnr", "ssim",
+    "d_sys_excess", "protect_ms", "leak_bytes", "n_seeds", "n_failed",
+)  # fmt: skip
+ATTACKS_SHOWN = (
+    "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",
+    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
+)  # fmt: skip
+TRANSFER_SHOWN = (
+    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
+    "n_attacks",
+)  # fmt: skip
+
+
+def help_for(column: str) -> str:
+    """The sentence of a column; intervals borrow that of their number."""
+    for suffix, words in (("_lo", "Lower end of the 95 % interval of"), ("_hi", "Upper end of the 95 % interval of")):
+        if column.endswith(suffix) and column not in COLUMN_HELP:
+            return f"{words} {column.removesuffix(suffix)}; with several seeds the widest."
+    return COLUMN_HELP[column]

@@ -1,0 +1,138 @@
+"""A run folder, read. Whatever is missing or broken becomes an empty part and a sentence, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..core.errors import FaceleakError
+from ..schema import COLUMNS, read_results
+
+DEFAULT_FMR = 0.01
+
+
+class RunFolderError(FaceleakError):
+    """The folder is not a run folder, or its results.csv is not one of ours."""
+
+
+@dataclass(frozen=True)
+class CellFile:
+    """One folder of ``cells/``: who met whom, how it ended, and where its pictures and losses lie."""
+
+    path: Path
+    status: str
+    cell: Mapping[str, Any]
+    error: Mapping[str, Any] | None
+    command: str
+    flags: tuple[Mapping[str, Any], ...]
+
+    def text(self, name: str) -> str:
+        """A field of the cell's definition as text; empty when it has none."""
+        value = self.cell.get(name)
+        return "" if value is None else str(value)
+
+    @property
+    def seed(self) -> int:
+        """The seed, 0 when the definition has none."""
+        try:
+            return int(self.cell.get("seed") or 0)
+        except (TypeError, ValueError):
+            return 0
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything a report is made from."""
+
+    path: Path
+    results: pd.DataFrame
+    run: Mapping[str, Any]
+    env: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    cells: tuple[CellFile, ...]
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def headline_fmr(self) -> float:
+        """The false match rate at which the boards are read."""
+        stated = _mapping(self.run.get("protocol")).get("headline_fmr")
+        if isinstance(stated, (int, float)) and stated > 0:
+            return float(stated)
+        seen = self.results.loc[self.results["metric"] == "sar_type2", "fmr"].dropna()
+        return DEFAULT_FMR if seen.empty or (seen - DEFAULT_FMR).abs().min() < 1e-9 else float(seen.max())
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def load_run(folder: Path) -> RunFolder:
+    """Read a run folder; partial ones too.
+
+    Raises:
+        RunFolderError: ``folder`` holds neither results.csv nor run.json, or results.csv has other columns.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder} is not a folder. Give the folder of a run, the one that holds results.csv.")
+    if not (folder / "results.csv").is_file() and not (folder / "run.json").is_file():
+        raise RunFolderError(
+            f"{folder} is not a run folder: it has neither results.csv nor run.json. "
+            "`faceleak run` makes one under results/runs/."
+        )
+    problems: list[str] = []
+    parts = {name: _read_json(folder / f"{name}.json", problems) for name in ("run", "env", "manifest")}
+    results = _read_table(folder / "results.csv", problems)
+    return RunFolder(folder, results, cells=_read_cells(folder, problems), problems=tuple(problems), **parts)
+
+
+def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:
+    if not path.is_file() or path.stat().st_size == 0:
+        problems.append("results.csv is missing or empty: no cell has reported yet.")
+        return pd.DataFrame({name: [] for name in COLUMNS}).astype({"value": float, "fmr": float, "seed": float})
+    try:
+        return read_results(path)
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{path} is not a results.csv of this version ({error}). It needs the columns of bench/schema.py; "
+            "run the track again or use the version of faceleak that wrote it."
+        ) from error
+
+
+def _read_json(path: Path, problems: list[str]) -> Mapping[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing, so the page cannot show what it holds.")
+        return {}
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} cannot be read ({error}).")
+        return {}
+    return _mapping(value)
+
+
+def _read_cells(folder: Path, problems: list[str]) -> tuple[CellFile, ...]:
+    found = []
+    for path in sorted((folder / "cells").glob("*/state.json")):
+        try:
+            state = _mapping(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            problems.append(f"cells/{path.parent.name}/state.json cannot be read ({error}).")
+            continue
+        error_part = state.get("error")
+        found.append(
+            CellFile(
+                path=path.parent,
+                status=str(state.get("status") or "unknown"),
+                cell=_mapping(state.get("cell")),
+                error=error_part if isinstance(error_part, Mapping) else None,
+                command=str(state.get("command") or ""),
+                flags=tuple(flag for flag in state.get("flags") or () if isinstance(flag, Mapping)),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,144 @@
+"""index.html: one page for authors and engineers alike. It loads nothing from the network and runs no library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..flag_docs import FLAGS
+from .columns import ATTACKS_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
+from .load import RunFolder
+from .style import Made, fmr_text, groups_of, surface_text
+from .summary import sentences
+from .tables import Table, board_table, failure_rows, matrix_table
+
+_QUIET = ("not-applicable", "absent", "skipped-budget")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One data set, recognizer and surface: its findings, tables and figures."""
+
+    anchor: str
+    title: str
+    about: str
+    surface: str
+    findings: list[str]
+    tables: dict[str, Table]
+    figures: dict[str, list[Made]]
+
+
+def render_page(
+    run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made], problems: Sequence[str]
+) -> str:
+    """The page as text.
+
+    Args:
+        run: the run folder.
+        boards: as ``build_boards`` gives them.
+        figures: what was drawn, relative to ``figures/``.
+        problems: files that could not be read, one sentence each.
+    """
+    environment = Environment(
+        loader=PackageLoader(__package__, "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["surface"] = surface_text
+    failures = failure_rows(run.cells, run.results)
+    sections = _sections(run, boards, figures)
+    used = sorted({name for text in run.results["flags"].unique() for name in str(text).split(",")} & set(FLAGS))
+    return environment.get_template("index.html").render(
+        run=run.run, env=run.env, title=run.run.get("title") or run.run.get("track") or run.path.name,
+        track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
+        fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
+        transfer=_transfer(boards["transfer"]), filters=_filters(run, boards, sections),
+        broken=[row for row in failures if row["status"] not in _QUIET],
+        quiet=[row for row in failures if row["status"] in _QUIET],
+        flags=FLAGS, used_flags=used, problems=list(problems), datasets=_table_of(run.manifest.get("datasets")),
+        recognizers=_table_of(run.manifest.get("recognizers")), absent=_pairs(run.manifest.get("absent")),
+        caveats=[str(text) for text in run.manifest.get("caveats") or ()], facts=_facts(run),
+        commands=[(cell.path.name, cell.command) for cell in run.cells if cell.command], empty=not len(run.results),
+    )  # fmt: skip
+
+
+def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made]) -> list[Section]:
+    found: list[Section] = []
+    for key, defenses in groups_of(boards["defenses"]):
+        anchor = f"s{len(found) + 1}"
+        attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
+        tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
+        if len(attacks):
+            tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
+        kinds = [kind for kind in ("independent", "target", "other") if (matrix["judge_kind"] == kind).any()]
+        if kinds:
+            shown = matrix[matrix["judge_kind"] == kinds[0]]
+            shown = shown[shown["judge"] == shown["judge"].iloc[0]]
+            tables["matrix"] = matrix_table(
+                shown, f"{anchor}-matrix", f"Every attack on every defense, judge {shown['judge'].iloc[0]}"
+            )
+        drawn: dict[str, list[Made]] = {}
+        for made in figures:
+            if (made.dataset, made.recognizer, made.surface) == key:
+                drawn.setdefault(made.kind, []).append(made)
+        title = surface_text(key[2])
+        about = f"data {key[0]}, recognizer {key[1]}"
+        findings = sentences(defenses, run.headline_fmr)
+        found.append(Section(anchor, title[:1].upper() + title[1:], about, key[2], findings, tables, drawn))
+    return found
+
+
+def _only(board: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
+    return board[(board["dataset"] == key[0]) & (board["recognizer"] == key[1]) & (board["surface"] == key[2])]
+
+
+def _transfer(board: pd.DataFrame) -> Table | None:
+    return board_table(board, TRANSFER_SHOWN, "transfer", "Attacked recognizer by judge") if len(board) else None
+
+
+def _filters(run: RunFolder, boards: dict[str, pd.DataFrame], sections: list[Section]) -> dict[str, list[str]]:
+    """Choices that would change something: a filter with one choice is left out."""
+    attacks = boards["attacks"]
+    choices = {
+        "surface": sorted({section.surface for section in sections} - {""}),
+        "knowledge": sorted(set(attacks.loc[attacks["role"] == "attack", "knowledge"]) - {""}),
+        "defense": sorted(set(boards["defenses"]["defense"])),
+    }
+    return {name: values for name, values in choices.items() if len(values) > 1}
+
+
+def _facts(run: RunFolder) -> list[tuple[str, str]]:
+    """Provenance in reading order: the run, then the machine; nested values as short text."""
+    facts = [
+        (name, _short(run.run[name])) for name in ("track", "state", "started", "finished", "cells") if name in run.run
+    ]
+    facts += [(f"protocol: {name}", _short(value)) for name, value in sorted(_map(run.run.get("protocol")).items())]
+    return facts + [(str(name), _short(value)) for name, value in run.env.items()]
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _pairs(value: Any) -> list[tuple[str, str]]:
+    return [(str(name), _short(part)) for name, part in sorted(_map(value).items())]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_short(part) for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def _table_of(value: Any) -> tuple[list[str], list[list[str]]]:
+    """A dict of dicts as headings and rows."""
+    parts = {str(name): _map(part) for name, part in _map(value).items()}
+    heads = list(dict.fromkeys(str(key) for part in parts.values() for key in part))
+    return ["name", *heads], [[name, *(_short(part.get(key)) for key in heads)] for name, part in sorted(parts.items())]

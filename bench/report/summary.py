@@ -1,0 +1,70 @@
+"""What a board says, in sentences that somebody who is not a specialist can read and a specialist can check."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from .rows import UNDEFENDED, own_space
+from .style import percent, surface_text
+
+
+def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
+    """Two or three findings on one data set, recognizer and surface.
+
+    Args:
+        defenses: the rows of the defense board that belong together.
+        fmr: the headline false match rate.
+    """
+    found = [_undefended(row, fmr) for _, row in defenses[defenses["defense"] == UNDEFENDED].iterrows()]
+    protected = defenses[(defenses["defense"] != UNDEFENDED) & defenses["sar2"].notna()]
+    if len(protected):
+        found.append(_best(protected))
+        flagged = protected[protected["flags"].map(lambda text: "F7" in text.split(","))]
+        if len(flagged):
+            names = ", ".join(flagged["defense"])
+            found.append(f"Privacy by breaking recognition (flag F7), not to be read as protection: {names}.")
+    return [text for text in found if text]
+
+
+def _undefended(row: pd.Series, fmr: float) -> str:
+    if math.isnan(row["sar2"]):
+        return f"No attack on the unprotected {surface_text(row['surface'])} has a number yet."
+    judge = f"another recognizer ({row['judge']})"
+    if row["judge"] == row["recognizer"]:
+        judge = "the attacked recognizer itself"
+    elif own_space(row["judge"]):
+        judge = f"the attacker's own recognizer ({row['judge']})"
+    attack = row["worst_attack"].split(" (K")[0]  # without a defense there is nothing to know about it
+    text = (
+        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {attack}, {judge} recognizes "
+        f"{percent(row['sar2'])} of the victims in another photo of them{_range(row)}. A stranger would pass at "
+        f"{100 * fmr:g} %"
+    )
+    if row["floor"]:
+        text += f", the best simple guess ({row['floor']}) at {percent(row['floor_sar2'])}"
+    return text + "."
+
+
+def _best(protected: pd.DataFrame) -> str:
+    ranked = protected[protected["rank"].notna()].sort_values(["rank", "defense"])
+    if not (protected["matched"] != "").any():
+        return "Verification accuracy was not measured, so no defense is ranked."
+    if ranked.empty:
+        return "No defense keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
+    row = ranked.iloc[0]
+    change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
+    text = (
+        f"Of {len(protected)} defenses, {len(ranked)} keep verification accuracy within 1 point. Of these, "
+        f"{row['defense']} leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, "
+        f"{row['worst_attack']}, for {change} points of accuracy."
+    )
+    rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if other["sar2_lo"] <= row["sar2_hi"]]
+    return f"{text} Its interval overlaps that of {', '.join(rivals)}: this order is not proven." if rivals else text
+
+
+def _range(row: pd.Series) -> str:
+    if math.isnan(row["sar2_lo"]) or math.isnan(row["sar2_hi"]):
+        return ""
+    return f" (95 % interval {100 * row['sar2_lo']:.0f} to {100 * row['sar2_hi']:.0f} %)"

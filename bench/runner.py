@@ -1,0 +1,184 @@
+"""Run a track: each cell once, in order, kept as it ends. Readable top to bottom.
+
+A finished cell is a folder with its rows; it is never run again. A failed one is a row with its error class, and is
+tried again by the next run. Killing the process loses the cell in work and nothing else.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from .core.errors import NotApplicable, ThreatModelError, TrackError
+from .core.progress import Progress
+from .core.registry import nearest
+from .execute import run_attack
+from .plan import Cell, cells, make_attack, make_defense
+from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
+from .schema import Row, write_results
+from .scoring import Scored, score_attack
+from .session import Session, code_hash
+from .store import Store, digest
+from .track import Track
+from .utility import score_utility
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run.
+
+    Args:
+        out: run folder.
+        store: artefacts.
+        device: ``cpu``, ``cuda``, ...
+        only: (key, shell pattern) filters on cells; a cell must match all of them.
+        command: the command line, for provenance.
+        progress: where progress goes.
+    """
+
+    out: Path
+    store: Path
+    device: torch.device
+    only: tuple[tuple[str, str], ...] = ()
+    command: str = ""
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did."""
+
+    done: int  # cells run now
+    kept: int  # cells that were there already
+    failed: int
+    results: Path
+
+
+def run_track(track: Track, options: RunOptions) -> RunSummary:
+    """Run all cells that are not there yet, then write ``results.csv`` of every cell of the track that has ended."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    started = now()
+    session = Session(track, Store(options.store), options.device, options.progress)
+    planned = {cell_key(session, cell): cell for cell in cells(track)}
+    wanted = {key: cell for key, cell in planned.items() if _selected(cell, options.only)}
+    if not wanted:
+        raise TrackError(f"No cell of {track.name!r} matches {dict(options.only)}; `faceleak list tracks` shows them.")
+    folder, results = options.out / "cells", options.out / "results.csv"
+    left = {key: cell for key, cell in wanted.items() if not _finished(folder / key)}
+    if not left and results.is_file():
+        return RunSummary(0, len(wanted), 0, results)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(session, options.out, options.command, started, planned)
+    failed = 0
+    for number, (key, cell) in enumerate(left.items(), 1):
+        options.progress.say(f"[{number}/{len(left)}] {cell}")
+        failed += not run_cell(session, cell, folder / key, options.progress)
+    write_results(collect(folder, list(planned)), results)
+    write_failures(folder, list(planned), options.out / "failures.csv")
+    write_manifest(session, options.out, options.command, started, planned, state="finished")
+    return RunSummary(len(left), len(wanted) - len(left), failed, results)
+
+
+def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> bool:
+    """Run one cell into its folder; whatever happens becomes rows. Returns whether it did not fail."""
+    folder.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    error: BaseException | None = None
+    try:
+        scored = score_attack(session, cell, run_attack(session, cell)) if cell.attack else score_utility(session, cell)
+        status = "ok"
+    except NotApplicable as caught:
+        status, error, scored = "not-applicable", caught, Scored([])
+    except ThreatModelError as caught:
+        status, error, scored = "refused", caught, Scored([])
+    except Exception as caught:  # a failed cell is a row, never a hole
+        status, error, scored = "failed", caught, Scored([])
+        (folder / "traceback.txt").write_text(traceback.format_exc())
+        progress.say(f"  failed: {type(caught).__name__}: {caught}")
+    rows = scored.rows or [{"metric": "cell"}]
+    shared = common(session, cell, folder.name) | {"status": status}
+    state: dict[str, Any] = {
+        "status": status,
+        "cell": cell.labels() | {"dataset": session.track.dataset.name},
+        "error": {"class": type(error).__name__, "message": str(error)} if error else None,
+        "command": reproduce(session.track, cell),
+        "flags": scored.flags,
+        "absent": scored.absent,
+        "still_falling": scored.still_falling,
+        "seconds": time.perf_counter() - start,
+    }
+    for row in rows:
+        row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
+    _save(folder, scored, [shared | row for row in rows], state)
+    return status != "failed"
+
+
+def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any]) -> None:
+    """The state comes last: its presence says that the cell is complete."""
+    if scored.scores is not None:
+        scored.scores.to_parquet(folder / "scores.parquet")
+    if scored.pictures:
+        save_file(scored.pictures, folder / "pictures.safetensors")
+    if scored.losses:
+        pd.DataFrame({"step": range(len(scored.losses)), "loss": scored.losses}).to_csv(
+            folder / "loss.csv", index=False
+        )
+    (folder / "rows.json").write_text(json.dumps(rows, default=plain))
+    temporary = folder / "state.tmp"
+    temporary.write_text(json.dumps(state, indent=1, default=plain))
+    temporary.replace(folder / "state.json")
+
+
+def cell_key(session: Session, cell: Cell) -> str:
+    """Hash of everything that a cell's numbers depend on."""
+    track = session.track
+    spec = {
+        "data": session.dataset.sha,
+        "splits": track.splits.model_dump(),
+        "protocol": track.protocol.model_dump(),
+        "recognizer": session.fingerprint(cell.target.recognizer),
+        "judges": [session.fingerprint(alias) for alias in cell.target.judges],
+        "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
+        "labels": cell.labels(),
+        "threat": str(cell.threat),
+        "defense": make_defense(cell.defense).describe(),
+        "attack": make_attack(cell.attack).describe() if cell.attack else None,
+        "code": code_hash("bench/core", "bench/metrics", "attacks/base.py", "defenses/base.py", "bench/execute.py",
+                          "bench/scoring.py", "bench/utility.py", "bench/session.py"),
+    }  # fmt: skip
+    return digest(spec)
+
+
+def parse_only(words: list[str]) -> tuple[tuple[str, str], ...]:
+    """``attack=decoder`` -> ("attack", "decoder").
+
+    Raises:
+        TrackError: not key=pattern, or an unknown key.
+    """
+    found = []
+    for word in words:
+        key, equals, pattern = word.partition("=")
+        if not equals or key not in FILTERS:
+            raise TrackError(f"--only {word!r}: expected key=pattern; {nearest(key, list(FILTERS))}")
+        found.append((key, pattern))
+    return tuple(found)
+
+
+def _selected(cell: Cell, only: tuple[tuple[str, str], ...]) -> bool:
+    labels = cell.labels()
+    return all(fnmatch.fnmatch(str(labels[key]), pattern) for key, pattern in only)
+
+
+def _finished(folder: Path) -> bool:
+    file = folder / "state.json"
+    return file.is_file() and json.loads(file.read_text())["status"] != "failed"

@@ -1,0 +1,72 @@
+"""``results.csv``: tidy long form, one metric of one cell per row. The only input of boards, tables and figures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+Row: TypeAlias = "dict[str, Any]"
+
+COLUMNS: tuple[str, ...] = (
+    "run_id", "cell", "recognizer", "defense", "attack", "surface", "knowledge", "dataset", "split", "protocol",
+    "seed", "metric", "judge", "value", "ci_lo", "ci_hi", "ci_method", "n", "n_unit", "unit", "higher_is_better",
+    "threshold", "fmr", "recognizer_access", "secrets_granted", "n_queries", "n_aux", "n_protected_pairs", "train_s",
+    "invert_s", "params", "status", "fidelity", "flags", "paper_value", "paper_source", "code_sha", "dirty",
+    "data_sha", "weights_sha", "device", "torch", "created",
+)  # fmt: skip
+
+# What a repeated run may change; everything else must be byte-identical.
+VOLATILE: tuple[str, ...] = ("run_id", "train_s", "invert_s", "created")
+TIMING_METRICS: tuple[str, ...] = ("protect_ms", "peak_memory_mb")
+
+STATUSES: tuple[str, ...] = ("ok", "failed", "refused", "not-applicable", "absent", "skipped-budget")
+
+_ORDER = [
+    "dataset", "recognizer", "defense", "surface", "attack", "knowledge", "seed", "split", "metric", "judge", "fmr",
+]  # fmt: skip
+
+
+def _number(value: Any) -> Any:
+    """Six significant digits, so that a git diff of results is readable."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return value
+
+
+def write_results(rows: list[Row], path: Path) -> None:
+    """Write rows sorted, in the fixed column order; empty means not applicable, never 0."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    if len(frame):
+        keys = frame[_ORDER].apply(lambda column: column.map(_sort_key))
+        frame = frame.loc[keys.sort_values(_ORDER, kind="stable").index]
+    text = frame.map(_number).to_csv(index=False, na_rep="", lineterminator="\n")
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _sort_key(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.6e}" if isinstance(value, float) else str(value)
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """The table back, with numbers as numbers and text columns without NaN."""
+    empty = {name: [""] for name in _NUMBERS}
+    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=empty)
+    for name in _NUMBERS:
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    return frame
+
+
+_NUMBERS = (
+    "seed", "value", "ci_lo", "ci_hi", "n", "threshold", "fmr", "n_queries", "n_aux", "n_protected_pairs", "train_s",
+    "invert_s", "params",
+)  # fmt: skip
+_TEXT = tuple(name for name in COLUMNS if name not in _NUMBERS)

@@ -1,0 +1,205 @@
+"""A track file (TOML) -> a validated ``Track``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..datasets.splits import SPLITS, SplitSpec
+from .core.errors import TrackError
+from .core.registry import nearest
+from .core.surfaces import Surface
+from .core.threat import DefenseKnowledge
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TRACKS = Path(__file__).parent / "tracks"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(_Strict):
+    """A plug-in by name with its settings."""
+
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class RecognizerSpec(_Strict):
+    """A recogniser: which registered type, with which settings."""
+
+    type: str
+    settings: dict[str, Any] = {}
+    reported_accuracy: float | None = None  # ten-fold, on the set's official pairs; a known answer (flag F10)
+
+
+class TargetSpec(_Strict):
+    """An attacked recogniser and who judges."""
+
+    recognizer: str
+    judges: tuple[str, ...]  # independent ones; the attacked recogniser always judges too
+    surrogate: str = ""  # the adversary's own public recogniser
+    defenses: tuple[str, ...] = ("*",)  # labels of the defences run on this target
+
+
+class DefenseSpec(_Strict):
+    """A defence, or two composed."""
+
+    name: str | tuple[str, str]
+    label: str = ""
+    settings: dict[str, Any] = {}
+    surfaces: tuple[Surface, ...] = ()
+    attacks: tuple[str, ...] = ("*",)
+
+    @property
+    def title(self) -> str:
+        """What rows call it."""
+        return self.label or (self.name if isinstance(self.name, str) else "+".join(self.name))
+
+
+class AttackSpec(_Strict):
+    """An attack with the knowledge it is run at."""
+
+    name: str
+    label: str = ""
+    settings: dict[str, Any] = {}
+    knowledge: tuple[DefenseKnowledge, ...] = ()  # empty: all that make sense
+    surfaces: tuple[Surface, ...] = ()
+    pairs: int | None = Field(None, ge=1)
+    queries: int | None = Field(None, ge=0)
+
+    @property
+    def title(self) -> str:
+        """What rows call it."""
+        return self.label or self.name
+
+
+class SplitsSpec(_Strict):
+    """The four splits."""
+
+    seed: int = 0
+    on_duplicate: Literal["refuse", "drop"] = "refuse"
+    train: SplitSpec | None = None
+    public: SplitSpec
+    calibration: SplitSpec
+    victims: SplitSpec
+
+    def by_name(self) -> dict[str, SplitSpec]:
+        """Those that are declared, in the order in which identities are taken."""
+        return {name: getattr(self, name) for name in SPLITS if getattr(self, name) is not None}
+
+
+class Protocol(_Strict):
+    """The rules of measurement; every constant of the protocol has its home here."""
+
+    version: str = "1"
+    fmrs: tuple[float, ...] = (0.1, 0.01, 0.001)
+    headline_fmr: float = 0.01
+    leaks_per_identity: int = Field(1, ge=1)
+    draws: int = Field(5, ge=1)  # presentations of a leak that depends on sample secrets
+    selection_victims: int = Field(64, ge=0)  # calibration identities on which the strongest attack is chosen
+    resolution: int = Field(64, ge=16)  # side in pixels of recovered images
+    verification_pairs: int = Field(3000, ge=20)  # of the ten-fold accuracy, half genuine
+    bootstrap: int = Field(2000, ge=100)
+    level: float = Field(0.95, gt=0, lt=1)
+    unlinkability_keys: int = Field(10, ge=2)
+    utility_loss: float = 0.01  # matched utility: accuracy lost at most
+    pictures: int = Field(6, ge=0)
+
+
+class Track(_Strict):
+    """One benchmark."""
+
+    name: str = ""
+    title: str = ""
+    expected: str = ""  # machine and time
+    seeds: tuple[int, ...] = (0,)
+    dataset: Named
+    splits: SplitsSpec
+    protocol: Protocol = Protocol()
+    recognizers: dict[str, RecognizerSpec]
+    targets: tuple[TargetSpec, ...]
+    defenses: tuple[DefenseSpec, ...]
+    attacks: tuple[AttackSpec, ...]
+
+
+def load_track(name: str, folder: Path = TRACKS) -> Track:
+    """Read a track by name or by path.
+
+    Raises:
+        TrackError: no such track, not TOML, an unknown key or a wrong value; the message names the nearest valid key.
+    """
+    file = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not file.is_file():
+        known = sorted(path.stem for path in folder.glob("*.toml"))
+        raise TrackError(f"No track {name!r} ({file} does not exist); {nearest(name, known)}")
+    try:
+        values = tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise TrackError(f"{file} is not valid TOML: {error}.") from error
+    try:
+        track = Track.model_validate({"name": file.stem, **values})
+    except ValidationError as error:
+        raise TrackError(f"{file}: {_explain(error, values)}") from error
+    _check_names(track, file)
+    return track
+
+
+def _explain(error: ValidationError, values: Any) -> str:
+    # A misspelt key also leaves a key missing; the misspelling is what helps.
+    unknown = ("extra_forbidden", "unexpected_keyword_argument")
+    first = min(error.errors(), key=lambda one: one["type"] not in unknown)
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] in unknown:
+        model = _model_at(first["loc"][:-1])
+        return f"unknown key {place!r}; {nearest(str(first['loc'][-1]), model)}"
+    if first["type"] == "missing":
+        return f"key {place!r} is missing."
+    return f"{place} = {first['input']!r}: {first['msg']}."
+
+
+def _model_at(location: tuple[int | str, ...]) -> list[str]:
+    """Valid keys at a place of the track."""
+    tables: dict[str, list[str]] = {
+        "dataset": list(Named.model_fields),
+        "protocol": list(Protocol.model_fields),
+        "recognizers": list(RecognizerSpec.model_fields),
+        "targets": list(TargetSpec.model_fields),
+        "defenses": list(DefenseSpec.model_fields),
+        "attacks": list(AttackSpec.model_fields),
+    }
+    if not location:
+        return list(Track.model_fields)
+    if location[0] == "splits":
+        return list(SplitsSpec.model_fields) if len(location) == 1 else list(SplitSpec.__dataclass_fields__)
+    return tables.get(str(location[0]), [])
+
+
+def _check_names(track: Track, file: Path) -> None:
+    known = list(track.recognizers)
+    for target in track.targets:
+        for alias in (target.recognizer, *target.judges, *([target.surrogate] if target.surrogate else [])):
+            if alias not in known:
+                raise TrackError(f"{file}: no recognizer is called {alias!r}; {nearest(alias, known)}")
+        if target.recognizer in target.judges or (target.surrogate and target.surrogate in target.judges):
+            raise TrackError(
+                f"{file}: target {target.recognizer!r}: its judges {list(target.judges)} must hold neither itself nor "
+                "the surrogate; a judge is a recogniser that no attack saw."
+            )
+    if track.protocol.headline_fmr not in track.protocol.fmrs:
+        raise TrackError(
+            f"{file}: headline_fmr {track.protocol.headline_fmr} is not one of fmrs {track.protocol.fmrs}."
+        )
+    for kind, specs in (("defenses", track.defenses), ("attacks", track.attacks)):
+        titles = [spec.title for spec in specs]
+        twice = {title for title in titles if titles.count(title) > 1}
+        if twice:
+            raise TrackError(f"{file}: {kind} {sorted(twice)} occur twice; give each a label of its own.")

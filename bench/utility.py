@@ -1,0 +1,144 @@
+"""What a defence costs: how well the defended system still verifies people, what it leaks in bytes, how linkable it
+is."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..defenses.base import Defense
+from . import flags
+from .core.leaks import leak_bytes
+from .core.secrets import SecretSource
+from .core.seeding import Rng
+from .core.surfaces import Secret, Surface
+from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs, impostor_pairs, utility_row
+from .linkability import linkability_rows
+from .metrics.intervals import bootstrap_identities
+from .metrics.pairs import Pairs, make_pairs
+from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
+from .metrics.verification import eer, tenfold_accuracy
+from .plan import Cell
+from .schema import Row
+from .scoring import Scored
+from .session import Session
+
+
+def score_utility(session: Session, cell: Cell) -> Scored:
+    """Verification, cost and, for keyed defences, unlinkability and renewability."""
+    alias = cell.target.recognizer
+    defense = session.defense(cell.defense, alias, cell.seed)
+    scored = Scored([])
+    thresholds = defended_thresholds(session, alias, defense, cell.seed)
+    accuracy = _verification(session, alias, defense, cell.seed, thresholds, scored)
+    if defense.name == "none" and session.official_pairs() is not None:
+        scored.flags += flags.answer_flag(accuracy, session.track.recognizers[alias].reported_accuracy)
+    scored.flags += flags.unreadable_flag(len(session.dataset.corrupt))
+    if defense.name != "none":
+        plain = Scored([])
+        undefended = session.undefended(alias)
+        reference = defended_thresholds(session, alias, undefended, cell.seed)
+        base = _verification(session, alias, undefended, cell.seed, reference, plain)
+        loss = base - accuracy
+        scored.rows.append(utility_row("accuracy_undefended_difference", -loss, "fraction", up=True))
+        scored.flags += flags.utility_flag(loss, session.track.protocol.utility_loss)
+    for name, value in defense.properties().items():
+        scored.rows.append(utility_row(name, value, ""))
+    _cost(session, defense, cell.seed, scored)
+    if Secret.DEPLOYMENT in defense.secrets:
+        linkability_rows(session, alias, defense, cell.seed, thresholds, scored)
+    scored.flags += flags.threshold_flags(
+        ("the defended system", fmr, t.false_accepts) for fmr, t in thresholds.items() if t is not None and t.warn
+    )
+    return scored
+
+
+def defended_thresholds(session: Session, alias: str, defense: Defense, seed: int) -> dict[float, Threshold | None]:
+    """Of the defended pipeline's own scores, on cross-identity pairs of the calibration split."""
+    both = enrolled(session, alias, defense, "calibration", seed)
+    scores = compare_pairs(defense, both, *impostor_pairs(both.faces, seed))
+    found: dict[float, Threshold | None] = {}
+    for fmr in session.track.protocol.fmrs:
+        try:
+            found[fmr] = calibrate(scores, fmr, both.faces.n_identities)
+        except TooFewFalseAccepts:
+            found[fmr] = None
+    return found
+
+
+def _verification(
+    session: Session, alias: str, defense: Defense, seed: int, thresholds: dict[float, Threshold | None], scored: Scored
+) -> float:
+    """Ten-fold accuracy, EER and TAR of the victims' identities. Returns the accuracy."""
+    both = enrolled(session, alias, defense, "victims", seed)
+    paired, pairs = _verification_pairs(session, alias, defense, seed, both)
+    scores = compare_pairs(defense, paired, pairs.first, pairs.second)
+    folds = tenfold_accuracy(scores, pairs.same, pairs.fold)
+    error = 1.96 * folds.standard_error
+    row = utility_row("accuracy", folds.mean, "fraction", up=True, n=len(pairs.same), n_unit="pairs")
+    row |= {
+        "ci_lo": folds.mean - error,
+        "ci_hi": min(1.0, folds.mean + error),
+        "ci_method": "1.96 s / sqrt(10) of folds",
+    }
+    scored.rows.append(row)
+    genuine = compare_pairs(defense, both, *genuine_pairs(both.faces))
+    impostor = compare_pairs(defense, both, *impostor_pairs(both.faces, seed))
+    scored.rows.append(utility_row("eer", eer(genuine, impostor), "fraction", up=False))
+    for fmr, threshold in thresholds.items():
+        row = utility_row("tar", None, "fraction", up=True) | {"fmr": fmr}
+        if threshold is None:
+            scored.rows.append(row | {"status": "refused", "ci_method": "too few false accepts"})
+        else:
+            row |= {"value": float((genuine > threshold.value).mean()), "threshold": threshold.value}
+            scored.rows.append(
+                row | {"n": len(genuine), "n_unit": "pairs"} | _tar_interval(session, both, genuine, threshold)
+            )
+    return folds.mean
+
+
+def _verification_pairs(
+    session: Session, alias: str, defense: Defense, seed: int, victims: Enrolled
+) -> tuple[Enrolled, Pairs]:
+    """The set's official pairs where it has them and nothing was trained on the set; else pairs of the victims."""
+    official = session.official_pairs()
+    if official is not None:
+        faces, pairs = official
+        return enrolled(session, alias, defense, faces.name, seed), pairs
+    rng = Rng(seed, "verification").numpy()
+    return victims, make_pairs(victims.faces.labels.numpy(), rng, session.track.protocol.verification_pairs)
+
+
+def _tar_interval(session: Session, both: Enrolled, genuine: np.ndarray, threshold: Threshold) -> Row:
+    """Identity bootstrap of the macro TAR around the same threshold."""
+    owner = both.faces.labels.numpy()[genuine_pairs(both.faces)[0]]
+    per_identity = pd.Series((genuine > threshold.value).astype(float)).groupby(owner).mean().to_numpy()
+    protocol = session.track.protocol
+    rng = Rng(0, "bootstrap").numpy()
+    found = bootstrap_identities(per_identity, rng, resamples=protocol.bootstrap, level=protocol.level)
+    return {"value": found.value, "ci_lo": found.lo, "ci_hi": found.hi, "ci_method": found.method,
+            "n": found.n, "n_unit": "identities"}  # fmt: skip
+
+
+def _cost(session: Session, defense: Defense, seed: int, scored: Scored) -> None:
+    """Milliseconds per image to protect (all of the defended path but the recogniser), bytes at each surface."""
+    faces = session.faces("victims")
+    index = torch.arange(min(32, len(faces)))
+    images = faces.images(index).to(session.device)
+    draw = SecretSource.installation(seed).draw(faces.ids[index])
+    with torch.no_grad():
+        defense.transmit(defense.publish(images, draw), draw)  # warm up
+        start = time.perf_counter()
+        wire = defense.transmit(defense.publish(images, draw), draw)
+        spent = time.perf_counter() - start
+        z = defense.embed(wire)
+        start = time.perf_counter()
+        defense.enroll(z, draw)
+        spent += time.perf_counter() - start
+        scored.rows.append(utility_row("protect_ms", 1000 * spent / len(index), "ms", up=False))
+        for surface in Surface:
+            size = leak_bytes(defense.leak(images[:2], surface, draw.take(slice(0, 2))))
+            scored.rows.append(utility_row("leak_bytes", size, "bytes") | {"surface": surface.value})

@@ -1,0 +1,126 @@
+"""A data set: aligned face images with identities, decoded once and memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..bench.core.errors import DataError
+from ..bench.core.plugin import Plugin
+from ..bench.core.progress import Progress
+
+# kind, what identifies the artefact, a function that writes it into a folder -> the finished folder
+Cache = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Path]
+Corrupt = Literal["refuse", "skip"]
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What a data set is loaded with."""
+
+    cache: Cache
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Common to all data sets."""
+
+    size: int = 64  # side in pixels
+    on_corrupt: Corrupt = "refuse"  # what a picture that cannot be read does
+
+
+class FaceDataset(Plugin, ABC):
+    """Base class. A subclass writes ``_index`` (what there is), ``_key`` (what identifies it) and ``_read``.
+
+    Attributes:
+        table: one row per readable image: ``sample`` (unique name), ``identity``, ``group`` (a fold, or empty),
+            ``sha`` (of its pixels), and whatever else the subclass knows.
+        corrupt: one row per unreadable image: ``sample``, ``reason``.
+        caveats: sentences that must be printed with any result.
+    """
+
+    licence: ClassVar[str] = ""
+    caveats: ClassVar[tuple[str, ...]] = ()
+    Settings: ClassVar[type] = DataSettings
+    settings: Any
+    table: pd.DataFrame
+    corrupt: pd.DataFrame
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self.configure(values)
+
+    def load(self, context: LoadContext) -> FaceDataset:
+        """Read the index, decode every image once into the cache, and map it.
+
+        Raises:
+            DataError: nothing there, or corrupt images where the settings refuse them; all are named.
+        """
+        folder = context.cache("pixels", self._key(), lambda path: self._decode(path, context.progress))
+        self.table = pd.read_parquet(folder / "table.parquet")
+        self.corrupt = pd.read_parquet(folder / "corrupt.parquet")
+        self._pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+        if len(self.corrupt) and self.settings.on_corrupt == "refuse":
+            named = "; ".join(f"{row.sample}: {row.reason}" for row in self.corrupt.head(5).itertuples())
+            more = f" and {len(self.corrupt) - 5} more" if len(self.corrupt) > 5 else ""
+            raise DataError(
+                f"{self.name}: {len(self.corrupt)} of {len(self.corrupt) + len(self.table)} images cannot be read "
+                f"({named}{more}); repair them or set on_corrupt = 'skip'."
+            )
+        if not len(self.table):
+            raise DataError(f"{self.name}: no readable image was found; check the path and the file types.")
+        return self
+
+    def images(self, index: np.ndarray) -> Tensor:
+        """(B, 3, size, size) float32 RGB [0, 1] of the rows at ``index``."""
+        return torch.from_numpy(np.ascontiguousarray(self._pixels[np.asarray(index)])).float() / 255
+
+    def pairs(self) -> pd.DataFrame | None:
+        """Official verification pairs: columns ``a``, ``b`` (sample names), ``same`` (bool), ``fold``; or None."""
+        return None
+
+    @property
+    def sha(self) -> str:
+        """Hash of all names, identities and pixels."""
+        text = "\n".join(self.table["sample"] + "\t" + self.table["identity"] + "\t" + self.table["sha"])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @abstractmethod
+    def _key(self) -> dict[str, Any]:
+        """What identifies the decoded pixels: files, sizes, settings that matter."""
+
+    @abstractmethod
+    def _index(self) -> pd.DataFrame:
+        """All images: at least ``sample``, ``identity``, ``group``."""
+
+    @abstractmethod
+    def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
+        """For each row in order: (3, size, size) uint8 RGB, or the reason why it cannot be read."""
+
+    def _decode(self, folder: Path, progress: Progress) -> None:
+        table = self._index().reset_index(drop=True)
+        side, keep, shas, bad = self.settings.size, [], [], []
+        pixels = np.lib.format.open_memmap(
+            folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(max(1, len(table)), 3, side, side)
+        )
+        rows = progress.track(self._read(table), len(table), f"reading {self.name}")
+        for position, picture in enumerate(rows):
+            if isinstance(picture, str):
+                bad.append({"sample": table["sample"][position], "reason": picture})
+                continue
+            pixels[len(keep)] = picture
+            keep.append(position)
+            shas.append(hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:24])
+        pixels.flush()
+        kept = table.iloc[keep].reset_index(drop=True).assign(sha=shas)
+        kept.to_parquet(folder / "table.parquet")
+        pd.DataFrame(bad, columns=["sample", "reason"]).astype(str).to_parquet(folder / "corrupt.parquet")

@@ -1,0 +1,147 @@
+"""Folders of aligned faces, one folder per identity, or zips of them; optionally ``pairs.txt`` beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..bench.core.errors import DataError
+from ..bench.core.paths import expand
+from ..bench.core.registry import register_dataset
+from .base import DataSettings, FaceDataset
+from .pictures import SUFFIXES, read_picture
+
+
+@dataclass(frozen=True)
+class FolderSettings(DataSettings):
+    """Where the faces are."""
+
+    path: str = ""  # folder or zip, ${VARIABLES} allowed; several separated by the path separator
+    pairs: str = ""  # pairs file in LFW's format, optional
+    licence: str = "unknown"  # printed with the results
+
+
+@register_dataset("folder")
+class FolderDataset(FaceDataset):
+    """``identity/image.jpg`` below a folder or inside a zip. Images must already be aligned and square."""
+
+    Settings: Any = FolderSettings
+    settings: FolderSettings
+
+    def sources(self) -> list[Path]:
+        """The folders and zips.
+
+        Raises:
+            DataError: one does not exist.
+        """
+        if not self.settings.path:
+            raise DataError(f"{self.name}: no path is given; set dataset.settings.path to a folder or a zip.")
+        found = [Path(part) for part in expand(self.settings.path).split(os.pathsep)]
+        for source in found:
+            if not source.exists():
+                raise DataError(f"{self.name}: {source} does not exist; give a folder of identity folders or a zip.")
+        return found
+
+    def _entries(self) -> Iterator[tuple[Path, str, int, int]]:
+        """(source, name inside it, bytes, stamp) of every picture, sorted."""
+        for source in self.sources():
+            if source.is_dir():
+                files = (file for file in sorted(source.rglob("*")) if file.suffix.lower() in SUFFIXES)
+                for file in files:
+                    status = file.stat()
+                    yield source, file.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns
+            else:
+                try:
+                    with zipfile.ZipFile(source) as archive:
+                        for info in sorted(archive.infolist(), key=lambda item: item.filename):
+                            if info.filename.lower().endswith(SUFFIXES):
+                                yield source, info.filename, info.file_size, info.CRC
+                except zipfile.BadZipFile as error:
+                    raise DataError(f"{self.name}: {source} is not a zip file ({error}); download it again.") from error
+
+    def _key(self) -> dict[str, Any]:
+        digest = hashlib.sha256()
+        for source, name, size, stamp in self._entries():
+            digest.update(f"{source.name}\t{name}\t{size}\t{stamp}\n".encode())
+        return {"dataset": self.name, "files": digest.hexdigest(), "size": self.settings.size, "version": 1}
+
+    def _index(self) -> pd.DataFrame:
+        rows = []
+        for source, name, _, _ in self._entries():
+            identity = PurePosixPath(name).parent.name
+            if not identity:
+                raise DataError(
+                    f"{self.name}: {name} lies directly in {source}; put each person's pictures in a folder of its own."
+                )
+            rows.append({"sample": name, "identity": identity, "group": "", "source": str(source)})
+        table = pd.DataFrame(rows, columns=["sample", "identity", "group", "source"])
+        twice = table["sample"][table["sample"].duplicated()]
+        if len(twice):
+            raise DataError(f"{self.name}: {twice.iloc[0]} occurs in several sources; give each picture once.")
+        return table
+
+    def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
+        archives: dict[str, zipfile.ZipFile] = {}
+        try:
+            for source, name in zip(table["source"], table["sample"], strict=True):
+                try:
+                    if Path(source).is_dir():
+                        data = (Path(source) / name).read_bytes()
+                    else:
+                        if source not in archives:
+                            archives[source] = zipfile.ZipFile(source)
+                        data = archives[source].read(name)
+                except (OSError, zipfile.BadZipFile, zlib.error) as error:
+                    yield f"{type(error).__name__}: {error}"
+                    continue
+                yield read_picture(data, self.settings.size)
+        finally:
+            for archive in archives.values():
+                archive.close()
+
+    def pairs(self) -> pd.DataFrame | None:
+        if not self.settings.pairs:
+            return None
+        file = Path(expand(self.settings.pairs))
+        if not file.is_file():
+            raise DataError(f"{self.name}: pairs file {file} does not exist; correct the path or leave it out.")
+        return read_pairs(file, self.table)
+
+
+def read_pairs(file: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """LFW's View 2 format: a line ``folds per_fold``, then per fold genuine lines ``name i j``, impostor lines
+    ``name i name j``.
+
+    Raises:
+        DataError: a line does not parse, or names a picture that the set does not have.
+    """
+    lines = file.read_text().splitlines()
+    header = lines[0].split()
+    if len(header) != 2 or not all(part.isdigit() for part in header):
+        raise DataError(f"{file}: the first line must be 'folds pairs_per_fold', got {lines[0]!r}.")
+    per_fold = int(header[1])
+    by_stem = {PurePosixPath(name).with_suffix("").as_posix(): name for name in table["sample"]}
+    rows = []
+    for number, line in enumerate(line for line in lines[1:] if line.strip()):
+        fields = line.split()
+        if len(fields) == 3:
+            names = [(fields[0], fields[1]), (fields[0], fields[2])]
+        elif len(fields) == 4:
+            names = [(fields[0], fields[1]), (fields[2], fields[3])]
+        else:
+            raise DataError(f"{file}, pair {number + 1}: expected 3 or 4 fields, got {line!r}.")
+        stems = [f"{name}/{name}_{int(i):04d}" for name, i in names]
+        missing = [stem for stem in stems if stem not in by_stem]
+        if missing:
+            raise DataError(f"{file}, pair {number + 1}: the set has no picture {missing[0]}.")
+        rows.append((by_stem[stems[0]], by_stem[stems[1]], len(fields) == 3, number // (2 * per_fold)))
+    return pd.DataFrame(rows, columns=["a", "b", "same", "fold"])

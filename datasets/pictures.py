@@ -1,0 +1,32 @@
+"""Reading pictures from bytes, without a traceback for what is not a picture."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def read_picture(data: bytes, size: int) -> np.ndarray | str:
+    """Encoded bytes -> (3, size, size) uint8 RGB, or the reason why not.
+
+    A square picture is resized (bilinear with reduction); another shape is refused, because cropping would silently
+    undo an alignment.
+    """
+    if not data:
+        return "the file is empty"
+    if data[:1] == b"<":
+        return "the file begins with '<': an HTML page saved under a picture's name"
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+    if picture.width != picture.height:
+        return f"the picture is {picture.width}x{picture.height}, not square; align and crop it first"
+    if picture.width != size:
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(picture).transpose(2, 0, 1)

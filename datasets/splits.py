@@ -1,0 +1,133 @@
+"""Identity-disjoint and picture-disjoint splits: train / public / calibration / victims."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..bench.core.errors import DataError
+from ..bench.core.faces import FaceSet
+from ..bench.core.seeding import stable_hash
+from .base import FaceDataset
+
+SPLITS = ("train", "public", "calibration", "victims")
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """One split.
+
+    Args:
+        identities: how many identities; 0 = all that are left (or all of the groups).
+        groups: take only identities of these groups (folds); empty = any.
+        images: cap of images per identity.
+        min_images: identities with fewer are not taken.
+        max_images: stop when the split holds so many images; 0 = no limit.
+    """
+
+    identities: int = 0
+    groups: tuple[str, ...] = ()
+    images: int = 20
+    min_images: int = 1
+    max_images: int = 0
+
+
+def make_splits(
+    dataset: FaceDataset,
+    specs: dict[str, SplitSpec],
+    seed: int,
+    on_duplicate: Literal["refuse", "drop"] = "refuse",
+) -> pd.DataFrame:
+    """The table's rows that are used, with their ``split`` and ``row`` (position in the data set).
+
+    Identities are taken in the order of a hash of (seed, name), images of an identity likewise, so that the split does
+    not depend on the order of files and no prefix of names is favoured.
+
+    Raises:
+        DataError: too few identities, or one picture stands in two splits (unless dropped).
+    """
+    table = dataset.table.reset_index(names="row")
+    table["order"] = [stable_hash(seed, "image", name) for name in table["sample"]]
+    taken: set[str] = set()
+    parts = []
+    for name, spec in specs.items():
+        part = _take(table, name, spec, seed, taken, dataset.name)
+        taken |= set(part["identity"])
+        parts.append(part.assign(split=name))
+    splits = pd.concat(parts, ignore_index=True)
+    if on_duplicate == "drop":
+        splits = splits[~_across_splits(splits)].reset_index(drop=True)
+    check_disjoint(splits)
+    return splits[["row", "sample", "identity", "group", "split", "sha"]]
+
+
+def _take(table: pd.DataFrame, name: str, spec: SplitSpec, seed: int, taken: set[str], dataset: str) -> pd.DataFrame:
+    free = table[~table["identity"].isin(taken)]
+    if spec.groups:
+        free = free[free["group"].isin(spec.groups)]
+    counts = free.groupby("identity").size()
+    able = sorted(counts[counts >= spec.min_images].index, key=lambda identity: stable_hash(seed, "identity", identity))
+    wanted = spec.identities or len(able)
+    if len(able) < max(1, wanted):
+        raise DataError(
+            f"{dataset}: split {name!r} asks for {wanted} identities with at least {spec.min_images} images"
+            f"{' in groups ' + ', '.join(spec.groups) if spec.groups else ''}, {len(able)} are left; lower "
+            "`identities` or `min_images`, or widen the groups."
+        )
+    rank = {identity: position for position, identity in enumerate(able[:wanted])}
+    part = free[free["identity"].isin(rank)]
+    part = part.assign(rank=part["identity"].map(rank)).sort_values(["rank", "order"], kind="stable")
+    part = part.groupby("identity", sort=False).head(spec.images)
+    return part.head(spec.max_images) if spec.max_images else part
+
+
+def _across_splits(splits: pd.DataFrame) -> pd.Series:
+    """Rows whose picture also stands in another split."""
+    return splits.groupby("sha")["split"].transform("nunique") > 1
+
+
+def check_disjoint(splits: pd.DataFrame) -> None:
+    """Refuse overlaps of identities or pictures between splits.
+
+    Raises:
+        DataError: names the first offenders.
+    """
+    shared = splits.groupby("identity")["split"].nunique()
+    if (shared > 1).any():
+        names = ", ".join(map(str, shared[shared > 1].index[:3]))
+        raise DataError(
+            f"{int((shared > 1).sum())} identities stand in several splits ({names}); splits must be disjoint."
+        )
+    twice = splits[_across_splits(splits)]
+    if len(twice):
+        pair = twice.sort_values("sha")["sample"].head(2).tolist()
+        raise DataError(
+            f"{twice['sha'].nunique()} pictures stand in several splits under different names (first: "
+            f"{' and '.join(pair)}); remove them, or set splits.on_duplicate = 'drop' to leave them out everywhere."
+        )
+
+
+def save_splits(splits: pd.DataFrame, file: Path) -> str:
+    """Write the splits; returns the sha256 of the file's content."""
+    text = splits.to_csv(index=False, lineterminator="\n")
+    file.write_text(text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def face_set(dataset: FaceDataset, splits: pd.DataFrame, name: str) -> FaceSet:
+    """The images of one split."""
+    part = splits[splits["split"] == name]
+    rows = part["row"].to_numpy(dtype=np.int64)
+    text = "\n".join(part["sample"] + part["sha"])
+    return FaceSet(
+        name,
+        part["sample"].tolist(),
+        part["identity"].tolist(),
+        lambda index: dataset.images(rows[index]),
+        hashlib.sha256(text.encode()).hexdigest()[:24],
+    )

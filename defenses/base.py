@@ -1,0 +1,253 @@
+"""The defended path: image --publish--> IMAGE --transmit--> WIRE --embed--> embedding --enroll--> TEMPLATE.
+
+A defence overrides only the stage where it acts; everything else is inherited. Stages are deterministic given
+(input, secret) and treat each sample on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..bench.core.checks import check_images, check_vectors
+from ..bench.core.context import FitContext
+from ..bench.core.errors import ContractError, InputError
+from ..bench.core.leaks import Leak, leak_length
+from ..bench.core.plugin import Plugin
+from ..bench.core.secrets import SecretDraw
+from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
+
+
+class Defense(nn.Module, Plugin):
+    """Base class and, unchanged, the undefended system.
+
+    Class attributes:
+        protects: the tap that its paper claims to protect.
+        goal: what it is for, hence what utility means.
+        secrets: which secrets it draws.
+        claims: one sentence, what it promises.
+    """
+
+    protects: ClassVar[Surface] = Surface.TEMPLATE
+    goal: ClassVar[Goal] = Goal.BLOCK_INVERSION
+    secrets: ClassVar[frozenset[Secret]] = frozenset()
+    claims: ClassVar[str] = ""
+    recognizer: Any
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.configure(values)
+
+    def fit(self, context: FitContext, state: Mapping[str, Tensor] | None = None) -> Defense:
+        """Learn what there is to learn on the train split, or load what an equal fit has learnt (its ``state_dict``).
+
+        Returns itself in eval mode.
+        """
+        # Kept out of the module tree: a recogniser's weights are not part of a defence's state.
+        object.__setattr__(self, "recognizer", context.recognizer)
+        self._build(context)
+        self.to(context.device)
+        if state is None:
+            self._fit(context)
+        else:
+            self.load_state_dict(state, strict=True)
+        self.to(context.device).eval().requires_grad_(False)
+        return self
+
+    def _build(self, context: FitContext) -> None:
+        """Sizes, networks and buffers; settings are checked here."""
+
+    def _fit(self, context: FitContext) -> None:
+        """Subclasses with something to learn override this."""
+
+    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        """(N, 3, H, W) -> the published picture, (N, 3, H, W) in [0, 1]."""
+        return images
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """(N, 3, H, W) -> what travels to the server."""
+        return images
+
+    def embed(self, wire: Leak) -> Tensor:
+        """What arrived -> (N, D) unit-norm embeddings. Wire defences may bring their own recogniser."""
+        if isinstance(wire, dict):
+            raise ContractError(f"{self.name}: a wire of several tensors needs an embed() of its own.")
+        return self.recognizer(wire)  # type: ignore[no-any-return]
+
+    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        """(N, D) -> what the database stores."""
+        return embeddings
+
+    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        """(N, D) -> what is computed when the person comes back."""
+        return embeddings
+
+    def compare(self, templates: Leak, probes: Leak) -> Tensor:
+        """(N,) scores of row-aligned templates and probes, higher is more alike; cosine unless overridden."""
+        if isinstance(templates, dict) or isinstance(probes, dict):
+            raise ContractError(f"{self.name}: templates of several tensors need a compare() of their own.")
+        return F.cosine_similarity(templates.float(), probes.float(), dim=1)
+
+    def properties(self) -> dict[str, float]:
+        """Facts for the board that follow from the settings, for example ``epsilon``; names are metric names."""
+        return {}
+
+    # Final from here on: what the harness and the attacks call.
+
+    @property
+    def embedding_fixed(self) -> bool:
+        """Whether the embedding of an image never changes, so that it may be computed once."""
+        acts_before = any(overrides(self, stage) for stage in ("publish", "transmit"))
+        return not (acts_before and Secret.SAMPLE in self.secrets)
+
+    @property
+    def plain_embedding(self) -> bool:
+        """Whether the embedding is the recogniser's own, so that all such defences share one cache."""
+        return not any(overrides(self, stage) for stage in ("publish", "transmit", "embed"))
+
+    def randomised(self, surface: Surface) -> bool:
+        """Whether two calls leak different tensors at ``surface``."""
+        stages = {"publish": Surface.IMAGE, "transmit": Surface.WIRE, "enroll": Surface.TEMPLATE}
+        order = list(Surface)
+        reached = [s for s, tap in stages.items() if order.index(tap) <= order.index(surface)]
+        return Secret.SAMPLE in self.secrets and any(overrides(self, stage) for stage in reached)
+
+    def leak(self, images: Tensor, surface: Surface, secret: SecretDraw) -> Leak:
+        """What the adversary holds of ``images`` at ``surface``.
+
+        Raises:
+            InputError: images or secrets do not fit the contract.
+            ContractError: a stage returned what it must not.
+        """
+        self._check_input(images, secret)
+        published = check_images(self.publish(images, secret), f"published images of {self.name}")
+        if surface is Surface.IMAGE:
+            return published
+        wire = self.transmit(published, secret)
+        if leak_length(wire) != len(images):
+            raise ContractError(f"{self.name}: transmit returned {leak_length(wire)} rows for {len(images)} images.")
+        if surface is Surface.WIRE:
+            return wire
+        return self.enroll_checked(self.embed(wire), secret)
+
+    @torch.no_grad()
+    def embed_images(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        """(N, D) embeddings that the server computes of ``images``."""
+        self._check_input(images, secret)
+        z = self.embed(self.transmit(self.publish(images, secret), secret))
+        return check_vectors(z, f"embeddings of {self.name}", unit_norm=True)
+
+    def enroll_checked(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        """``enroll`` with its contract checked."""
+        stored = self.enroll(check_vectors(embeddings, "embeddings", unit_norm=True), secret)
+        if leak_length(stored) != len(embeddings):
+            raise ContractError(f"{self.name}: enroll returned {leak_length(stored)} rows for {len(embeddings)}.")
+        return stored
+
+    def probe_images(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """The probes of ``images``."""
+        return self.probe(self.embed_images(images, secret), secret)
+
+    def score(self, enrolled: Tensor, returning: Tensor, secrets: tuple[SecretDraw, SecretDraw]) -> Tensor:
+        """(N,) comparison scores of row-aligned enrolment and probe images, secrets drawn for each side."""
+        templates = self.enroll_checked(self.embed_images(enrolled, secrets[0]), secrets[0])
+        return self.compare(templates, self.probe_images(returning, secrets[1]))
+
+    def _check_input(self, images: Tensor, secret: SecretDraw) -> None:
+        check_images(images)
+        if not hasattr(self, "recognizer"):
+            raise InputError(f"{self.name} was not fitted; call fit(context) first.")
+        if len(secret.ids) != len(images):
+            raise InputError(
+                f"{self.name}: {len(secret.ids)} secrets were given for {len(images)} images; draw one per image."
+            )
+
+
+def overrides(defense: Defense, stage: str) -> bool:
+    """Whether ``defense`` acts at ``stage``."""
+    return getattr(type(defense), stage) is not getattr(Defense, stage)
+
+
+class Compose(Defense):
+    """``first`` then ``second``: the stages chained, for example a wire defence and a template defence.
+
+    Declared in a track as a list of two names. Both are fitted; ``second`` sees the embeddings of ``first``.
+    """
+
+    def __init__(self, first: Defense, second: Defense) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+        self.parts = (first, second)
+
+    def _build(self, context: FitContext) -> None:
+        for part in self.parts:
+            object.__setattr__(part, "recognizer", context.recognizer)
+            part._build(context)
+
+    def _fit(self, context: FitContext) -> None:
+        for part in self.parts:
+            part._fit(context)
+
+    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        return self.second.publish(self.first.publish(images, secret), secret)
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
+        sent = self.first.transmit(images, secret)
+        if not overrides(self.second, "transmit"):
+            return sent
+        if isinstance(sent, dict) or sent.shape[1] != 3:
+            raise ContractError(f"{self.second.name} cannot transmit what {self.first.name} already transformed.")
+        return self.second.transmit(sent, secret)
+
+    def embed(self, wire: Leak) -> Tensor:
+        return (self.first if overrides(self.first, "embed") else self.second).embed(wire)
+
+    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        return self._chain("enroll", embeddings, secret)
+
+    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        return self._chain("probe", embeddings, secret)
+
+    def compare(self, templates: Leak, probes: Leak) -> Tensor:
+        acts = overrides(self.second, "compare") or not overrides(self.first, "compare")
+        return (self.second if acts else self.first).compare(templates, probes)
+
+    def _chain(self, stage: str, embeddings: Tensor, secret: SecretDraw) -> Leak:
+        middle = getattr(self.first, stage)(embeddings, secret)
+        if not overrides(self.second, stage):
+            return middle  # type: ignore[no-any-return]
+        return getattr(self.second, stage)(middle, secret)  # type: ignore[no-any-return]
+
+    @property
+    def embedding_fixed(self) -> bool:
+        return all(part.embedding_fixed for part in self.parts)
+
+    @property
+    def plain_embedding(self) -> bool:
+        return all(part.plain_embedding for part in self.parts)
+
+    def randomised(self, surface: Surface) -> bool:
+        return any(part.randomised(surface) for part in self.parts)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "parts": [part.describe() for part in self.parts]}
+
+
+def compose(first: Defense, second: Defense) -> Compose:
+    """A ``Compose`` that carries the union of both parts' declarations."""
+    declared = {
+        "name": f"{first.name}+{second.name}",
+        "protects": first.protects,
+        "goal": first.goal,
+        "secrets": first.secrets | second.secrets,
+        "fidelity": first.fidelity if first.fidelity == second.fidelity else Fidelity.SIMPLIFIED,
+        "claims": f"{first.claims} {second.claims}".strip(),
+        "__doc__": Compose.__doc__,
+        "__module__": Compose.__module__,
+    }
+    kind: type[Compose] = type("Compose", (Compose,), declared)
+    return kind(first, second)

@@ -1,0 +1,134 @@
+"""What every registered attack must do. A new class gets these tests for free."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from faceleak.bench.core.errors import NoGradientError, NotApplicable
+from faceleak.bench.core.registry import ATTACKS
+from faceleak.bench.core.surfaces import Fidelity, Surface
+from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess, ThreatModel
+from systems import CPU, ToySystem, fitted, small
+
+K0, K1 = DefenseKnowledge.K0, DefenseKnowledge.K1
+VICTIMS = torch.arange(0, 90, 6)  # one image of each of fifteen victims
+
+# Which toy system an attack is tried on at each surface.
+DEFENDED = {Surface.TEMPLATE: "gaussian-noise", Surface.WIRE: "random-mask", Surface.IMAGE: "none"}
+CASES = [
+    pytest.param(name, surface, id=f"{name}-{surface.value}")
+    for name in ATTACKS.names()
+    for surface in Surface
+    if surface in ATTACKS.get(name).surfaces and surface is not Surface.IMAGE
+]
+TRAINED = [case for case in CASES if ATTACKS.get(case.values[0]).trained]
+
+
+def _threat(name: str, knowledge: DefenseKnowledge = K1) -> ThreatModel:
+    return ATTACKS.get(name).threat.with_defense(knowledge)
+
+
+def _recover(attack, context, leak):  # type: ignore[no-untyped-def]
+    if context.photographs is not None:
+        chosen = {role: images[VICTIMS] for role, images in context.photographs.items()}
+        context.photographs = chosen
+    return attack.recover(leak, context_ids(len(VICTIMS)), context)
+
+
+def context_ids(count: int) -> torch.Tensor:
+    return torch.arange(count) * 7 + 1
+
+
+@pytest.mark.parametrize(("name", "surface"), CASES)
+def test_shape_range_determinism_and_batches(name: str, surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = ToySystem(DEFENDED[surface])
+    leak = system.deployed_leak(VICTIMS, surface, "victims")
+    attack, context = fitted(name, system, _threat(name), surface)
+    found = _recover(attack, context, leak)
+    kinds = {kind for kind, part in (("image", found.images), ("identity", found.embeddings)) if part is not None}
+    assert kinds == set(attack.recovers)
+    assert len(found) == len(VICTIMS)
+    if found.images is not None:
+        assert found.images.dtype is torch.float32
+        assert found.images.shape[1] == 3
+
+    again, other = fitted(name, system, _threat(name), surface)
+    assert _equal(_recover(again, other, leak), found, exact=True), "same seed, same recovery"
+    monkeypatch.setattr(type(attack), "batch", 4)
+    context.photographs = other.photographs
+    assert _equal(attack.recover(leak, context_ids(len(VICTIMS)), context), found), "batch size must not matter"
+
+
+def _equal(a, b, exact: bool = False) -> bool:  # type: ignore[no-untyped-def]
+    pairs = [(a.images, b.images), (a.embeddings, b.embeddings)]
+    close = torch.equal if exact else lambda x, y: torch.allclose(x, y, atol=2e-5)
+    return all((x is None and y is None) or close(x, y) for x, y in pairs)
+
+
+@pytest.mark.parametrize(("name", "surface"), TRAINED)
+def test_a_fit_reads_back_from_its_state(name: str, surface: Surface) -> None:
+    system = ToySystem(DEFENDED[surface])
+    leak = system.deployed_leak(VICTIMS, surface, "victims")
+    attack, context = fitted(name, system, _threat(name), surface)
+    loaded = ATTACKS.get(name)(small(name)).fit(context, attack.state_dict())
+    assert _equal(_recover(loaded, context, leak), _recover(attack, context, leak), exact=True)
+    assert attack.log is not None
+    assert attack.log.losses[-1] < attack.log.losses[0], "it learns"
+
+
+@pytest.mark.parametrize(("name", "surface"), CASES)
+def test_the_pair_budget_is_respected(name: str, surface: Surface) -> None:
+    from dataclasses import replace
+
+    system = ToySystem(DEFENDED[surface])
+    _, context = fitted(name, system, replace(_threat(name), pairs=40), surface)
+    assert context.target.n_pairs <= 40
+
+
+@pytest.mark.parametrize(("name", "surface"), CASES)
+def test_a_recogniser_without_gradients_stops_white_boxes_only(name: str, surface: Surface) -> None:
+    system = ToySystem("none", recognizer="toy-forward")
+    if ATTACKS.get(name).threat.recognizer is RecognizerAccess.WHITE_BOX:
+        with pytest.raises(NoGradientError, match="supply torch or safetensors weights"):
+            fitted(name, system, _threat(name, K0), surface)
+    else:
+        attack, context = fitted(name, system, _threat(name, K0), surface)
+        leak = system.deployed_leak(VICTIMS, surface, "victims")
+        assert len(_recover(attack, context, leak)) == len(VICTIMS)
+
+
+@pytest.mark.parametrize(("name", "surface"), TRAINED)
+def test_it_beats_the_mean_face_on_the_undefended_system(name: str, surface: Surface) -> None:
+    system = ToySystem("none")
+    leak = system.deployed_leak(VICTIMS, surface, "victims")
+    truth = system.recognizer.embed(system.victims.images(VICTIMS))
+    cosines = {}
+    for tried in (name, "mean-face"):
+        attack, context = fitted(tried, system, _threat(tried, K0), surface)
+        found = _recover(attack, context, leak)
+        z = found.embeddings if found.embeddings is not None else system.recognizer.embed(found.images)
+        cosines[tried] = float((z * truth).sum(1).mean())
+    assert cosines[name] > cosines["mean-face"] + 0.1, cosines
+
+
+@pytest.mark.parametrize("name", ATTACKS.names())
+def test_what_stands_on_the_board(name: str) -> None:
+    cls = ATTACKS.get(name)
+    assert cls.surfaces
+    assert cls.recovers <= {"image", "identity"}
+    assert (cls.__doc__ or "").strip(), "a docstring that says what it does"
+    if cls.fidelity is not Fidelity.BASELINE:
+        assert cls.paper, "an attack that claims a paper names it"
+    assert not (cls.trained and cls.threat.victims), "an attack never sees the victims"
+
+
+def test_vector_attacks_refuse_maps() -> None:
+    for name in ("decoder", "linear-ridge"):
+        with pytest.raises(NotApplicable):
+            fitted(name, ToySystem("none"), _threat(name), Surface.WIRE)
+
+
+def test_device_is_the_context_s() -> None:
+    attack, context = fitted("decoder", ToySystem("none"), _threat("decoder", K0), Surface.TEMPLATE)
+    assert {p.device for p in attack.parameters()} == {CPU}
+    assert context.device == CPU

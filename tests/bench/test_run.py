@@ -1,0 +1,235 @@
+"""A whole run on toy faces: rows, failures, resuming after a kill, plug-in files, the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from faceleak.bench.listing import listing
+from faceleak.bench.schema import COLUMNS, TIMING_METRICS, VOLATILE, read_results
+
+TESTS = Path(__file__).parent.parent
+TOYS = TESTS / "toys.py"
+CELLS = """
+[[defenses]]
+name = "none"
+surfaces = ["template"]
+[[defenses]]
+name = "biohash"
+[[attacks]]
+name = "mean-face"
+[[attacks]]
+name = "nearest-public-face"
+[[attacks]]
+name = "other-photo"
+[[attacks]]
+name = "linear-ridge"
+[[attacks]]
+name = "decoder"
+settings = { steps = 60, width = 16, batch = 32 }
+"""
+
+
+def head() -> str:
+    text = TOYS.read_text()
+    return text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
+
+
+def faceleak(*words: str, store: Path, wait: bool = True) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    environment = os.environ | {"FACELEAK_STORE": str(store), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "faceleak", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment, cwd=store,
+    )  # fmt: skip
+    if wait:
+        process.output = process.communicate(timeout=240)[0]  # type: ignore[attr-defined]
+    return process
+
+
+def run(track: Path, out: Path, store: Path, *more: str, wait: bool = True) -> subprocess.Popen[str]:
+    words = ["run", str(track), "--plugin", str(TOYS), "--out", str(out), "--threads", "1", "--no-report", *more]
+    return faceleak(*words, store=store, wait=wait)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "toy.toml").write_text(head() + CELLS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(place: Path) -> Path:
+    """An uninterrupted run."""
+    done = run(place / "toy.toml", place / "whole", place)
+    assert done.returncode == 0, done.output  # type: ignore[attr-defined]
+    return place / "whole"
+
+
+def stable(results: Path) -> pd.DataFrame:
+    """What a repeated run must reproduce to the letter."""
+    frame = pd.read_csv(results, dtype=str, keep_default_na=False)
+    return frame[~frame["metric"].isin(TIMING_METRICS)].drop(columns=list(VOLATILE)).reset_index(drop=True)
+
+
+def test_results_have_the_schema_and_no_silent_holes(finished: Path) -> None:
+    frame = read_results(finished / "results.csv")
+    assert tuple(frame.columns) == COLUMNS
+    assert (frame.loc[frame["status"] == "ok", "value"].notna()).all(), "a value, or a status that says why not"
+    assert set(frame["status"]) <= {"ok", "absent"}
+    absent = frame[frame["status"] == "absent"]
+    assert set(absent["metric"]) <= {"lpips", "fid", "kid"}
+    inside = frame[frame["ci_lo"].notna()]
+    slack = 1e-6
+    assert ((inside["ci_lo"] <= inside["value"] + slack) & (inside["value"] <= inside["ci_hi"] + slack)).all()
+
+
+def test_the_ladder_is_in_order(finished: Path) -> None:
+    frame = read_results(finished / "results.csv")
+    rows = frame[(frame["metric"] == "sar_type2") & (frame["fmr"] == 0.1) & (frame["split"] == "victims")]
+    sar = rows.set_index(["defense", "attack", "knowledge", "judge"])["value"]
+    assert sar["none", "mean-face", "K0", "a"] < 0.2 < sar["none", "decoder", "K0", "a"]
+    assert sar["none", "decoder", "K0", "a"] < sar["none", "other-photo", "K0", "a"]
+    assert sar["biohash", "linear-ridge", "K0", "a"] < 0.2, "oblivious: chance"
+    assert sar["biohash", "linear-ridge", "K2", "a"] < 0.25, "own key: chance"
+    assert sar["biohash", "linear-ridge", "K3", "a"] > 0.6, "stolen key: not"
+    keyed = frame[frame["defense"] == "biohash"].set_index("metric")["value"]
+    assert keyed["d_sys"] < keyed["d_sys_null"] + 0.1
+
+
+def test_a_second_call_has_nothing_to_do(finished: Path, place: Path) -> None:
+    before = (finished / "results.csv").read_bytes()
+    start = time.monotonic()
+    again = run(place / "toy.toml", finished, place)
+    assert "Nothing was left to do" in again.output  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 15
+    assert (finished / "results.csv").read_bytes() == before
+
+
+def test_killed_in_the_middle_it_resumes_to_the_same_board(finished: Path, place: Path, tmp_path: Path) -> None:
+    """kill -9 twice, each with a store of its own, then once through: byte-identical but for times."""
+    out = tmp_path / "killed"
+    for cells_done in (2, 5):
+        process = run(place / "toy.toml", out, tmp_path, wait=False)
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("cells/*/state.json"))) < cells_done and process.poll() is None:
+            assert time.monotonic() < deadline, "the run makes no progress"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not (out / "results.csv").exists(), "killed before the end"
+    assert len(list(out.glob("cells/*/state.json"))) >= 5
+    done = run(place / "toy.toml", out, tmp_path)
+    assert done.returncode == 0, done.output  # type: ignore[attr-defined]
+    assert stable(out / "results.csv").equals(stable(finished / "results.csv"))
+
+
+BROKEN = '''
+"""Plug-ins that misbehave."""
+import torch
+from faceleak.attacks.base import Attack
+from faceleak.bench.core.recovery import Recovery
+from faceleak.bench.core.registry import register_attack
+from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
+
+
+@register_attack("crashes")
+class Crashes(Attack):
+    """Divides by zero."""
+
+    def _recover(self, leak, ids, index, context):
+        return 1 / 0
+
+
+@register_attack("peeks")
+class Peeks(Attack):
+    """Asks for the recogniser without a grant."""
+
+    threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
+
+    def _recover(self, leak, ids, index, context):
+        return context.target.recognizer(leak)
+
+
+@register_attack("over-budget")
+class OverBudget(Attack):
+    """Asks for one pair too many."""
+
+    uses_pairs = True
+
+    def _fit(self, context):
+        context.target.pairs(torch.arange(11))
+
+    def _recover(self, leak, ids, index, context):
+        return Recovery(torch.full((len(leak), 3, 32, 32), 0.5))
+
+
+@register_attack("good-one")
+class GoodOne(Attack):
+    """Grey, from a file of its own."""
+
+    def _recover(self, leak, ids, index, context):
+        return Recovery(torch.full((len(leak), 3, 32, 32), 0.5))
+'''
+
+
+def test_what_goes_wrong_is_a_row_and_the_rest_goes_on(place: Path, tmp_path: Path) -> None:
+    plugin, track = tmp_path / "broken.py", tmp_path / "broken.toml"
+    plugin.write_text(BROKEN)
+    names = "".join(f"[[attacks]]\nname = '{n}'\n" for n in ("crashes", "peeks", "good-one"))
+    names += "[[attacks]]\nname = 'over-budget'\npairs = 10\n"
+    track.write_text(head() + "[[defenses]]\nname = 'none'\nsurfaces = ['template']\n" + names)
+    done = run(track, tmp_path / "out", place, "--plugin", str(plugin))
+    assert done.returncode == 1, "a failed cell fails the command"
+    frame = read_results(tmp_path / "out" / "results.csv").drop_duplicates(["attack"]).set_index("attack")["status"]
+    expected = {"crashes": "failed", "peeks": "refused", "over-budget": "refused", "good-one": "ok"}
+    assert {name: frame[name] for name in expected} == expected
+    failures = pd.read_csv(tmp_path / "out" / "failures.csv").set_index("attack")
+    assert failures["class"].to_dict() == {
+        "crashes": "ZeroDivisionError", "peeks": "ThreatModelError", "over-budget": "BudgetError",
+    }  # fmt: skip
+    assert "white-box" in failures.loc["peeks", "message"]
+
+
+def test_filters_leave_the_other_cells_alone(place: Path, tmp_path: Path) -> None:
+    first = run(place / "toy.toml", tmp_path / "out", place, "--only", "attack=mean*", "--only", "defense=none")
+    assert "1 cells run" in first.output  # type: ignore[attr-defined]
+    second = run(place / "toy.toml", tmp_path / "out", place, "--only", "attack=other-photo", "--seeds", "0")
+    assert second.returncode == 0
+    assert set(read_results(tmp_path / "out" / "results.csv")["attack"]) == {"mean-face", "other-photo"}
+    wrong = run(place / "toy.toml", tmp_path / "out", place, "--only", "atack=x")
+    assert wrong.returncode == 2
+    assert "did you mean 'attack'" in wrong.output  # type: ignore[attr-defined]
+
+
+def test_a_new_attack_in_one_file_passes_the_contract_tests(tmp_path: Path) -> None:
+    """No other edit: the file is named to the contract tests by one environment variable."""
+    plugin = tmp_path / "mine.py"
+    imports, good = BROKEN.split('@register_attack("crashes")')[0], BROKEN.split('@register_attack("good-one")')[1]
+    plugin.write_text(f'{imports}@register_attack("good-one"){good}')
+    environment = os.environ | {"FACELEAK_PLUGIN": str(plugin), "OMP_NUM_THREADS": "1"}
+    words = ["-m", "pytest", str(TESTS / "attacks" / "test_contract.py"), "-k", "good-one", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "7 passed" in done.stdout, done.stdout
+
+
+def test_help_is_fast_and_lists_name_what_there_is(tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert "run" in faceleak("--help", store=tmp_path).output  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 1.0
+    assert "decoder-id" in faceleak("list", "attacks", store=tmp_path).output  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("defenses", "biohash"), ("datasets", "lfw"), ("recognizers", "onnx"), ("tracks", "quick")]
+)
+def test_lists_name_what_there_is(kind: str, name: str) -> None:
+    assert name in listing(kind)

@@ -1,0 +1,31 @@
+"""Shared fixtures. Each test sees one thread and its own store, so that order and neighbours do not matter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from faceleak.bench.core.registry import load_plugin
+
+TOYS = Path(__file__).parent / "toys.py"
+load_plugin(TOYS)  # the stand-ins, by the way that users add theirs
+for extra in filter(None, os.environ.get("FACELEAK_PLUGIN", "").split(os.pathsep)):
+    load_plugin(extra)  # your own plug-in file: FACELEAK_PLUGIN=mine.py pytest tests/attacks
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests that only read what equal specs have made."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def data_pack() -> Path:
+    """The data pack, or a visible skip."""
+    place = os.environ.get("FACELEAK_DATA")
+    if not place:
+        pytest.skip("FACELEAK_DATA is not set: tests on real faces and recognisers are skipped")
+    return Path(place)

@@ -1,0 +1,108 @@
+"""What every registered defence must do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from faceleak.bench.core.errors import InputError
+from faceleak.bench.core.leaks import leak_length, leak_take
+from faceleak.bench.core.registry import DEFENSES
+from faceleak.bench.core.secrets import SecretSource
+from faceleak.bench.core.surfaces import Fidelity, Goal, Secret, Surface
+from faceleak.defenses.base import Defense, compose, overrides
+from systems import ToySystem
+
+NAMES = DEFENSES.names()
+SOME = torch.arange(12)
+
+
+def _equal(a, b) -> bool:  # type: ignore[no-untyped-def]
+    if isinstance(a, dict):
+        return all(torch.equal(a[k], b[k]) for k in a)
+    return torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("surface", list(Surface))
+def test_a_leak_is_a_function_of_image_and_secret(name: str, surface: Surface) -> None:
+    system = ToySystem(name)
+    whole = system.deployed_leak(SOME, surface)
+    assert leak_length(whole) == len(SOME)
+    assert _equal(whole, system.deployed_leak(SOME, surface)), "same secret, same leak"
+    for part in (slice(0, 1), slice(5, 12)):
+        alone = system.deployed_leak(SOME[part], surface)
+        assert torch.allclose(leak_take(whole, part).float(), alone.float(), atol=1e-6), "batch mates must not matter"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_randomised_means_that_fresh_secrets_change_the_leak(name: str) -> None:
+    system = ToySystem(name)
+    images, ids = system.public.images(SOME), system.public.ids[SOME]
+    for surface in Surface:
+        first, second = (system.defense.leak(images, surface, system.installation.draw(ids, p)) for p in (0, 1))
+        assert _equal(first, second) != system.defense.randomised(surface), (name, surface)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if Secret.DEPLOYMENT in DEFENSES.get(n).secrets])
+def test_another_key_is_another_template(name: str) -> None:
+    a, b = ToySystem(name, key=0), ToySystem(name, key=1)
+    assert not _equal(a.deployed_leak(SOME), b.deployed_leak(SOME))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_still_verifies_people(name: str) -> None:
+    """Genuine pairs score above impostor pairs, with secrets drawn for each side."""
+    system = ToySystem(name)
+    images, ids = system.victims.images(torch.arange(90)), system.victims.ids
+    draws = [system.installation.draw(ids, p) for p in (5, 6)]
+    genuine = system.defense.score(images, images[torch.arange(90) ^ 1], (draws[0], draws[1]))
+    impostor = system.defense.score(images, images.roll(12, 0), (draws[0], draws[1]))
+    assert float((genuine[:, None] > impostor[None]).float().mean()) > 0.8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_input_is_one_clear_sentence(name: str) -> None:
+    system = ToySystem(name)
+    images = system.public.images(SOME)
+    draw = system.installation.draw(system.public.ids[SOME])
+    with pytest.raises(InputError, match=r"must lie in \[0, 1\]"):
+        system.defense.leak(images * 2 - 1, Surface.TEMPLATE, draw)
+    with pytest.raises(InputError, match=r"3 secrets were given for 12 images"):
+        system.defense.leak(images, Surface.TEMPLATE, draw.take(slice(0, 3)))
+    with pytest.raises(InputError, match="was not fitted"):
+        DEFENSES.get(name)().leak(images, Surface.WIRE, draw)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_declarations(name: str) -> None:
+    cls = DEFENSES.get(name)
+    assert isinstance(cls.protects, Surface)
+    assert isinstance(cls.goal, Goal)
+    assert (cls.__doc__ or "").strip()
+    if name != "none":
+        assert cls.claims, "what it promises stands on the board"
+        stage = {Surface.IMAGE: "publish", Surface.WIRE: "transmit", Surface.TEMPLATE: "enroll"}[cls.protects]
+        assert overrides(cls(), stage), "it acts at the surface that it claims"
+    if cls.fidelity is not Fidelity.BASELINE:
+        assert cls.paper
+
+
+def test_untouched_surfaces_leak_as_if_there_were_no_defence() -> None:
+    """A template defence sends plain pictures; the board must show that."""
+    plain, hashed = ToySystem("none"), ToySystem("biohash")
+    assert torch.equal(plain.deployed_leak(SOME, Surface.WIRE), hashed.deployed_leak(SOME, Surface.WIRE))
+
+
+def test_composition_chains_both_parts() -> None:
+    system = ToySystem("none")
+    both: Defense = system.fit(compose(DEFENSES.get("pixelate")(), DEFENSES.get("biohash")()))
+    source = SecretSource.installation(0)
+    images, draw = system.public.images(SOME), source.draw(system.public.ids[SOME])
+    wire = both.leak(images, Surface.WIRE, draw)
+    assert torch.equal(wire, ToySystem("pixelate").deployed_leak(SOME, Surface.WIRE))
+    stored = both.leak(images, Surface.TEMPLATE, draw)
+    assert stored.dtype is torch.bool
+    assert torch.equal(stored, both.second.enroll(system.recognizer.embed(wire), draw))
+    assert both.name == "pixelate+biohash"
+    assert both.secrets == frozenset({Secret.DEPLOYMENT})
+    assert torch.equal(both.score(images, images, (draw, draw)), torch.ones(len(SOME)))

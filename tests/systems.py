@@ -1,0 +1,105 @@
+"""A defended toy system and the contexts that plug-ins are given, for contract tests."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from faceleak.attacks.base import Attack
+from faceleak.bench.core.context import AttackContext, FitContext
+from faceleak.bench.core.faces import FaceSet
+from faceleak.bench.core.leaks import Leak
+from faceleak.bench.core.progress import Progress
+from faceleak.bench.core.registry import DATASETS, DEFENSES, RECOGNIZERS
+from faceleak.bench.core.secrets import SecretSource
+from faceleak.bench.core.seeding import Rng
+from faceleak.bench.core.surfaces import Surface
+from faceleak.bench.core.target import Target
+from faceleak.bench.core.threat import ThreatModel
+from faceleak.bench.recognizers.base import BuildContext, Recognizer
+from faceleak.defenses.base import Defense
+
+CPU = torch.device("cpu")
+
+
+@functools.cache
+def faces() -> dict[str, FaceSet]:
+    """A public and a victims split of toy faces, in memory."""
+    data = DATASETS.get("toy-faces")({"identities": 40})
+    table = data._index()
+    pixels = torch.stack([torch.from_numpy(p) for p in data._read(table)]).float() / 255
+    sets = {}
+    for name, rows in (("public", slice(0, 150)), ("victims", slice(150, 240))):
+        part, mine = table.iloc[rows], pixels[rows]
+        read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
+        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name)
+    return sets
+
+
+@functools.cache
+def recognizer(kind: str) -> Recognizer:
+    """A toy recogniser."""
+    built = RECOGNIZERS.get(kind)()
+    return built.build(BuildContext(None, Rng(0), CPU, Progress()))  # type: ignore[no-any-return]
+
+
+class ToySystem:
+    """One defence on one toy recogniser."""
+
+    def __init__(
+        self, defense: str, settings: dict[str, Any] | None = None, recognizer: str = "toy-a", key: int = 0
+    ) -> None:
+        self.public, self.victims = faces()["public"], faces()["victims"]
+        self.recognizer = globals()["recognizer"](recognizer)
+        self.defense = self.fit(DEFENSES.get(defense)(settings))
+        self.undefended = self.fit(DEFENSES.get("none")())
+        self.installation = SecretSource.installation(0, key)
+
+    def fit(self, defense: Defense) -> Defense:
+        return defense.fit(FitContext(self.recognizer, self.public, Rng(0, "defense"), CPU, Progress()))
+
+    def deployed_leak(self, index: torch.Tensor, surface: Surface = Surface.TEMPLATE, split: str = "public") -> Leak:
+        part = faces()[split]
+        return self.defense.leak(part.images(index), surface, self.installation.draw(part.ids[index]))
+
+    def target(self, threat: ThreatModel, surface: Surface = Surface.TEMPLATE) -> Target:
+        def embeddings(defense: Defense, part: FaceSet, source: SecretSource) -> torch.Tensor:
+            return defense.embed_images(part.images(torch.arange(len(part))), source.draw(part.ids))
+
+        enrolled = self.deployed_leak(torch.arange(len(self.victims)), split="victims")
+        return Target(
+            self.defense, self.undefended, surface, threat, self.installation, 0, self.public, embeddings, enrolled
+        )
+
+    def context(self, threat: ThreatModel, surface: Surface = Surface.TEMPLATE) -> AttackContext:
+        photographs = None
+        if threat.victims:
+            images = self.victims.images(torch.arange(len(self.victims)))
+            photographs = {"same": images, "other": images.roll(1, 0)}
+        return AttackContext(
+            self.target(threat, surface), self.public, Rng(0, "attack"), CPU, Progress(), 32, photographs=photographs
+        )
+
+
+def small(name: str) -> dict[str, Any]:
+    """Settings that make an attack quick; attacks that know none of these keep their defaults."""
+    from faceleak.bench.core.registry import ATTACKS
+
+    known = getattr(ATTACKS.get(name).Settings, "__dataclass_fields__", {})
+    wanted = {
+        "steps": 40, "vector_steps": 60, "map_steps": 60, "width": 16, "levels": 2, "batch": 32, "components": 32,
+        "side": 16,
+    }  # fmt: skip
+    if name == "recovery-unet":
+        wanted |= {"width": 6, "steps": 30}
+    return {key: value for key, value in wanted.items() if key in known}
+
+
+def fitted(name: str, system: ToySystem, threat: ThreatModel, surface: Surface) -> tuple[Attack, AttackContext]:
+    """A small attack fitted on a toy system."""
+    from faceleak.bench.core.registry import ATTACKS
+
+    context = system.context(threat, surface)
+    torch.manual_seed(0)
+    return ATTACKS.get(name)(small(name)).fit(context), context
