@@ -82,7 +82,7 @@ def rotation(f: Layout) -> Tensor:
 
 
 def camera(f: Layout, pose: Tensor, size: Tensor, five: Tensor) -> Camera:
-    """Align: the similarity that brings the five landmarks (N, 5, 3) closest to the template, plus a detector's error."""
+    """Align the five landmarks (N, 5, 3) to the template in the least-squares sense, plus a detector's error."""
     how = f.how
     distance = (11.0 * torch.exp(0.30 * how["camera_distance"])).reshape(-1, 1)
     seen = _flatten(five, pose, distance)

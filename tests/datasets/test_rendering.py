@@ -95,12 +95,10 @@ def test_same_person_is_nearer_than_another() -> None:
 
 
 def test_every_identity_parameter_changes_the_picture() -> None:
-    # On six neutral people: a beard's parameter shows on men only, a mole's place only where the mole is.
-    people = draw(6, 0.0)
+    # On ten neutral people: a beard's parameter shows on men only, a mole's place only where the mole is.
+    people = draw(10, 0.0)
     plain = render(people, 32).images
     for k, name in enumerate(IDENTITY_NAMES):
-        if name in ("african", "east_asian"):
-            continue  # latent factors: they act through the columns they load on
         changed = people.identity.clone()
         changed[:, k] += torch.where(changed[:, k] > 0, -2.0, 2.0)
         moved = render(FaceParameters(changed, people.nuisance), 32).images
