@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import camera, features, hair, landmarks, light, scene, sensor, skin, surface
 from .canvas import Canvas
-from .grids import Grid, grid, halved
+from .grids import Grid, grid, merged
 from .layout import Layout, layout
 from .parameters import FaceParameters
 
@@ -117,10 +117,10 @@ def _compose(
     for mask, rgb, _ in ears:
         layer.cover(mask, rgb, "ears")
     head = F.grid_sample(lit, uv, align_corners=False, padding_mode="border") * coverage[:, None]
-    seen = halved(coverage)[:, None]
-    layer.rgb.mul_(1 - seen).add_(halved(head))
+    seen = merged(coverage)[:, None]
+    layer.rgb.mul_(1 - seen).add_(merged(head))
     # Labels: one of the four samples of each pixel speaks for it.
-    labels = F.grid_sample(canvas.labels[:, None], uv[:, 1::2, 1::2], mode="nearest", align_corners=False)[:, 0]
+    labels = F.grid_sample(canvas.labels[:, None], uv[:, -size:], mode="nearest", align_corners=False)[:, 0]
     layer.labels.copy_(torch.where(seen[:, 0] > 0.5, labels, layer.labels))
     for mask, rgb, ear_depth in ears:
         layer.cover(mask * ((ear_depth - depth) * 12).clamp(0, 1), rgb, "ears")
