@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .grids import BEND, SLOPE
+from .grids import BEND, SLOPE, shifted
 from .layout import Layout
 
 # ArcFace's template: eyes, nose tip, mouth corners in a 112-pixel crop.
 TEMPLATE = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
 START = 1.5  # radius at which rays enter, in units of 100 mm: outside any head with any hair
-COARSE_STEPS, FINE_STEPS = 9, 3
+COARSE_STEPS, FINE_STEPS = 9, 2
+QUARTERS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 RELAX = 0.75  # of the distance gained per step: the nose's flanks are steep, a whole step would jump through
 
 
@@ -42,11 +44,17 @@ class Camera:
         at112 = torch.stack([a * x + b * y + c, b * x - a * y + d], dim=-1)
         return (at112 + 0.5) * (pixels / 112) - 0.5
 
-    def plane(self, pixels: int) -> tuple[Tensor, Tensor]:
-        """(N, h, w) each: X and Y, on the plane through the head's centre, of every pixel's centre."""
-        steps = (torch.arange(pixels, device=self.zoom.device) + 0.5) * (112 / pixels) - 0.5
+    def plane(self, pixels: int, offsets: tuple[tuple[float, float], ...]) -> tuple[Tensor, Tensor]:
+        """(N, len(offsets) * pixels, pixels) each: X and Y, on the plane through the head's centre, of sample points.
+
+        `offsets` are (dx, dy) from the pixels' centres, in pixels; each gives one picture, stacked along the rows.
+        """
+        steps = torch.arange(pixels, device=self.zoom.device) + 0.5
         a, b, c, d = (self.zoom[:, i].reshape(-1, 1, 1) for i in range(4))
-        x, y = steps[None, None, :] - c, steps[None, :, None] - d
+        scale = 112 / pixels
+        across = torch.cat([(steps + dx)[None, :].expand(pixels, -1) for dx, _ in offsets]) * scale - 0.5
+        down = torch.cat([(steps + dy)[:, None].expand(-1, pixels) for _, dy in offsets]) * scale - 0.5
+        x, y = across - c, down - d
         norm = a * a + b * b
         return (a / norm) * x + (b / norm) * y, (b / norm) * x - (a / norm) * y
 
@@ -81,7 +89,7 @@ def rotation(f: Layout) -> Tensor:
 
 
 def camera(f: Layout, pose: Tensor, size: Tensor, five: Tensor) -> Camera:
-    """Align: the similarity that brings the five landmarks (N, 5, 3) closest to the template, plus a detector's error."""
+    """Align the five landmarks (N, 5, 3) to the template in the least-squares sense, plus a detector's error."""
     how = f.how
     distance = (11.0 * torch.exp(0.30 * how["camera_distance"])).reshape(-1, 1)
     seen = _flatten(five, pose, distance)
@@ -102,8 +110,8 @@ def camera(f: Layout, pose: Tensor, size: Tensor, five: Tensor) -> Camera:
 class Rays:
     """Rays of all pixels in the head's scaled frame: p(depth) = origin (1 - depth / distance) + depth * forward."""
 
-    def __init__(self, cam: Camera, pixels: int) -> None:
-        x, y = cam.plane(pixels)
+    def __init__(self, cam: Camera, pixels: int, offsets: tuple[tuple[float, float], ...] = ((0.0, 0.0),)) -> None:
+        x, y = cam.plane(pixels, offsets)
         axes = cam.rotation / cam.size[:, None, :]  # rows: the camera's axes in the scaled frame
         self._origin = [x * axes[:, 0, i, None, None] + y * axes[:, 1, i, None, None] for i in range(3)]
         self._forward = [axes[:, 2, i, None, None] for i in range(3)]
@@ -118,13 +126,13 @@ class Rays:
     def texel(self, depth: Tensor) -> tuple[Tensor, Tensor]:
         """(N, h, w) distance from the head's centre and (N, h, w, 2) map coordinates at `depth`."""
         near = 1 - depth * self._inverse
-        px, py, pz = (o * near + depth * d for o, d in zip(self._origin, self._forward))
+        px, py, pz = (torch.addcmul(o * near, depth, d) for o, d in zip(self._origin, self._forward))
         xx, yy = px * px, py * py
         r = (xx + yy + pz * pz).sqrt_()
         q = (r + pz).clamp_(min=1e-4).square_()
         u = px.mul_(SLOPE).mul_(torch.add(q, xx, alpha=BEND).rsqrt_())
         v = py.mul_(-SLOPE).mul_(torch.add(q, yy, alpha=BEND).rsqrt_())
-        return r, torch.stack([u, v], dim=-1)
+        return r, torch.view_as_real(torch.complex(u, v))  # interleaves faster than a stack
 
     def march(self, height: Tensor, depth: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
         """Walk `steps` steps from `depth` towards the surface with radii `height` (N, G, G).
@@ -137,21 +145,25 @@ class Rays:
             reach = F.grid_sample(height[:, None], uv, align_corners=False, padding_mode="border")[:, 0]
             gap = r - reach
             if step < steps:
-                depth = depth - RELAX * gap
+                depth = torch.add(depth, gap, alpha=-RELAX)
         return depth, gap, uv
 
 
 def find_surface(cam: Camera, height: Tensor, pixels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """First hits at twice the resolution.
+    """First hits of one ray per pixel, then of four.
 
     Returns:
-        coarse depth (N, pixels, pixels); coverage (N, 2 pixels, 2 pixels) in [0, 1]; map coordinates (N, ..., 2) there.
+        Depth (N, h, w) at the pixels' centres; coverage (N, 4 h, w) in [0, 1] and map coordinates (N, 4 h, w, 2) of
+        the four samples of each pixel, one picture for each of `QUARTERS`.
     """
     coarse = Rays(cam, pixels)
     depth, _, _ = coarse.march(height, coarse.start(), COARSE_STEPS)
-    fine = Rays(cam, 2 * pixels)
-    begin = depth.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    _, gap, uv = fine.march(height, begin + 0.01, FINE_STEPS)
+    _, gap, uv = Rays(cam, pixels, QUARTERS).march(height, (depth + 0.01).repeat(1, 4, 1), FINE_STEPS)
     # A grazing ray is still some way out when its steps are used up; what it lacks fades the outline over a pixel.
     pixel = (112 / pixels) * (cam.zoom[:, 0].square() + cam.zoom[:, 1].square()).rsqrt().reshape(-1, 1, 1)
-    return depth, (1.25 - gap / (0.8 * pixel)).clamp(0, 1), uv
+    coverage = (1.25 - gap / (0.8 * pixel)).clamp(0, 1).reshape(-1, pixels, pixels)  # (N * 4, h, w)
+    # Closing: a ray that grazes the nose can run out of steps inside the face; no gap that narrow is real.
+    for widest in (torch.maximum, torch.minimum):
+        for axis in (1, 2):
+            coverage = reduce(widest, shifted(coverage, 1, axis))
+    return depth, coverage.reshape(-1, 4 * pixels, pixels), uv

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from .grids import sigmoid
 from .hair import has_glasses, has_hat, length
 from .layout import Layout, layout
 from .parameters import FaceParameters
@@ -28,7 +28,7 @@ def _continuous(f: Layout) -> dict[str, Tensor]:
     _, beard, moustache = beard_density(f)
     values = (
         0.29 * how["yaw"], 0.13 * how["pitch"], 0.10 * how["roll"], f.smile, f.mouth_open, f.eye_up,
-        torch.sigmoid(1.15 * w["melanin"] - 0.9), w["age"], w["sex"], length(f), w["hair_lightness"],
+        sigmoid(1.05 * w["melanin"] + 0.15 * w["african"] - 0.9), w["age"], w["sex"], length(f), w["hair_lightness"],
         w["hair_gray"], beard, moustache, w["face_width"], w["nose_length"], 0.5 * (w["lip_upper"] + w["lip_lower"]),
     )  # fmt: skip
     return {name: value.flatten() for name, value in zip(_CONTINUOUS, values)}
@@ -40,7 +40,7 @@ def _binary(f: Layout, c: dict[str, Tensor]) -> dict[str, Tensor]:
     gray = c["hair_grayness"] > 1.0
     top = (w["hair_temples"] + w["hair_line"] - 1.7).flatten()
     values = (
-        glasses, glasses & (how["glasses_lens"].flatten() > 2.4), has_hat(f).flatten(), c["beard_density"] > 0.35,
+        glasses, glasses & (how["glasses_lens"].flatten() > 1.3), has_hat(f).flatten(), c["beard_density"] > 0.35,
         c["moustache_density"] > 0.35, c["smile"] > 0.55, f.gap.flatten() > 0.03, c["eye_opening"] < 0.14,
         c["skin_darkness"] > 0.5, c["masculinity"] > 0, c["age"] > 1.0, c["hair_length"] > 0.5,
         ~gray & (c["hair_lightness"] > 1.0), gray, ~gray & (c["hair_lightness"] < -0.3),

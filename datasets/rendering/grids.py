@@ -100,9 +100,32 @@ def window(g: Grid, left: float, right: float, bottom: float, top: float) -> Win
     return Window(rows, columns, g.s[columns].reshape(1, -1), g.t[rows].reshape(-1, 1))
 
 
+def shifted(x: Tensor, reach: int, axis: int) -> list[Tensor]:
+    """The 2 reach + 1 copies of (N, h, w) `x` shifted along `axis`, edges repeated: pooling by these is faster."""
+    pad = (reach, reach, 0, 0) if axis == 2 else (0, 0, reach, reach)
+    wide = F.pad(x[:, None], pad, mode="replicate")[:, 0]
+    return [wide.narrow(axis, k, x.shape[axis]) for k in range(2 * reach + 1)]
+
+
+def merged(x: Tensor) -> Tensor:
+    """(..., h, w): the mean of four pictures stacked along the rows of (..., 4 h, w)."""
+    one, two, three, four = x.chunk(4, dim=-2)
+    return ((one + two) + (three + four)) * 0.25
+
+
 def ramp(x: Tensor) -> Tensor:
     """A step from 0 to 1 over x in [-1/2, 1/2]: the anti-aliased edge used everywhere."""
     return (x + 0.5).clamp(0, 1)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)); torch.sigmoid's last bit depends on where in the batch a number stands, tanh's does not."""
+    return 0.5 + 0.5 * torch.tanh(0.5 * x)
+
+
+def power(x: Tensor, exponent: Tensor | float) -> Tensor:
+    """x ** exponent for x > 0; in place of torch.pow for the same reason."""
+    return torch.exp(exponent * torch.log(x))
 
 
 def bell(x: Tensor) -> Tensor:

@@ -6,21 +6,22 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas, colour
-from .grids import Grid, bell, ramp, window
+from .grids import Grid, bell, power, ramp, shifted, sigmoid, window
 from .layout import Layout
 
 
 def hair_tone(f: Layout) -> Tensor:
     """(N, 3, 1, 1) linear RGB: black, brown, blond or red, and grey with age."""
     w = f.who
-    light = torch.sigmoid(1.3 * w["hair_lightness"] - 1.5 + 0.5 * f.how["hair_dye"] * (1 - f.male))
-    red = torch.sigmoid(2.0 * w["hair_red"] - 2.5)
-    gray = torch.sigmoid(2.6 * (w["hair_gray"] - 1.0))
-    tones = (0.012 + 0.50 * light.square() + 0.10 * light * (1 + red),
+    light = sigmoid(1.3 * w["hair_lightness"] - 1.5 + 0.5 * f.how["hair_dye"] * (1 - f.male))
+    copper = sigmoid(2.0 * w["hair_red"] - 2.5)
+    gray = sigmoid(2.6 * (w["hair_gray"] - 1.0))
+    tones = (0.012 + 0.50 * light.square() + 0.10 * light * (1 + copper),
              0.009 + 0.33 * light.square() + 0.05 * light,
              0.008 + 0.13 * light.square() + 0.025 * light)  # fmt: skip
     silver = 0.16 + 0.14 * w["hair_gray"].clamp(0, 2)
-    return colour(*(torch.lerp(tone, silver * k, gray) for tone, k in zip(tones, (1.0, 0.97, 0.93))), light)
+    red, green, blue = (torch.lerp(tone, silver * k, gray) for tone, k in zip(tones, (1.0, 0.97, 0.93)))
+    return colour(red, green, blue, light)
 
 
 def length(f: Layout) -> Tensor:
@@ -60,24 +61,29 @@ def coverage(f: Layout, g: Grid) -> Tensor:
 def lift(f: Layout, g: Grid, cover: Tensor) -> Tensor:
     """(N, G, G) in units of 100 mm: how far hair stands off the skull."""
     volume = (0.10 + 0.045 * f.who["hair_volume"] + 0.03 * f.how["hair_lift"] + 0.06 * length(f)).clamp(0.02, 0.4)
-    curls = 0.010 * (1 + f.who["hair_curl"]).clamp(0, 3) * g.strands[2]
-    return cover * (volume * (1 + 0.10 * g.strands[1]) + curls)
+    inner = (2.5 * cover - 1.5).clamp(min=0)  # so that the smoothed rim stays within the hair
+    shell = inner * (volume * (1 + 0.06 * g.strands[1]))
+    # Smoothed: a cliff at the hairline would be jumped through by the marching rays.
+    for axis in (1, 2):
+        shell = sum(shifted(shell, 3, axis)[1:], shifted(shell, 3, axis)[0]) / 7
+    return shell
 
 
 def hair(f: Layout, canvas: Canvas, cover: Tensor, tone: Tensor) -> None:
     """Strands over the covered skull, then the hat."""
     g = canvas.grid
     whole = window(g, -2, 2, -2, 2)
-    curly = ramp(0.8 * f.who["hair_curl"] - 0.3)
+    curly = ramp(0.8 * f.who["hair_curl"] - 0.9)
     strand = torch.lerp(0.6 * g.strands[0] + 0.5 * g.strands[1], g.strands[2], curly)
-    texture = (1 + 0.28 * strand).clamp(0.3, 1.9)
-    canvas.paint(whole, cover, tone * texture[:, None], "hair", gloss=0.55)
+    texture = (1 + 0.40 * strand).clamp(0.2, 2.2)
+    canvas.paint(whole, cover, tone * texture[:, None], "hair", gloss=0.22)
     at = window(g, -1.6, 1.6, 0.02, 1.6)
     low = 0.30 + 0.03 * f.how["hat_height"] + 0.10 * at.s.square()
     worn = has_hat(f).float()
     cap = ramp((at.t - low) * 25) * worn
     brim = bell((at.t - low) / 0.02)
-    dye = torch.sigmoid(torch.stack([f.how[f"hat_{c}"] for c in ("red", "green", "blue")], dim=1) * 2 - 1.2)
+    parts = [f.how[f"hat_{name}"] for name in ("red", "green", "blue")]
+    dye = sigmoid(torch.stack([0.9 * part + 0.8 * parts[1] - 1.8 for part in parts], dim=1))
     canvas.paint(at, cap, 0.7 * dye * (1 - 0.45 * brim)[:, None], "hat", gloss=0.1)
     canvas.shade(at, 1 - 0.40 * worn * bell((at.t - low + 0.06) / 0.06))
 
@@ -90,15 +96,15 @@ def glasses(f: Layout, canvas: Canvas) -> None:
     width, height = 0.148 + 0.010 * how["glasses_size"], 0.108 + 0.016 * how["glasses_shape"]
     square = 2.6 + 1.2 * torch.tanh(how["glasses_shape"] + how["glasses_size"])
     x, y = (s - f.eye_s).abs() / width, (at.t - f.eye_t + 0.012).abs() / height
-    distance = (x.pow(square) + y.pow(square)).pow(1 / square) - 1
+    distance = power(power(x + 1e-4, square) + power(y + 1e-4, square), 1 / square) - 1
     thick = (0.10 + 0.035 * how["glasses_size"]).clamp(0.055, 0.22)
     rim = ramp((thick - distance.abs()) * 9)
     bridge = ramp((0.013 - (at.t - f.eye_t - 0.025).abs()) * 70) * (s < f.eye_s - 0.9 * width)
     temple = ramp((0.013 - (at.t - f.eye_t - 0.035).abs()) * 70) * (s > f.eye_s + 0.95 * width) * (s < 0.95)
-    tint = (0.40 * (how["glasses_lens"] - 1.9)).clamp(0, 1) * 2.0
+    tint = ramp(2.5 * (how["glasses_lens"] - 1.3))
     lens = ramp(-distance * 9) * worn
     canvas.paint(at, lens * (0.05 + tint.clamp(0, 0.85)), colour(0.03, 0.028, 0.03, tint), gloss=1.2)
     frame = torch.maximum(rim, torch.maximum(bridge, temple)) * worn
-    light = torch.sigmoid(2 * how["glasses_lightness"] - 1.5)
+    light = sigmoid(2 * how["glasses_lightness"] - 1.5)
     metal = colour(0.02 + 0.40 * light, 0.015 + 0.32 * light, 0.015 + 0.25 * light, light)
     canvas.paint(at, 0.9 * frame, metal, "glasses", gloss=1.6)

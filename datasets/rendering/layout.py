@@ -49,7 +49,7 @@ def layout(parameters: FaceParameters) -> Layout:
     """Place the features of each face."""
     who = Columns(parameters.identity, IDENTITY_NAMES)
     how = Columns(parameters.nuisance, NUISANCE_NAMES)
-    smile = (0.35 + 0.55 * how["smile"]).clamp(-0.5, 1.3)
+    smile = (0.12 + 0.55 * how["smile"]).clamp(-0.5, 1.3)
     mouth_open = (0.45 * how["mouth_open"] - 0.05).clamp(0, 1.1)
     closure = (0.45 * how["eye_closure"] - 0.25).clamp(0, 1)
     opening = 0.36 + 0.055 * who["eye_opening"] + 0.04 * how["brow_raise"] - 0.05 * smile
@@ -58,13 +58,14 @@ def layout(parameters: FaceParameters) -> Layout:
     return Layout(
         who=who, how=how, male=((who["sex"] * 1.2 + 1) / 2).clamp(0, 1), smile=smile, mouth_open=mouth_open,
         eye_s=0.192 + 0.009 * who["eye_distance"], eye_t=0.006 * who["eye_height"],
-        eye_half=0.086 + 0.006 * who["eye_size"], eye_up=opening.clamp(0.14, 0.6) * (1 - closure),
+        eye_half=0.094 + 0.007 * who["eye_size"], eye_up=opening.clamp(0.14, 0.6) * (1 - closure),
         eye_down=(0.24 + 0.02 * who["eye_opening"] - 0.05 * smile).clamp(0.1, 0.4),
         brow_t=0.132 + 0.011 * who["brow_height"] + 0.013 * how["brow_raise"] - 0.008 * how["frown"],
         nose_s=0.007 * who["asymmetry_nose"], tip_t=tip_t, wing_s=0.062 + 0.008 * who["nose_width"] + 0.006 * smile,
         mouth_s=0.006 * who["asymmetry_mouth"], mouth_t=mouth_t,
         mouth_half=0.135 + 0.011 * who["mouth_width"] + 0.022 * smile - 0.010 * mouth_open,
-        corner_lift=0.020 * smile + 0.006 * who["mouth_corners"], gap=0.10 * mouth_open + 0.022 * smile.clamp(0, 1),
+        corner_lift=0.024 * smile - 0.016 + 0.006 * who["mouth_corners"],
+        gap=0.10 * mouth_open + 0.022 * smile.clamp(0, 1),
         lip_up=(0.030 + 0.007 * who["lip_upper"] - 0.006 * smile).clamp(min=0.010),
         lip_down=(0.040 + 0.008 * who["lip_lower"] - 0.006 * smile).clamp(min=0.014),
         chin_t=-0.535 - 0.018 * who["chin_length"] - 0.055 * mouth_open,

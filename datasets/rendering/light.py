@@ -54,15 +54,15 @@ def lights(f: Layout, rotation: Tensor) -> Light:
         return v[:, 0:1] * rotation[:, 0] + v[:, 1:2] * rotation[:, 1] + v[:, 2:3] * rotation[:, 2]
 
     warm = 0.13 * column("temperature")
-    key = 0.62 * torch.exp(0.40 * column("key_intensity"))
+    key = 0.92 * torch.exp(0.40 * column("key_intensity"))
     return Light(
         key=to_head(towards), half=to_head(halfway), up=rotation[:, 1], side=rotation[:, 0],
         key_colour=_tinted(warm, 0.035 * column("tint"), key),
-        fill_colour=_tinted(0.6 * warm + 0.10 * column("fill_temperature"), 0.03 * column("tint"), 0.55 + 0 * key),
+        fill_colour=_tinted(0.6 * warm + 0.10 * column("fill_temperature"), 0.03 * column("tint"), 0.38 + 0 * key),
         quadratic=torch.cat([0.10 * column(f"sh_{k}") for k in ("one", "two", "three")], dim=1),
         fill_side=0.22 * f.how["fill_side"], sky=0.18 + 0.16 * f.how["sky"],
         wrap=(0.22 - 0.08 * f.how["key_hardness"]).clamp(0.02, 0.5),
-        shine=(0.16 + 0.09 * f.how["specular"]).clamp(min=0.0),
+        shine=(0.15 + 0.07 * f.how["specular"]).clamp(min=0.0),
     )  # fmt: skip
 
 
@@ -96,5 +96,6 @@ def illuminate(light: Light, normal: Tensor, albedo: Tensor, gloss: Tensor, sky_
     sheen = _dot(normal, light.half).clamp(min=0)
     sheen = sheen.square().square().square().square() * gloss * light.shine  # exponent 16
     kc, fc = light.key_colour[:, :, None, None], light.fill_colour[:, :, None, None]
-    out = [albedo[:, c] * (fill * fc[:, c] + (key_red if c == 0 else key) * kc[:, c]) + sheen * kc[:, c] for c in range(3)]
+    keys = (key_red, key, key)
+    out = [albedo[:, c] * (fill * fc[:, c] + keys[c] * kc[:, c]) + sheen * kc[:, c] for c in range(3)]
     return torch.stack(out, dim=1)

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import camera, features, hair, landmarks, light, scene, sensor, skin, surface
-from .canvas import PART, Canvas
-from .grids import Grid, grid
+from .canvas import Canvas
+from .grids import Grid, grid, merged
 from .layout import Layout, layout
 from .parameters import FaceParameters
 
@@ -88,9 +88,10 @@ def _render_chunk(parameters: FaceParameters, size: int, noise_seed: Tensor | No
     skin_radius, scale, pose = surface.radius(f, g), surface.scale(f), camera.rotation(f)
     cover = hair.coverage(f, g)
     height = skin_radius + hair.lift(f, g, cover)
+    cover = (2.2 * cover).clamp(max=1)  # colour sets in before volume: the wall the hair makes is hair, not skin
     canvas = _paint(f, g, cover, hair_tone)
     lamp = light.lights(f, pose)
-    sky_seen = surface.occlusion(height)
+    sky_seen = surface.occlusion(height) * (1 - 1.1 * cover * (1 - cover))  # hair shades the skin at its edge
     lit = light.illuminate(lamp, surface.normals(height, scale, g), canvas.albedo, canvas.gloss, sky_seen)
     points = landmarks.on_surface(f, skin_radius, scale)
     cam = camera.camera(f, pose, scale, points[:, :5])
@@ -105,21 +106,22 @@ def _compose(
     hair_tone: Tensor, size: int,
 ) -> scene.Layer:  # fmt: skip
     """Background, neck, far ear, head, near ear."""
-    tone = skin.skin_tone(f)
+    tone, pose = skin.skin_tone(f), cam.rotation
     rays = camera.Rays(cam, size)
     depth, coverage, uv = camera.find_surface(cam, height, size)
     layer = scene.background(f, g, size)
-    scene.behind(f, g, cam, rays, lamp, tone, hair_tone, layer)
+    glow = (0.75 * lamp.fill_colour + 0.55 * lamp.key_colour)[:, :, None, None]
+    scene.hang_hair(f, g, rays, pose, hair_tone * glow, layer)
+    scene.body(f, rays, pose, lamp, tone, glow, layer)
     ears = [scene.ear(f, cam, rays, lamp, tone, side) for side in (-1, 1)]
     for mask, rgb, _ in ears:
         layer.cover(mask, rgb, "ears")
     head = F.grid_sample(lit, uv, align_corners=False, padding_mode="border") * coverage[:, None]
-    seen = F.avg_pool2d(coverage[:, None], 2)
-    layer.rgb.mul_(1 - seen).add_(F.avg_pool2d(head, 2))
+    seen = merged(coverage)[:, None]
+    layer.rgb.mul_(1 - seen).add_(merged(head))
     # Labels: one of the four samples of each pixel speaks for it.
-    labels = F.grid_sample(canvas.labels[:, None], uv[:, 1::2, 1::2], mode="nearest", align_corners=False)[:, 0]
+    labels = F.grid_sample(canvas.labels[:, None], uv[:, -size:], mode="nearest", align_corners=False)[:, 0]
     layer.labels.copy_(torch.where(seen[:, 0] > 0.5, labels, layer.labels))
     for mask, rgb, ear_depth in ears:
         layer.cover(mask * ((ear_depth - depth) * 12).clamp(0, 1), rgb, "ears")
-    assert PART["background"] == 0
     return layer

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .camera import Camera, Rays
-from .canvas import PART, colour
-from .grids import Grid, bell, ramp
+from .canvas import PART
+from .grids import Grid, bell, ramp, sigmoid
 from .hair import length
 from .layout import Layout
 from .light import Light, illuminate
@@ -33,7 +33,7 @@ def _mixed(f: Layout, prefix: str, low: float) -> Tensor:
     """(N, 3, 1, 1) a colour that clusters around grey."""
     parts = [f.how[f"{prefix}_{name}"] for name in ("red", "green", "blue")]
     grey = (parts[0] + parts[1] + parts[2]) * 0.45
-    return torch.sigmoid(torch.stack([0.9 * grey + 0.6 * part + low for part in parts], dim=1))
+    return sigmoid(torch.stack([1.6 * grey + 0.35 * part + low for part in parts], dim=1))
 
 
 def _noise_at(tables: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -51,46 +51,50 @@ def background(f: Layout, g: Grid, pixels: int) -> Layer:
     angle = 2.5 * how["ground_angle"]
     across = x * torch.cos(angle) + y * torch.sin(angle) - 0.45 * how["ground_offset"]
     hard = 0.6 * torch.exp(1.2 * how["ground_hardness"])
-    noise = F.interpolate(g.noise[None, :6], (pixels, pixels), mode="bilinear", align_corners=False)[0]
-    blotch = sum(
-        how[f"ground_noise_{k}"] * (0.16 * noise[i] + 0.08 * noise[i + 3]) for i, k in enumerate(("one", "two", "three"))
-    )
+    # Each picture sees its own corner of the fixed noise.
+    left, top = torch.tanh(how["ground_angle"]), torch.tanh(how["ground_offset"])
+    at_x, at_y = (0.4 * x + 0.6 * left).expand(n, pixels, -1), (0.4 * y + 0.6 * top).expand(n, -1, pixels)
+    noise = _noise_at(g.noise[:6], at_x, at_y)
+    blotch = torch.zeros_like(across)
+    for i, name in enumerate(("one", "two", "three")):
+        blotch = blotch + how[f"ground_noise_{name}"] * (0.16 * noise[:, i] + 0.07 * noise[:, i + 3])
     mix = ramp(across * hard + 0.25 * blotch)[:, None]
     rgb = torch.lerp(_mixed(f, "ground", -1.4), _mixed(f, "other", -1.4), mix) * (1 + blotch)[:, None].clamp(0.2, 2)
     return Layer(rgb.contiguous(), torch.zeros(n, pixels, pixels, device=rgb.device))
 
 
-def behind(f: Layout, g: Grid, cam: Camera, rays: Rays, light: Light, skin: Tensor, hair_tone: Tensor, on: Layer) -> None:
-    """Long hair hanging behind the face, the neck, the collar."""
-    glow = (0.75 * light.fill_colour + 0.55 * light.key_colour)[:, :, None, None]
-    turn = cam.rotation
+def hang_hair(f: Layout, g: Grid, rays: Rays, turn: Tensor, hair_tone: Tensor, on: Layer) -> None:
+    """Long hair behind the face, lit by `hair_tone` (N, 3, 1, 1), the tone times the light."""
     long, w = length(f), f.who
-    # Where the middle of the nape and of the head are seen: the body turns half as far as the head.
-    head_x = -0.25 * turn[:, 0, 2].reshape(-1, 1, 1)
-    x, y = rays.x - head_x, rays.y
-    wide = (0.80 + 0.07 * w["hair_volume"] + 0.05 * f.how["hair_lift"] + 0.05 * w["face_width"]) * (
-        1 + 0.10 * g_wave(g, y, w["hair_curl"])
-    )
-    curtain = ramp((wide - x.abs()) * 11) * ramp((0.75 - y) * 4) * ramp((y + 0.3 + 2.2 * long) * 2.5) * ramp(long * 6 - 1)
+    x, y = rays.x + 0.25 * turn[:, 0, 2].reshape(-1, 1, 1), rays.y
+    wide = 0.80 + 0.07 * w["hair_volume"] + 0.05 * f.how["hair_lift"] + 0.05 * w["face_width"]
+    wide = wide * (1 + 0.10 * _wave(y, w["hair_curl"]))
+    curtain = ramp((wide - x.abs()) * 11) * ramp((0.75 - y) * 4)
+    curtain = curtain * ramp((y + 0.3 + 2.2 * long) * 2.5) * ramp(long * 6 - 1)
     streak = _noise_at(g.strands[1:2], 0.9 * x, 0.12 * y + 0.1 * x)[:, 0]
-    streaked = hair_tone * glow * (0.50 + 0.16 * streak + 0.18 * (x.abs() / 0.8).clamp(0, 1))[:, None].clamp(min=0.1)
-    on.cover(curtain, streaked, "hair")
-    neck_x = rays.x + 0.22 * turn[:, 0, 2].reshape(-1, 1, 1) - 0.12 * (rays.y + 1) * turn[:, 1, 0].reshape(-1, 1, 1)
-    half = 0.47 + 0.05 * f.male + 0.04 * w["jaw_fullness"] + 0.10 * (-1.2 - rays.y).clamp(min=0)
-    round_ = (1 - (neck_x / half).square()).clamp(min=0).sqrt()
+    bright = (0.50 + 0.16 * streak + 0.18 * (x.abs() / 0.8).clamp(0, 1)).clamp(min=0.1)
+    on.cover(curtain, hair_tone * bright[:, None], "hair")
+
+
+def body(f: Layout, rays: Rays, turn: Tensor, light: Light, skin: Tensor, glow: Tensor, on: Layer) -> None:
+    """Neck and collar; the body turns half as far as the head."""
+    x = rays.x + 0.22 * turn[:, 0, 2].reshape(-1, 1, 1) - 0.12 * (rays.y + 1) * turn[:, 1, 0].reshape(-1, 1, 1)
+    half = 0.47 + 0.05 * f.male + 0.04 * f.who["jaw_fullness"] + 0.10 * (-1.2 - rays.y).clamp(min=0)
+    rounded = (1 - (x / half).square()).clamp(min=0).sqrt()
     side = light.fill_side + 0.5 * (light.key * turn[:, 0]).sum(1).reshape(-1, 1, 1)
-    under = 0.30 + 0.30 * ramp((-1.15 - rays.y) * 2)
-    shading = under * (0.35 + 0.65 * round_) * (1 + 0.5 * side * neck_x / half).clamp(0.4, 1.6)
-    neck = ramp((half - neck_x.abs()) * 11) * ramp((-0.35 - rays.y) * 6)
+    under = 0.30 + 0.30 * ramp((-1.15 - rays.y) * 2)  # the chin's shadow
+    shading = under * (0.35 + 0.65 * rounded) * (1 + 0.5 * side * x / half).clamp(0.4, 1.6)
+    neck = ramp((half - x.abs()) * 11) * ramp((-0.35 - rays.y) * 6)
     on.cover(neck, skin * glow * shading[:, None], "neck")
-    collar = -1.36 + 0.05 * f.how["collar"] + 0.42 * (1 - neck_x.abs() / 0.9) * -0.35 * f.how["collar"].clamp(-1, 1)
-    dress = ramp((collar - 0.55 * (neck_x.abs() - 0.75).clamp(min=0) - rays.y) * 9)
-    dress = dress * ramp((neck_x.abs() - 0.20 - 0.12 * f.how["collar"]) * 6 + 0.5)
-    cloth = _mixed(f, "clothes", -1.6) * glow * (0.7 + 0.2 * neck_x)[:, None].clamp(0.3, 1.2)
+    collar = f.how["collar"]
+    line = -1.36 + 0.05 * collar - 0.15 * (1 - x.abs() / 0.9) * collar.clamp(-1, 1)
+    dress = ramp((line - 0.55 * (x.abs() - 0.75).clamp(min=0) - rays.y) * 9)
+    dress = dress * ramp((x.abs() - 0.20 - 0.12 * collar) * 6 + 0.5)
+    cloth = _mixed(f, "clothes", -1.6) * glow * (0.7 + 0.2 * x)[:, None].clamp(0.3, 1.2)
     on.cover(dress, cloth, "clothes")
 
 
-def g_wave(g: Grid, y: Tensor, curl: Tensor) -> Tensor:
+def _wave(y: Tensor, curl: Tensor) -> Tensor:
     """(N, h, w): the uneven outline of hanging hair, in about [-1, 1]."""
     return (0.5 + 0.3 * curl) * torch.sin(7 * y + 2 * curl)
 
@@ -124,7 +128,8 @@ def ear(f: Layout, cam: Camera, rays: Rays, light: Light, skin: Tensor, side: in
     cc = (o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1) / aa
     root = (bb * bb - cc).clamp(min=0).sqrt()
     p = [oi + di * (root - bb) for oi, di in zip(o, d)]
-    normal = torch.stack([sum(p[i] * axes[:, i, k, None, None] for i in range(3)) for k in range(3)], dim=1)
+    across = [[p[i] * axes[:, i, k, None, None] for i in range(3)] for k in range(3)]
+    normal = torch.stack([a + b + c for a, b, c in across], dim=1)
     normal = normal * normal.square().sum(1, keepdim=True).clamp(min=1e-6).rsqrt()
     bowl = 1 - 0.55 * bell((p[2] - 0.15) / 0.32) * bell((p[1] + 0.05) / 0.45)
     tone = skin * torch.tensor([1.0, 0.86, 0.84], device=skin.device).reshape(1, 3, 1, 1)
@@ -133,7 +138,3 @@ def ear(f: Layout, cam: Camera, rays: Rays, light: Light, skin: Tensor, side: in
     edge = (bb * bb - cc) * aa
     return ramp(edge * 2.2) * ramp(1.5 - 5 * length(f)), rgb, at[:, 2, None, None] + root - bb
 
-
-def hidden_skin(like: Tensor) -> Tensor:
-    """(N, 3, 1, 1) black, for what no light reaches."""
-    return colour(0.0, 0.0, 0.0, like)

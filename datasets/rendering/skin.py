@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas, colour
-from .grids import Grid, bell, ramp, window
+from .grids import Grid, bell, ramp, sigmoid, window
 from .layout import Layout
 
 
 def skin_tone(f: Layout) -> Tensor:
     """(N, 3, 1, 1) linear RGB: from pale to dark along melanin, shifted by undertone, blood and tan."""
     w = f.who
-    dark = torch.sigmoid(1.15 * w["melanin"] + 0.22 * f.how["tan"] - 0.9)
+    dark = sigmoid(1.05 * w["melanin"] + 0.15 * w["african"] + 0.22 * f.how["tan"] - 0.9)
     pale, deep = (0.70, 0.46, 0.345), (0.105, 0.050, 0.028)
     channels = [p * torch.exp(dark * torch.tensor(d / p).log()) for p, d in zip(pale, deep)]
     red, yellow = 0.07 * w["redness"], 0.06 * w["undertone"]
@@ -28,17 +28,17 @@ def base(f: Layout, g: Grid) -> Canvas:
     w = f.who
     blotch = torch.zeros_like(w["age"])
     for name, layer, amount in (
-        ("complexion_one", 3, 0.055), ("complexion_two", 4, 0.055), ("complexion_three", 5, 0.055),
+        ("complexion_one", 3, 0.040), ("complexion_two", 4, 0.040), ("complexion_three", 5, 0.040),
     ):  # fmt: skip
         blotch = blotch + amount * w[name] * g.noise[layer]
-    freckles = (g.noise[6] - 1.1).clamp(0, 1) * (w["freckles"] * 0.30 - 0.05).clamp(min=0)
-    rough = (0.012 + 0.012 * w["wrinkles"].clamp(min=0)) * g.noise[7]
+    freckles = (g.noise[6] - 1.1).clamp(0, 1) * (w["freckles"] * 0.16 - 0.05).clamp(min=0)
+    rough = (0.014 + 0.010 * (w["wrinkles"] + 0.5 * w["age"]).clamp(min=0)) * g.noise[7]
     tone = 1 + blotch - freckles + rough
     # Blood under the cheeks, the nose and the chin.
     flush = bell((g.s.abs()[None, None, :] - 0.33) / 0.11) * bell((g.t[None, :, None] + 0.20) / 0.10)
     flush = flush + 0.9 * bell((g.s[None, None, :]) / 0.07) * bell((g.t[None, :, None] + 0.17) / 0.06)
     flush = flush * (0.13 + 0.05 * w["redness"] + 0.16 * f.how["blush"].clamp(min=0) * (1 - f.male))
-    tint = torch.stack([1 + 0.05 * flush, 1 - flush, 1 - 0.85 * flush], dim=1)
+    tint = torch.stack([1 + 0.05 * flush, 1 - 0.8 * flush, 1 - 0.65 * flush], dim=1)
     albedo = skin_tone(f) * tint * tone[:, None]
     n = albedo.shape[0]
     return Canvas(g, albedo, torch.ones(n, *g.stretch.shape, device=albedo.device) * 0.5, torch.ones_like(albedo[:, 0]))
@@ -49,7 +49,7 @@ def folds(f: Layout, canvas: Canvas) -> None:
     w, g = f.who, canvas.grid
     at = window(g, -0.30, 0.30, -0.52, -0.12)
     line = f.wing_s + 0.015 + (f.tip_t - at.t) * (0.50 + 0.1 * f.smile)
-    depth = (0.10 + 0.09 * w["wrinkles"] + 0.17 * f.smile.clamp(min=0)).clamp(0.02, 0.55)
+    depth = (0.10 + 0.07 * w["wrinkles"] + 0.04 * w["age"] + 0.17 * f.smile.clamp(min=0)).clamp(0.02, 0.55)
     strength = depth * bell((at.t - f.mouth_t - 0.08) / 0.07)
     canvas.shade(at, 1 - strength * bell((at.s.abs() - line) / 0.016))
     brow = window(g, -0.45, 0.45, 0.16, 0.46)

@@ -35,9 +35,9 @@ def _bony(f: Layout) -> list[Bump]:
     chin = f.chin_t
     side = w["asymmetry_cheeks"]
     return [
-        Bump(0.17 + 0.03 * w["chin_protrusion"], 0.0, chin, 0.16 + 0.02 * w["chin_width"], 0.09, 0.060, False),
-        Bump(0.10 + 0.01 * w["jaw_fullness"], 0.34, chin + 0.03, 0.14, 0.10, 0.07),
-        Bump(0.02 + 0.032 * w["jaw_width"], 0.62, -0.42 + 0 * chin, 0.17, 0.15, 0.15),
+        Bump(0.17 + 0.03 * w["chin_protrusion"], 0.0, chin, 0.125 + 0.022 * w["chin_width"], 0.09, 0.055, False),
+        Bump(0.055 + 0.015 * w["jaw_fullness"], 0.32, chin + 0.04, 0.12, 0.10, 0.07),
+        Bump(-0.02 + 0.038 * w["jaw_width"], 0.62, -0.42 + 0 * chin, 0.17, 0.15, 0.15),
         Bump(0.035 + 0.02 * w["cheekbones"], 0.37, -0.09, 0.11, 0.07, 0.08),
         Bump(0.03 * w["cheek_fullness"] + 0.025 * w["jaw_fullness"], 0.33, -0.29, 0.14, 0.11, 0.12),
         Bump(0.02 * side, 0.35, -0.25, 0.16, 0.2, 0.2, False),
@@ -53,10 +53,10 @@ def _eyes_and_nose(f: Layout) -> list[Bump]:
     w = f.who
     tip, nose = f.tip_t, f.nose_s
     return [
-        Bump(-0.078 - 0.014 * w["eye_depth"], f.eye_s, f.eye_t + 0.01, 0.100, 0.062, 0.062),
+        Bump(-0.088 - 0.016 * w["eye_depth"], f.eye_s, f.eye_t + 0.01, 0.100, 0.062, 0.062),
         Bump(0.045 + 0.004 * w["eye_size"], f.eye_s, f.eye_t, 0.055, 0.036, 0.036),
         Bump(-0.012 - 0.006 * w["eye_bags"], f.eye_s, f.eye_t - 0.075, 0.07, 0.015, 0.012),
-        Bump(0.045 + 0.018 * w["nose_bridge"], nose, 0.02, 0.036, 0.09, 0.08, False),
+        Bump(0.045 + 0.016 * w["nose_bridge"] - 0.006 * w["east_asian"], nose, 0.02, 0.036, 0.09, 0.08, False),
         Bump(0.10 + 0.018 * w["nose_bridge"], nose, tip + 0.065, 0.038 + 0.003 * w["nose_width"], 0.075, 0.05, False),
         Bump(0.020 * w["nose_hump"], nose, tip + 0.095, 0.030, 0.025, 0.025, False),
         Bump(0.155 + 0.018 * w["nose_tip"], nose, tip, 0.043 + 0.004 * w["nose_tip"],
@@ -70,10 +70,10 @@ def _mouth(f: Layout) -> list[Bump]:
     w = f.who
     mouth, middle = f.mouth_t, f.mouth_s
     return [
-        Bump(0.100 + 0.020 * w["muzzle"], 0.0, mouth, 0.17, 0.11, 0.13, False),
+        Bump(0.080 + 0.020 * w["muzzle"], 0.0, mouth, 0.17, 0.11, 0.13, False),
         Bump(-0.010 - 0.006 * w["philtrum"], 0.0, -0.265, 0.014, 0.04, 0.03, False),
-        Bump(0.022 + 0.60 * f.lip_up, middle, mouth + 0.55 * f.lip_up + 0.2 * f.gap, 0.10, 0.026, 0.020, False),
-        Bump(0.022 + 0.60 * f.lip_down, middle, mouth - 0.6 * f.lip_down - 0.8 * f.gap, 0.09, 0.022, 0.026, False),
+        Bump(0.012 + 0.45 * f.lip_up, middle, mouth + 0.45 * f.lip_up + 0.2 * f.gap, 0.085, 0.017, 0.020, False),
+        Bump(0.010 + 0.45 * f.lip_down, middle, mouth - 0.6 * f.lip_down - 0.8 * f.gap, 0.09, 0.022, 0.026, False),
         Bump(-0.040, 0.0, mouth - 0.095 - 0.8 * f.gap, 0.10, 0.026, 0.024, False),
         Bump(0.035 * f.smile, 0.27, -0.14, 0.09, 0.07, 0.06),
         Bump(-0.030 * f.smile.clamp(min=0), f.mouth_half + 0.035, mouth + 0.02, 0.03, 0.05, 0.05),
@@ -113,7 +113,7 @@ def scale(f: Layout) -> Tensor:
 def radius(f: Layout, g: Grid) -> Tensor:
     """(N, G, G): distance of the skin from the head's centre, in units of 100 mm, before `scale`."""
     x, y, z = g.direction
-    base = ((x.abs() / 0.72) ** 2.3 + (y.abs() / 1.12) ** 2.3 + (z.abs() / 0.92) ** 2.3) ** (-1 / 2.3)
+    base: Tensor = ((x.abs() / 0.72) ** 2.3 + (y.abs() / 1.12) ** 2.3 + (z.abs() / 0.92) ** 2.3) ** (-1 / 2.3)
     n = f.eye_s.shape[0]
     return base + _sum_of_bumps(_bony(f) + _eyes_and_nose(f) + _mouth(f), g, n)
 
@@ -131,8 +131,8 @@ def normals(height: Tensor, size: Tensor, g: Grid) -> Tensor:
 
 
 def occlusion(height: Tensor) -> Tensor:
-    """(N, G, G) in [0.45, 1.1]: how much of the sky a texel sees; hollows are darker than ridges."""
+    """(N, G, G) in [0.30, 1.1]: how much of the sky a texel sees; hollows are darker than ridges."""
     small = F.avg_pool2d(height[:, None], 4)
     wide = F.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False)
     around = F.interpolate(wide, scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
-    return (1 + 7.0 * (height - around)).clamp(0.45, 1.1)
+    return (1 + 12.0 * (height - around)).clamp(0.30, 1.1)
