@@ -74,7 +74,9 @@ class Attack(nn.Module, Plugin, ABC):
                 limit = 2048 if context.target.surface is Surface.TEMPLATE else 512
                 self.standardize.fit(context.target.all_pairs(limit))
             self._fit(context)
-        self.to(context.device).eval().requires_grad_(False)
+        # The layout decides the last bits of a convolution: a fit and its reloaded copy must agree on it.
+        self.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.eval().requires_grad_(False)
         return self
 
     def recover(self, leak: Leak, ids: Tensor, context: AttackContext) -> Recovery:

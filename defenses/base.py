@@ -55,7 +55,9 @@ class Defense(nn.Module, Plugin):
             self._fit(context)
         else:
             self.load_state_dict(state, strict=True)
-        self.to(context.device).eval().requires_grad_(False)
+        # As for attacks: a fit and its reloaded copy must agree on the layout.
+        self.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.eval().requires_grad_(False)
         return self
 
     def _build(self, context: FitContext) -> None:
