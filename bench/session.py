@@ -119,7 +119,7 @@ class Session:
                     recognizer.build(context).save(folder / "weights.safetensors")
 
                 folder = self.store.get("recognizer", self.fingerprint(alias) | {"alias": alias}, build)
-                recognizer.load(folder / "weights.safetensors", self.device)
+                recognizer.load(folder / "weights.safetensors", context)
             else:
                 recognizer.build(context)
             self._recognizers[alias] = recognizer
