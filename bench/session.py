@@ -82,7 +82,8 @@ class Session:
 
     def official_pairs(self) -> tuple[FaceSet, Pairs] | None:
         """The set's own verification pairs with their images, unless something was trained on the set."""
-        table = None if self.track.splits.train else self.dataset.pairs()
+        wanted = self.track.protocol.official_pairs and self.track.splits.train is None
+        table = self.dataset.pairs() if wanted else None
         if table is None:
             return None
         if "pairs" not in self._sets:

@@ -108,6 +108,7 @@ class Protocol(_Strict):
     selection_victims: int = Field(64, ge=0)  # calibration identities on which the strongest attack is chosen
     resolution: int = Field(64, ge=16)  # side in pixels of recovered images
     verification_pairs: int = Field(3000, ge=20)  # of the ten-fold accuracy, half genuine
+    official_pairs: bool = True  # measure accuracy on the set's own pairs where it has them
     bootstrap: int = Field(2000, ge=100)
     level: float = Field(0.95, gt=0, lt=1)
     unlinkability_keys: int = Field(10, ge=2)
