@@ -18,24 +18,26 @@ class Judge:
     """Decides whether a recovery is the victim.
 
     Args:
-        name: the recogniser's alias.
+        name: what rows call it: the recogniser's alias, behind ``surrogate:`` where it is the adversary's own.
+        alias: the recogniser.
         session: for embeddings of the splits.
         thresholds: per FMR, None where the calibration identities cannot support it.
         pixels: False where the recovery is an embedding in this judge's own space.
     """
 
     name: str
+    alias: str
     session: Session
     thresholds: dict[float, Threshold | None]
     pixels: bool = True
 
     def embeddings(self, split: str) -> Tensor:
         """(N, D) of the undefended photographs of a split."""
-        return self.session.embeddings(self.name, split)
+        return self.session.embeddings(self.alias, split)
 
     def embed(self, images: Tensor) -> np.ndarray:
         """(L, D) of recovered pictures."""
-        return self.session.recognizer(self.name).embed(images.to(self.session.device)).cpu().numpy()
+        return self.session.recognizer(self.alias).embed(images.to(self.session.device)).cpu().numpy()
 
     def similarity(self, recovery: Recovery, split: str) -> np.ndarray:
         """(L, N) cosine of each recovery with each photograph of the split."""
@@ -55,6 +57,9 @@ def judges_of(session: Session, cell: Cell, recovery: Recovery) -> list[Judge]:
     alias = cell.target.surrogate if recovery.space == "surrogate" else cell.target.recognizer
     judge = make_judge(session, alias)
     judge.pixels = False
+    if alias != cell.target.recognizer:
+        # Not an independent judge: the adversary trained towards this space.
+        judge.name = f"surrogate:{alias}"
     return [judge]
 
 
@@ -69,4 +74,4 @@ def make_judge(session: Session, alias: str) -> Judge:
             thresholds[fmr] = calibrate(impostor, fmr, faces.n_identities)
         except TooFewFalseAccepts:
             thresholds[fmr] = None
-    return Judge(alias, session, thresholds)
+    return Judge(alias, alias, session, thresholds)

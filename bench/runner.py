@@ -32,6 +32,22 @@ from .store import Store, digest
 from .track import Track
 from .utility import score_utility
 
+# The files that decide a cell's numbers; an edit of any makes other cells.
+_MEASURING = tuple(
+    f"bench/{name}.py"
+    for name in (
+        "enrolment",
+        "execute",
+        "flags",
+        "judges",
+        "linkability",
+        "perception",
+        "scoring",
+        "session",
+        "utility",
+    )
+)
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -153,8 +169,7 @@ def cell_key(session: Session, cell: Cell) -> str:
         "threat": str(cell.threat),
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
-        "code": code_hash("bench/core", "bench/metrics", "attacks/base.py", "defenses/base.py", "bench/execute.py",
-                          "bench/scoring.py", "bench/utility.py", "bench/session.py"),
+        "code": code_hash("bench/core", "bench/metrics", "attacks/base.py", "defenses/base.py", *_MEASURING),
     }  # fmt: skip
     return digest(spec)
 

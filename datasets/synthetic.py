@@ -28,7 +28,7 @@ class SyntheticSettings(DataSettings):
     identities: int = 850  # number of persons
     images: int = 20  # pictures of each
     seed: int = 0  # of the population
-    nuisance: float = 0.8  # strength of pose, light, expression, background ...; at 0.8 small recognisers verify at 96 %
+    nuisance: float = 0.8  # strength of pose, light, expression, background ...; 0.8: verified at 96 %
 
 
 @register_dataset("synthetic")

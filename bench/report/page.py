@@ -70,6 +70,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
+        if not len(attacks) and len(boards["attacks"]):
+            continue  # only its size in bytes is known; a section without an attack would say nothing
         tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
             tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
