@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..bench.core.errors import DataError
 from ..bench.core.registry import register_dataset
 from ..bench.core.seeding import stable_hash
 from .base import DataSettings, FaceDataset
@@ -25,8 +26,8 @@ _CHUNK = 128  # images rendered in one go
 class SyntheticSettings(DataSettings):
     """How many faces, and how hard they are."""
 
-    identities: int = 850  # number of persons
-    images: int = 20  # pictures of each
+    identities: tuple[int, ...] = (300, 1000, 220)  # number of persons in each group; groups are named 0, 1, 2 ...
+    images: tuple[int, ...] = (20, 4, 8)  # pictures of each person, by group: many faces to learn from, few of the rest
     seed: int = 0  # of the population
     nuisance: float = 0.8  # strength of pose, light, expression, background ...; 0.8: verified at 96 %
 
@@ -49,10 +50,22 @@ class Synthetic(FaceDataset):
         return {"dataset": self.name, "source": source, **values}
 
     def _index(self) -> pd.DataFrame:
-        person, picture = np.divmod(np.arange(self.settings.identities * self.settings.images), self.settings.images)
+        counts = list(zip(self.settings.identities, self.settings.images, strict=False))
+        if len(self.settings.identities) != len(self.settings.images) or any(min(pair) < 1 for pair in counts):
+            raise DataError(
+                f"synthetic: identities {self.settings.identities} and images {self.settings.images} must be lists of "
+                "positive numbers of one length, an entry per group."
+            )
+        groups = [np.full(people * pictures, group) for group, (people, pictures) in enumerate(counts)]
+        firsts = np.cumsum([0, *self.settings.identities])
+        person = np.concatenate([firsts[g] + np.arange(n * k) // k for g, (n, k) in enumerate(counts)])
+        picture = np.concatenate([np.arange(n * k) % k for n, k in counts])
         names = [f"id{i:05d}" for i in person]
         samples = [f"{name}/{k:03d}" for name, k in zip(names, picture, strict=True)]
-        return pd.DataFrame({"sample": samples, "identity": names, "group": "", "person": person, "picture": picture})
+        group = np.concatenate(groups).astype(str)
+        return pd.DataFrame(
+            {"sample": samples, "identity": names, "group": group, "person": person, "picture": picture}
+        )
 
     def parameters(self, table: pd.DataFrame) -> Any:
         """Ground truth of the given rows: ``rendering.FaceParameters``."""
