@@ -1,23 +1,30 @@
 """Feature-inversion network: a small deconvolution decoder from template to picture, black box.
 
-The attacker every defence paper tests against ("URec" in AdvFace; Mai et al., "On the Reconstruction of Face Images
-from Deep Face Templates", TPAMI 2019, stage 1). Needs (image, template) pairs of its own public faces, hence only the
-answers of the attacked system.
-Loss: mean |y - x| + 0.3 (1 - SSIM(y, x)).
-Differs from the papers: group norm, one-cycle AdamW, nearest up-sampling; no perceptual stage. Fidelity: simplified.
+The attacker every defence paper tests against ("URec" in AdvFace). Needs (image, template) pairs of its own public
+faces and the attacked system's answers on them, no gradients. Two terms, as in Mai et al., "On the Reconstruction of
+Face Images from Deep Face Templates", TPAMI 2019: a pixel term, then a term in the features of a network. As in
+Vec2Face (Duong et al., CVPR 2020) that network is a small student into which the black box was distilled.
+
+Loss: mean |y - x| + w_ssim (1 - SSIM(y, x)) + w_feature (1 - cos(g(y), f(x))), g the student, f(x) the answers.
+
+Differs from the papers: g instead of VGG-19 features or a bijective metric; group norm, nearest up-sampling, one-cycle
+AdamW; both terms in one stage, the second from ``feature_from`` on. Fidelity: simplified.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext
 from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.decoder import UpDecoder
+from ..bench.core.nets.resnet import ResNet
 from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
@@ -36,22 +43,21 @@ class Settings:
     batch: int = 64  # pairs per step
     lr: float = 3e-3  # peak learning rate
     weight_ssim: float = 0.3  # of (1 - SSIM)
-
-
-def pixel_loss(y: Tensor, x: Tensor, weight_ssim: float) -> Tensor:
-    """mean |y - x| + weight (1 - SSIM), a scalar."""
-    return (y - x).abs().mean() + weight_ssim * (1 - ssim_map(y, x).mean())
+    weight_feature: float = 0.3  # of the feature term; 0 = pixels only
+    feature_from: float = 0.3  # share of the training after which the feature term starts [0, 1]
+    feature_batch: int = 32  # samples of each batch that the feature term sees
+    student_steps: int = 250  # distillation steps of the student g
 
 
 @register_attack("decoder")
 class Decoder(Attack):
-    """Template -> picture, trained on pairs."""
+    """Template -> picture, trained on pairs, without gradients of the attacked recogniser."""
 
     threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     surfaces = frozenset({Surface.TEMPLATE})
     trained = True
     fidelity = Fidelity.SIMPLIFIED
-    paper = "Mai et al., TPAMI 2019 (stage 1); Wang et al., CVPR 2023 (attacker)"
+    paper = "Mai et al., TPAMI 2019; Duong et al., CVPR 2020"
     Settings = Settings
     settings: Settings
     net: nn.Module
@@ -62,17 +68,42 @@ class Decoder(Attack):
         self.net = UpDecoder(self.standardize.shape[0], context.resolution, self.settings.width)
 
     def _fit(self, context: AttackContext) -> None:
+        s = self.settings
+        answers = context.target.public_embeddings() if s.weight_feature else None  # (n, D)
+        features = self._features(context) if s.weight_feature else None
+
         def loss(batch: Batch) -> Tensor:
             x = context.public.resized(batch.index, context.resolution).to(context.device)  # (B, 3, s, s)
             z = self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))  # (B, D)
-            return self._loss(self.net(z), x, batch, context)
+            y = self.net(z)
+            value = (y - x).abs().mean() + s.weight_ssim * (1 - ssim_map(y, x).mean())
+            if features is None or answers is None or batch.progress < s.feature_from:
+                return value
+            truth = answers[batch.index[: s.feature_batch]].to(y.device)
+            cosine = (features(y[: s.feature_batch].float()) * truth).sum(1)
+            return value + s.weight_feature * (1 - cosine).mean()
 
-        budget = TrainSettings(self.settings.steps, self.settings.batch, self.settings.lr)
+        budget = TrainSettings(s.steps, s.batch, s.lr)
         n = context.target.pair_budget
         self.log = train(self.net, loss, n, budget, rng=context.rng, progress=context.progress, title=self.name)
 
-    def _loss(self, y: Tensor, x: Tensor, batch: Batch, context: AttackContext) -> Tensor:
-        return pixel_loss(y, x, self.settings.weight_ssim)
+    def _features(self, context: AttackContext) -> Callable[[Tensor], Tensor]:
+        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student distilled from the black box's answers."""
+        answers = context.target.public_embeddings()
+        student = ResNet(dim=answers.shape[1], widths=(16, 32, 64, 128)).to(context.device)
+
+        def embed(x: Tensor) -> Tensor:
+            return F.normalize(student(2 * x - 1), dim=1)
+
+        def loss(batch: Batch) -> Tensor:
+            x = context.public.resized(batch.index, context.resolution).to(context.device)
+            return 1 - (embed(x) * answers[batch.index].to(x.device)).sum(1).mean()
+
+        budget = TrainSettings(self.settings.student_steps, self.settings.batch, lr=2e-3, weight_decay=0.05)
+        rng, n = context.rng.child("student"), context.target.pair_budget
+        train(student, loss, n, budget, rng=rng, progress=context.progress, title="distilling the black box")
+        student.requires_grad_(False)
+        return embed
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

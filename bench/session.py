@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,22 @@ from .track import DefenseSpec, Track
 _BATCH = 256
 
 
+@cache
+def _sources() -> dict[str, bytes]:
+    """The package's files by path, hashed once: a run keeps the identity it started with, whatever is edited later."""
+    root = Path(__file__).resolve().parent.parent
+    files = (file for part in ("bench", "attacks", "defenses", "datasets") for file in (root / part).rglob("*.py"))
+    return {file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).digest() for file in sorted(files)}
+
+
+@cache
 def code_hash(*parts: str) -> str:
     """Short sha256 of the package's files below ``parts``: a changed harness makes other cells."""
-    root = Path(__file__).resolve().parent.parent
     state = hashlib.sha256()
     for part in parts:
-        place = root / part
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            state.update(file.read_bytes())
+        for name, content in _sources().items():
+            if name == part or name.startswith(f"{part}/"):
+                state.update(content)
     return state.hexdigest()[:12]
 
 

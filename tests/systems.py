@@ -89,7 +89,7 @@ def small(name: str) -> dict[str, Any]:
     known = getattr(ATTACKS.get(name).Settings, "__dataclass_fields__", {})
     wanted = {
         "steps": 40, "vector_steps": 60, "map_steps": 60, "width": 16, "levels": 2, "batch": 32, "components": 32,
-        "side": 16,
+        "side": 16, "student_steps": 15,
     }  # fmt: skip
     if name == "recovery-unet":
         wanted |= {"width": 6, "steps": 30}

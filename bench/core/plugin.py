@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import sys
@@ -68,8 +69,12 @@ class Plugin:
         }
 
 
+@functools.cache
 def source_hash(cls: type) -> str:
-    """Short sha256 of the file that defines ``cls``: an edited plug-in is a different cell."""
+    """Short sha256 of the file that defines ``cls``: an edited plug-in is a different cell.
+
+    Read once: a run keeps the identity it started with, whatever is edited meanwhile.
+    """
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if file is None:
