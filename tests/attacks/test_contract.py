@@ -73,7 +73,8 @@ def test_a_fit_reads_back_from_its_state(name: str, surface: Surface) -> None:
     loaded = ATTACKS.get(name)(small(name)).fit(context, attack.state_dict())
     assert _equal(_recover(loaded, context, leak), _recover(attack, context, leak), exact=True)
     assert attack.log is not None
-    assert attack.log.losses[-1] < attack.log.losses[0], "it learns"
+    losses = attack.log.losses  # a second term may join midway, so the first value is not the largest
+    assert sum(losses[-3:]) / 3 < max(losses), "it learns"
 
 
 @pytest.mark.parametrize(("name", "surface"), CASES)
