@@ -25,7 +25,7 @@ leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML 
 	$(BIN)/faceleak run $(TRACK) --out $(RUN) $(ARGS)
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
-	$(BIN)/python -m pytest tests $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.installed ## the slow tests
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
@@ -36,7 +36,8 @@ perf: $(VENV)/.installed ## the benchmarks of tests/perf
 lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p faceleak
+	@mkdir -p .lint && ln -sfn .. .lint/faceleak
+	MYPYPATH=.lint $(BIN)/mypy -p faceleak
 
 format: $(VENV)/.installed ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
@@ -46,7 +47,7 @@ report: $(VENV)/.installed ## write boards, figures and page of RUN anew from it
 	$(BIN)/faceleak report $(RUN)
 
 clean: ## remove run folders and caches, keep the store and .venv
-	rm -rf results/runs .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf results/runs .lint .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and remove the store and .venv

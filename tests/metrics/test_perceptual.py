@@ -63,9 +63,9 @@ def trunk_state(net: str) -> dict[str, torch.Tensor]:
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = getattr(torchvision.models, TRUNK_MODELS[net])(weights=None)
-    return random_state(model.features) and {
-        f"features.{k}": v for k, v in random_state(model.features).items()
-    } | {"classifier.1.weight": torch.zeros(1)}
+    return random_state(model.features) and {f"features.{k}": v for k, v in random_state(model.features).items()} | {
+        "classifier.1.weight": torch.zeros(1)
+    }
 
 
 def faces(seed: int, n: int = 3, side: int = 64) -> torch.Tensor:

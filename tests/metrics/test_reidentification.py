@@ -87,9 +87,7 @@ def test_rank_equals_the_double_loop(seed: int, k: int) -> None:
     scores = rng.normal(size=(15, 12)).round(1)
     hits = rank_k(scores, probes, gallery, k, source)
     for row in range(15):
-        best = {
-            g: max(scores[row, c] for c in range(12) if gallery[c] == g and c != source[row]) for g in range(6)
-        }
+        best = {g: max(scores[row, c] for c in range(12) if gallery[c] == g and c != source[row]) for g in range(6)}
         rank = 1 + sum(best[g] >= best[probes[row]] for g in range(6) if g != probes[row])
         assert hits[row] == (rank <= k)
 

@@ -1,0 +1,89 @@
+"""Each flag fires on what it is for, stays silent otherwise, and is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from faceleak.bench import flags
+from faceleak.bench.flag_docs import FLAGS
+from faceleak.bench.schema import Row
+from systems import faces, recognizer
+
+
+def _row(cell: str, attack: str, metric: str, value: float, **more: Any) -> Row:
+    base: Row = {
+        "cell": cell, "recognizer": "f", "defense": "none", "surface": "template", "seed": 0, "attack": attack,
+        "knowledge": "K0", "status": "ok", "split": "victims", "metric": metric, "judge": "j", "fmr": 0.01,
+        "value": value, "ci_lo": value - 0.05, "ci_hi": value + 0.05, "recognizer_access": "black-box",
+    }  # fmt: skip
+    return base | more
+
+
+def test_every_flag_in_the_code_is_documented() -> None:
+    used = set(re.findall(r'"(F\d+)"', Path(flags.__file__).read_text()))
+    assert used <= set(FLAGS)
+    # F9 and F14 (overlaps) need no row: the splits refuse them before anything runs.
+    assert set(FLAGS) - used <= {"F1", "F2", "F9", "F13", "F14"} | used
+
+
+@pytest.mark.parametrize(
+    ("raised", "silent"),
+    [
+        (flags.spread_flag(0.001), flags.spread_flag(0.2)),
+        (flags.training_flag(0.2), flags.training_flag(0.01)),
+        (flags.draws_flag(True, 1), flags.draws_flag(True, 5)),
+        (flags.draws_flag(True, 4), flags.draws_flag(False, 1)),
+        (flags.threshold_flags([("j", 0.01, 12)]), flags.threshold_flags([])),
+        (flags.judge_flag(["f"], "f"), flags.judge_flag(["f", "j"], "f")),
+        (flags.utility_flag(0.05, 0.01), flags.utility_flag(0.005, 0.01)),
+        (flags.answer_flag(0.98, 0.9945), flags.answer_flag(0.9946, 0.9945)),
+        (flags.unreadable_flag(3), flags.unreadable_flag(0)),
+    ],
+)
+def test_single_cell_flags(raised: list[dict[str, str]], silent: list[dict[str, str]]) -> None:
+    assert len(raised) == 1
+    assert raised[0]["message"]
+    assert silent == []
+
+
+def test_a_dead_gradient_is_flagged() -> None:
+    alive = recognizer("toy-a")
+    assert flags.gradient_flag(alive, faces()["public"]) == []
+
+    class Dead(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return alive(x) * 0
+
+    assert flags.gradient_flag(Dead(), faces()["public"])[0]["flag"] == "F4"
+
+
+def test_an_attack_below_a_floor_on_the_undefended_system() -> None:
+    floor = _row("c0", "nearest-public-face", "sar_type2", 0.5)
+    below, above = _row("c1", "decoder", "sar_type2", 0.3), _row("c2", "decoder-id", "sar_type2", 0.48)
+    assert flags.cross_cell_flags([floor, below, above]) == {"c1": {"F1"}}
+    defended = [row | {"defense": "biohash"} for row in (floor, below)]
+    assert flags.cross_cell_flags(defended) == {}, "below a floor because it is defended"
+
+
+def test_black_box_beats_white_box() -> None:
+    attacked = {"judge": "f"}
+    black = _row("b", "decoder", "sar_type1", 0.8, **attacked)
+    white = _row("w", "decoder-id", "sar_type1", 0.3, recognizer_access="white-box", **attacked)
+    assert "F2" in flags.cross_cell_flags([black, white])["w"]
+    assert flags.cross_cell_flags([black, white | {"value": 0.9, "ci_lo": 0.85, "ci_hi": 0.95}]) == {}
+
+
+def test_pixels_and_identity_disagree() -> None:
+    pixel = {"judge": "", "fmr": None}
+    mean = [_row("m", "mean-face", "psnr", 14.0, **pixel), _row("m", "mean-face", "sar_type2", 0.0)]
+    sharp = [_row("x", "decoder", "psnr", 12.0, **pixel), _row("x", "decoder", "sar_type2", 0.6)]
+    both = [_row("y", "decoder-id", "psnr", 16.0, **pixel), _row("y", "decoder-id", "sar_type2", 0.6)]
+    found = flags.cross_cell_flags(mean + sharp + both)
+    assert "F13" in found["x"]
+    assert "F13" not in found.get("y", set())

@@ -1,0 +1,83 @@
+"""SAR and rank against loops that anybody can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from faceleak.bench.core.progress import Progress
+from faceleak.bench.core.recovery import Recovery
+from faceleak.bench.core.seeding import Rng
+from faceleak.bench.execute import LeakedSet, first_images, other_images
+from faceleak.bench.judges import make_judge
+from faceleak.bench.plan import cells
+from faceleak.bench.scoring import identity_rows
+from faceleak.bench.session import Session
+from faceleak.bench.store import Store
+from faceleak.bench.track import load_track
+
+TOYS = Path(__file__).parent.parent / "toys.py"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    text, folder = TOYS.read_text(), tmp_path_factory.mktemp("session")
+    head = text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
+    (folder / "t.toml").write_text(head + "[[defenses]]\nname = 'none'\n[[attacks]]\nname = 'grey'\n")
+    return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
+
+
+def test_rates_equal_brute_force(session: Session) -> None:
+    faces = session.faces("victims")
+    index = first_images(faces, 2, 99)
+    part = LeakedSet(faces, index, torch.zeros(len(index), dtype=torch.int64), torch.zeros(len(index), 32))
+    mixed = 0.5 * faces.images(index) + 0.5 * faces.images(index.flip(0))
+    noisy = (mixed + 0.1 * Rng(0, "n").normal(faces.ids[index], (3, 32, 32))).clamp(0, 1)
+    judge = make_judge(session, "b")
+    rows, kept = identity_rows(session, cells(session.track)[1], judge, part, Recovery(noisy), "victims")
+    found = {(r["metric"], r.get("fmr")): r["value"] for r in rows}
+
+    z, truth = judge.embed(noisy), judge.embeddings("victims").numpy()
+    for fmr in (0.1, 0.01):
+        t = judge.thresholds[fmr].value  # type: ignore[union-attr]
+        one: dict[int, list[float]] = {}
+        two: dict[int, list[float]] = {}
+        for leak, i in enumerate(index.tolist()):
+            who = int(faces.labels[i])
+            one.setdefault(who, []).append(float(z[leak] @ truth[i] > t))
+            for j in range(len(faces)):
+                if int(faces.labels[j]) == who and j != i:
+                    two.setdefault(who, []).append(float(z[leak] @ truth[j] > t))
+        assert found["sar_type1", fmr] == pytest.approx(np.mean([np.mean(v) for v in one.values()]))
+        assert found["sar_type2", fmr] == pytest.approx(np.mean([np.mean(v) for v in two.values()]))
+
+    gallery = sorted(set(other_images(faces, index).tolist()))
+    assert not set(gallery) & set(index.tolist()), "the photograph that leaked is never in the gallery"
+    hits: dict[int, list[float]] = {}
+    for leak, i in enumerate(index.tolist()):
+        best = gallery[int(np.argmax([z[leak] @ truth[g] for g in gallery]))]
+        hits.setdefault(int(faces.labels[i]), []).append(float(faces.labels[best] == faces.labels[i]))
+    assert found["rank1", None] == pytest.approx(np.mean([np.mean(v) for v in hits.values()]))
+    assert found["rank1_chance", None] == pytest.approx(1 / len(gallery))
+    assert len(kept) == len(index)
+
+
+def test_thresholds_come_from_calibration_identities(session: Session) -> None:
+    judge = make_judge(session, "a")
+    z, labels = judge.embeddings("calibration").numpy(), session.faces("calibration").labels.numpy()
+    scores = np.sort([z[i] @ z[j] for i in range(len(z)) for j in range(i) if labels[i] != labels[j]])
+    for fmr, threshold in judge.thresholds.items():
+        assert threshold is not None
+        assert (scores > threshold.value).mean() <= fmr
+        lower = scores[np.searchsorted(scores, threshold.value) - 1]
+        assert (scores > lower).mean() > fmr, "the smallest such threshold"
+
+
+def test_first_images_leave_one_to_compare_with(session: Session) -> None:
+    faces = session.faces("victims")
+    index = first_images(faces, 99, 99)
+    for label in range(faces.n_identities):
+        mine = torch.nonzero(faces.labels == label).flatten().tolist()
+        assert len(set(mine) - set(index.tolist())) == 1

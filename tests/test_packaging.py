@@ -1,0 +1,51 @@
+"""What is installed is what is here."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import faceleak
+import pytest
+
+ROOT = Path(faceleak.__file__).resolve().parent
+
+
+def test_setup_cfg_lists_every_sub_package() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    skipped = {"tests", "results", "build", "dist", ".venv", ".lint"}
+    folders = {
+        ".".join(("faceleak", *file.parent.relative_to(ROOT).parts))
+        for file in ROOT.rglob("__init__.py")
+        if not skipped & set(file.relative_to(ROOT).parts)
+    }
+    assert listed == folders
+
+
+def test_no_file_is_over_300_lines() -> None:
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "*.py"], capture_output=True, text=True
+    ).stdout.split()
+    assert [name for name in tracked if len((ROOT / name).read_text().splitlines()) > 300] == []
+
+
+@pytest.mark.slow
+def test_a_wheel_works_from_another_directory(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    target = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    environment = os.environ | {"PYTHONPATH": str(target)}
+    code = "import faceleak, faceleak.bench.cli as c; print(faceleak.__file__); c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "tracks"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(target) in done.stdout
+    assert "quick" in done.stdout
