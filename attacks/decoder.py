@@ -35,7 +35,7 @@ from .base import Attack
 
 
 @dataclass(frozen=True)
-class Settings:
+class DecoderSettings:
     """Size and budget; the defaults are the small form for 64x64 on a CPU."""
 
     width: int = 96  # channels at 4x4
@@ -58,8 +58,8 @@ class Decoder(Attack):
     trained = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "Mai et al., TPAMI 2019; Duong et al., CVPR 2020"
-    Settings = Settings
-    settings: Settings
+    Settings = DecoderSettings
+    settings: DecoderSettings
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:

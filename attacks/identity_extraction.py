@@ -32,7 +32,7 @@ from .base import Attack
 
 
 @dataclass(frozen=True)
-class Settings:
+class IdentityExtractionSettings:
     """Budgets; vectors and maps differ a hundredfold in cost."""
 
     vector_steps: int = 800  # optimiser steps for vector leaks
@@ -80,8 +80,8 @@ class IdentityExtraction(Attack):
     paper = "FaceLinkGen, arXiv 2602.02914"
     paper_value = "98.5 % 1:1 matching on LFW against PartialFace, MinusFace, FracFace"
     paper_source = "FaceLinkGen, abstract"
-    Settings = Settings
-    settings: Settings
+    Settings = IdentityExtractionSettings
+    settings: IdentityExtractionSettings
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:

@@ -22,7 +22,7 @@ from .base import Attack
 
 
 @dataclass(frozen=True)
-class Settings:
+class LinearRidgeSettings:
     """Size and stiffness."""
 
     components: int = 256  # principal components of the pictures
@@ -36,8 +36,8 @@ class LinearRidge(Attack):
 
     surfaces = frozenset({Surface.TEMPLATE})
     uses_pairs = True
-    Settings = Settings
-    settings: Settings
+    Settings = LinearRidgeSettings
+    settings: LinearRidgeSettings
 
     def _fit(self, context: AttackContext) -> None:
         if self.standardize.is_map:

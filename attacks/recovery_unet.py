@@ -28,7 +28,7 @@ from .base import Attack
 
 
 @dataclass(frozen=True)
-class Settings:
+class RecoveryUNetSettings:
     """Size and budget."""
 
     width: int = 24  # channels at full resolution; 3 instead of 32 is a published mistake
@@ -49,8 +49,8 @@ class RecoveryUNet(Attack):
     paper = "Mi et al., CVPR 2024, supplement A.3"
     paper_value = "SSIM 0.50, PSNR 10.98 dB against MinusFace"
     paper_source = "MinusFace, Fig. 6c"
-    Settings = Settings
-    settings: Settings
+    Settings = RecoveryUNetSettings
+    settings: RecoveryUNetSettings
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:

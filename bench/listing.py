@@ -22,7 +22,8 @@ def listing(kind: str) -> str:
         "recognizers": (RECOGNIZERS, ("name", "trained here", "what"), _recognizer),
     }
     if kind == "tracks":
-        rows = [(t.name, t.title, t.expected) for t in (load_track(f.stem) for f in sorted(TRACKS.glob("*.toml")))]
+        tracks = [load_track(file.stem) for file in sorted(TRACKS.glob("*.toml"))]
+        rows: list[tuple[str, ...]] = [(track.name, track.title, track.expected) for track in tracks]
         return table(("name", "title", "expected"), rows)
     registry, header, describe = makers[kind]
     return table(header, [describe(name, registry.get(name)) for name in registry.names()])

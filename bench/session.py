@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -100,7 +101,7 @@ class Session:
             self._sets["pairs"] = face_set(self.dataset, rows.assign(split="pairs"), "pairs")
         faces = self._sets["pairs"]
         place = {name: i for i, name in enumerate(faces.samples)}
-        first, second = (table[side].map(place).to_numpy(copy=True) for side in ("a", "b"))
+        first, second = (np.array([place[name] for name in table[side]], np.int64) for side in ("a", "b"))
         return faces, Pairs(first, second, table["same"].to_numpy(bool, copy=True), table["fold"].to_numpy(copy=True))
 
     def fingerprint(self, alias: str) -> dict[str, Any]:

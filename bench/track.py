@@ -125,7 +125,7 @@ class Track(_Strict):
     seeds: tuple[int, ...] = (0,)
     dataset: Named
     splits: SplitsSpec
-    protocol: Protocol = Protocol()
+    protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     recognizers: dict[str, RecognizerSpec]
     targets: tuple[TargetSpec, ...]
     defenses: tuple[DefenseSpec, ...]

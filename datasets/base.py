@@ -108,7 +108,10 @@ class FaceDataset(Plugin, ABC):
 
     def _decode(self, folder: Path, progress: Progress) -> None:
         table = self._index().reset_index(drop=True)
-        side, keep, shas, bad = self.settings.size, [], [], []
+        side = self.settings.size
+        keep: list[int] = []
+        shas: list[str] = []
+        bad: list[dict[str, str]] = []
         pixels = np.lib.format.open_memmap(
             folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(max(1, len(table)), 3, side, side)
         )
@@ -119,7 +122,7 @@ class FaceDataset(Plugin, ABC):
                 continue
             pixels[len(keep)] = picture
             keep.append(position)
-            shas.append(hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()[:24])
+            shas.append(hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()[:24])
         pixels.flush()
         kept = table.iloc[keep].reset_index(drop=True).assign(sha=shas)
         kept.to_parquet(folder / "table.parquet")

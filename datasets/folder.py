@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ class FolderSettings(DataSettings):
 class FolderDataset(FaceDataset):
     """``identity/image.jpg`` below a folder or inside a zip. Images must already be aligned and square."""
 
-    Settings: Any = FolderSettings
+    Settings: ClassVar[type] = FolderSettings
     settings: FolderSettings
 
     def sources(self) -> list[Path]:

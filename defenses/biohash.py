@@ -25,7 +25,7 @@ from .base import Defense
 
 
 @dataclass(frozen=True)
-class Settings:
+class BioHashSettings:
     """Size of the code."""
 
     bits: int = 0  # number of bits; 0 = the embedding's dimension (the most an orthonormal set can give)
@@ -40,12 +40,12 @@ class BioHash(Defense):
     fidelity = Fidelity.SIMPLIFIED
     paper = "Jin, Ling & Goh, Pattern Recognition 2004"
     claims = "Bits that cannot be inverted without the token, and can be re-issued."
-    Settings = Settings
-    settings: Settings
+    Settings = BioHashSettings
+    settings: BioHashSettings
     bits: int
 
     def _build(self, context: FitContext) -> None:
-        dim = int(context.recognizer.dim)
+        dim = int(context.recognizer.dim)  # type: ignore[arg-type]
         self.bits = self.settings.bits or dim
         if not 1 <= self.bits <= dim:
             raise InputError(f"biohash: bits must lie in 1..{dim} (the embedding's dimension), got {self.bits}.")

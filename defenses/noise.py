@@ -46,7 +46,7 @@ class _Noise(Defense):
     def _build(self, context: FitContext) -> None:
         if self.settings.relative_noise <= 0:
             raise InputError(f"{self.name}: relative_noise must be positive, got {self.settings.relative_noise}.")
-        self.dim = int(context.recognizer.dim)
+        self.dim = int(context.recognizer.dim)  # type: ignore[arg-type]
 
     def _noise(self, secret: SecretDraw, shape: tuple[int, ...]) -> Tensor:
         """(N, D) noise of unit variance per coordinate."""

@@ -65,7 +65,7 @@ class Plugin:
         return {
             "name": type(self).name,
             "settings": dataclasses.asdict(self.settings),
-            "source": source_hash(type(self)),
+            "source": source_hash(type(self)),  # type: ignore[arg-type]
         }
 
 

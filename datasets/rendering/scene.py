@@ -137,4 +137,3 @@ def ear(f: Layout, cam: Camera, rays: Rays, light: Light, skin: Tensor, side: in
     # Distance from the outline in pixels: the discriminant falls by about 2 / half-size per unit outside it.
     edge = (bb * bb - cc) * aa
     return ramp(edge * 2.2) * ramp(1.5 - 5 * length(f)), rgb, at[:, 2, None, None] + root - bb
-
