@@ -18,6 +18,7 @@ from ..bench.core.leaks import Leak, leak_length
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
+from ..bench.core.threat import RecognizerAccess, ThreatModel
 from .base import Attack
 
 
@@ -59,6 +60,7 @@ class RandomPublicFace(Attack):
 class NearestPublicFace(Attack):
     """The public photograph whose leak is most alike (cosine of the standardised leaks); pictures at 16x16."""
 
+    threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     uses_pairs = True
 
     def _fit(self, context: AttackContext) -> None:

@@ -18,6 +18,7 @@ from ..bench.core.leaks import Leak
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
+from ..bench.core.threat import RecognizerAccess, ThreatModel
 from .base import Attack
 
 
@@ -34,6 +35,7 @@ class LinearRidgeSettings:
 class LinearRidge(Attack):
     """Closed form; runs in a second."""
 
+    threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     surfaces = frozenset({Surface.TEMPLATE})
     uses_pairs = True
     Settings = LinearRidgeSettings

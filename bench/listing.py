@@ -14,7 +14,7 @@ def listing(kind: str) -> str:
     makers: dict[str, Any] = {
         "attacks": (
             ATTACKS,
-            ("name", "surfaces", "recovers", "recognizer access", "trained", "fidelity", "paper"),
+            ("name", "surfaces", "recovers", "needs", "trained", "fidelity", "paper"),
             _attack,
         ),
         "defenses": (DEFENSES, ("name", "protects", "secrets", "goal", "fidelity", "paper"), _defense),
@@ -38,16 +38,9 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def _attack(name: str, cls: Any) -> tuple[str, ...]:
     surfaces = ", ".join(sorted(s.value for s in cls.surfaces))
-    trained = "yes" if cls.trained else "no"
-    return (
-        name,
-        surfaces,
-        ", ".join(sorted(cls.recovers)),
-        cls.threat.recognizer.value,
-        trained,
-        cls.fidelity.value,
-        cls.paper,
-    )
+    recovers = ", ".join(sorted(cls.recovers))
+    needs = "the victim's photographs" if cls.threat.victims else cls.threat.recognizer.value
+    return name, surfaces, recovers, needs, "yes" if cls.trained else "no", cls.fidelity.value, cls.paper
 
 
 def _defense(name: str, cls: Any) -> tuple[str, ...]:

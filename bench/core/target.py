@@ -82,7 +82,9 @@ class Target:
 
         Raises:
             BudgetError: more distinct images than the threat model's ``pairs``.
+            ThreatModelError: templates without black-box access.
         """
+        self._need_templates()
         self._count_pairs(ids)
         return self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
 
@@ -90,6 +92,7 @@ class Target:
         """The leaks of the public images at ``index``: ``leak``, but embeddings are computed once for all attacks."""
         ids = self._public.ids[index]
         if self.surface is Surface.TEMPLATE and self._pipeline.embedding_fixed:
+            self._need_templates()
             self._count_pairs(ids)
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             return self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
@@ -162,6 +165,11 @@ class Target:
     def example(self) -> Leak:
         """The leak of one public image: its shape is what an attack builds its networks for."""
         return self.pairs(torch.zeros(1, dtype=torch.int64))
+
+    def _need_templates(self) -> None:
+        """A template of one's own image is an answer of the attacked recogniser; a wire needs only the client."""
+        if self.surface is Surface.TEMPLATE:
+            self._need(RecognizerAccess.BLACK_BOX, "leak(images) at the template surface")
 
     def _count_pairs(self, ids: Tensor) -> None:
         self._seen.update(ids.tolist())

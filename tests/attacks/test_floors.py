@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.surfaces import Surface
-from faceleak.bench.core.threat import ThreatModel
+from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
 from sklearn.linear_model import Ridge
 from systems import ToySystem, fitted
 
 ALL = torch.arange(150)
+BLACK_BOX = ThreatModel(RecognizerAccess.BLACK_BOX)
 
 
 def test_mean_face_is_the_mean_of_the_public_faces() -> None:
@@ -23,7 +24,7 @@ def test_mean_face_is_the_mean_of_the_public_faces() -> None:
 
 def test_nearest_public_face_finds_the_image_itself() -> None:
     system = ToySystem("none")
-    attack, context = fitted("nearest-public-face", system, ThreatModel(), Surface.TEMPLATE)
+    attack, context = fitted("nearest-public-face", system, BLACK_BOX, Surface.TEMPLATE)
     found = attack.recover(system.deployed_leak(ALL), ALL, context).images
     assert torch.equal(found, system.public.images(ALL))
 
@@ -40,7 +41,7 @@ def test_random_public_faces_depend_on_the_victim_only() -> None:
 def test_linear_ridge_agrees_with_sklearn() -> None:
     """With all components kept the decoder is ridge regression of the pixels on the standardised leak."""
     system = ToySystem("none")
-    context = system.context(ThreatModel())
+    context = system.context(BLACK_BOX)
     attack = ATTACKS.get("linear-ridge")({"components": 149, "ridge": 3.0}).fit(context)
     leak = system.deployed_leak(torch.arange(90), split="victims")
     found = attack.recover(leak, torch.arange(90), context).images.flatten(1).numpy()

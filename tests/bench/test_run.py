@@ -162,6 +162,7 @@ class Peeks(Attack):
 class OverBudget(Attack):
     """Asks for one pair too many."""
 
+    threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     uses_pairs = True
 
     def _fit(self, context):

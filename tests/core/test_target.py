@@ -38,6 +38,8 @@ def test_black_box_is_answered_and_counted(system: ToySystem) -> None:
     [
         (ThreatModel(NONE), lambda t, s: t.embed(s.public.images(torch.arange(1))), "black-box"),
         (ThreatModel(NONE), lambda t, s: t.public_embeddings(), "black-box"),
+        (ThreatModel(NONE, K1), lambda t, s: t.pairs(torch.arange(2)), "black-box"),
+        (ThreatModel(NONE, K1), lambda t, s: t.leak(s.public.images(torch.arange(1)), torch.arange(1)), "black-box"),
         (ThreatModel(NONE), lambda t, s: t.scores(s.public.images(torch.arange(1)), torch.tensor([0])), "scores"),
         (ThreatModel(BLACK), lambda t, s: t.recognizer, "white-box"),
         (ThreatModel(WHITE, K1), lambda t, s: t.defense, "K2 or K3"),
