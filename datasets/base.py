@@ -122,7 +122,7 @@ class FaceDataset(Plugin, ABC):
                 continue
             pixels[len(keep)] = picture
             keep.append(position)
-            shas.append(hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()[:24])
+            shas.append(hashlib.sha256(picture.tobytes()).hexdigest()[:24])
         pixels.flush()
         kept = table.iloc[keep].reset_index(drop=True).assign(sha=shas)
         kept.to_parquet(folder / "table.parquet")

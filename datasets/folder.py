@@ -55,10 +55,11 @@ class FolderDataset(FaceDataset):
         """(source, name inside it, bytes, stamp) of every picture, sorted."""
         for source in self.sources():
             if source.is_dir():
-                files = (file for file in sorted(source.rglob("*")) if file.suffix.lower() in SUFFIXES)
-                for file in files:
-                    status = file.stat()
-                    yield source, file.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns
+                files = [file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+                # By text as in a zip: paths compare by parts, and "al-b" and "al" would change places.
+                for name in sorted(file.relative_to(source).as_posix() for file in files):
+                    status = (source / name).stat()
+                    yield source, name, status.st_size, status.st_mtime_ns
             else:
                 try:
                     with zipfile.ZipFile(source) as archive:
@@ -100,7 +101,7 @@ class FolderDataset(FaceDataset):
                         if source not in archives:
                             archives[source] = zipfile.ZipFile(source)
                         data = archives[source].read(name)
-                except (OSError, zipfile.BadZipFile, zlib.error) as error:
+                except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # encrypted or unknown packing
                     yield f"{type(error).__name__}: {error}"
                     continue
                 yield read_picture(data, self.settings.size)
@@ -122,26 +123,36 @@ def read_pairs(file: Path, table: pd.DataFrame) -> pd.DataFrame:
     ``name i name j``.
 
     Raises:
-        DataError: a line does not parse, or names a picture that the set does not have.
+        DataError: a line does not parse, or names a picture that the set does not have, or lines are missing.
     """
-    lines = file.read_text().splitlines()
-    header = lines[0].split()
-    if len(header) != 2 or not all(part.isdigit() for part in header):
-        raise DataError(f"{file}: the first line must be 'folds pairs_per_fold', got {lines[0]!r}.")
-    per_fold = int(header[1])
+    first, *lines = file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    header = [int(part) for part in first.split() if part.isdecimal()]
+    if len(header) != 2 or len(first.split()) != 2 or 0 in header:
+        raise DataError(f"{file}: the first line must be 'folds pairs_per_fold', got {first!r}.")
+    folds, per_fold = header
     by_stem = {PurePosixPath(name).with_suffix("").as_posix(): name for name in table["sample"]}
     rows = []
-    for number, line in enumerate(line for line in lines[1:] if line.strip()):
-        fields = line.split()
-        if len(fields) == 3:
-            names = [(fields[0], fields[1]), (fields[0], fields[2])]
-        elif len(fields) == 4:
-            names = [(fields[0], fields[1]), (fields[2], fields[3])]
-        else:
-            raise DataError(f"{file}, pair {number + 1}: expected 3 or 4 fields, got {line!r}.")
-        stems = [f"{name}/{name}_{int(i):04d}" for name, i in names]
+    for number, line in enumerate(line for line in lines if line.strip()):
+        stems = _stems(line, f"{file}, pair {number + 1}")
         missing = [stem for stem in stems if stem not in by_stem]
         if missing:
             raise DataError(f"{file}, pair {number + 1}: the set has no picture {missing[0]}.")
-        rows.append((by_stem[stems[0]], by_stem[stems[1]], len(fields) == 3, number // (2 * per_fold)))
+        rows.append((by_stem[stems[0]], by_stem[stems[1]], len(line.split()) == 3, number // (2 * per_fold)))
+    if len(rows) != 2 * folds * per_fold:
+        raise DataError(f"{file} holds {len(rows)} pairs, the first line says {2 * folds * per_fold}; get it whole.")
     return pd.DataFrame(rows, columns=["a", "b", "same", "fold"])
+
+
+def _stems(line: str, place: str) -> list[str]:
+    """The two pictures of a line, ``name/name_0001``."""
+    fields = line.split()
+    if len(fields) == 3:
+        names = [(fields[0], fields[1]), (fields[0], fields[2])]
+    elif len(fields) == 4:
+        names = [(fields[0], fields[1]), (fields[2], fields[3])]
+    else:
+        raise DataError(f"{place}: expected 3 or 4 fields, got {line!r}.")
+    for _, number in names:
+        if not number.isdecimal():
+            raise DataError(f"{place}: {number!r} is not a picture's number in {line!r}.")
+    return [f"{name}/{name}_{int(number):04d}" for name, number in names]

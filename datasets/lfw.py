@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -41,7 +41,7 @@ class Lfw(FolderDataset):
         "LFW: the recognisers may have seen these celebrities in training; accuracies check the pipeline, they are no "
         "claim.",
     )
-    Settings = LfwSettings
+    Settings: ClassVar[type] = LfwSettings
     settings: LfwSettings  # type: ignore[assignment]
 
     def _root(self) -> Path:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# What Pillow raises on damaged files, beside its own.
+_DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def read_picture(data: bytes, size: int) -> np.ndarray | str:
@@ -18,12 +24,15 @@ def read_picture(data: bytes, size: int) -> np.ndarray | str:
     """
     if not data:
         return "the file is empty"
-    if data[:1] == b"<":
+    if data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
         return "the file begins with '<': an HTML page saved under a picture's name"
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            # A face of that many pixels is no face: refused, not decoded with a warning.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as opened:
+                picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except (*_DAMAGE, *_BOMBS) as error:
         return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
     if picture.width != picture.height:
         return f"the picture is {picture.width}x{picture.height}, not square; align and crop it first"

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ..bench.core.errors import DataError
+from ..bench.core.errors import DataError, InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.seeding import stable_hash
 from .base import FaceDataset
@@ -35,6 +35,11 @@ class SplitSpec:
     images: int = 20
     min_images: int = 1
     max_images: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("identities", 0), ("images", 1), ("min_images", 1), ("max_images", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} = {getattr(self, name)}: a split needs at least {least}.")
 
 
 def make_splits(
@@ -62,6 +67,11 @@ def make_splits(
     splits = pd.concat(parts, ignore_index=True)
     if on_duplicate == "drop":
         splits = splits[~_across_splits(splits)].reset_index(drop=True)
+        for name in specs:
+            if not (splits["split"] == name).any():
+                raise DataError(
+                    f"{dataset.name}: dropping shared pictures left nothing of split {name!r}; remove the copies."
+                )
     check_disjoint(splits)
     return splits[["row", "sample", "identity", "group", "split", "sha"]]
 

@@ -1,127 +1,200 @@
-"""Folders and zips of faces: the same pixels either way, and no traceback for what is not a picture."""
+"""Folders and zips of pictures: one table and the same pixels; what cannot be read is counted and named."""
 
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
-from faceleak.bench.core.errors import DataError, InputError
+from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.core.registry import DATASETS
 from faceleak.bench.store import Store
-from faceleak.datasets.base import FaceDataset, LoadContext
-from faceleak.datasets.folder import read_pairs
+from faceleak.datasets import folder as folder_module
+from faceleak.datasets.base import LoadContext
+from faceleak.datasets.folder import FolderDataset, read_pairs
+from faceleak.datasets.pictures import read_picture
 from PIL import Image
 
-
-def _picture(seed: int, size: tuple[int, int] = (24, 24)) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+# '-' sorts before '/': by path and by text, the order of "al" and "al-b" differs.
+PEOPLE = {"al": 2, "al-b": 1, "Zoë": 2, "deep/bo": 1}
 
 
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """Three people with two pictures each."""
-    root = tmp_path / "people"
-    for i in range(3):
-        (root / f"P_{i}").mkdir(parents=True)
-        for k in (1, 2):
-            (root / f"P_{i}" / f"P_{i}_{k:04d}.png").write_bytes(_picture(10 * i + k))
-    return root
+def encode(seed: int, size: tuple[int, int] = (24, 24), kind: str = "PNG") -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
 
 
-def _load(path: Path, store: Path, **settings: object) -> FaceDataset:
-    dataset = DATASETS.get("folder")({"path": str(path), "size": 24, **settings})
-    return dataset.load(LoadContext(Store(store).get, Progress()))  # type: ignore[no-any-return]
+def fill(place: Path, people: dict[str, int] | None = None) -> Path:
+    for number, (name, count) in enumerate((people or PEOPLE).items()):
+        (place / name).mkdir(parents=True, exist_ok=True)
+        for k in range(count):
+            (place / name / f"{Path(name).name}_{k + 1:04d}.png").write_bytes(encode(10 * number + k))
+    return place
 
 
-def test_a_zip_and_a_folder_are_the_same_set(people: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "people.zip"
-    with zipfile.ZipFile(archive, "w") as target:
-        for file in people.rglob("*.png"):
-            target.write(file, file.relative_to(people))
-    a, b = _load(people, tmp_path / "s"), _load(archive, tmp_path / "s")
-    assert a.table[["sample", "identity", "sha"]].equals(b.table[["sample", "identity", "sha"]])
-    assert torch.equal(a.images(np.arange(6)), b.images(np.arange(6)))
-    assert a.sha == b.sha
-    expected = np.asarray(Image.open(people / "P_1" / "P_1_0002.png")).transpose(2, 0, 1) / 255
-    assert np.allclose(a.images(np.array([3]))[0], expected)
+def pack(place: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(place.rglob("*.*"), reverse=True):
+            archive.write(file, file.relative_to(place).as_posix())
+    return target
 
 
-def test_pictures_are_decoded_once(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _load(people, tmp_path / "s")
-    monkeypatch.setattr("faceleak.datasets.folder.read_picture", lambda *_: pytest.fail("decoded again"))
-    assert len(_load(people, tmp_path / "s").table) == 6
+def load(store: Path, path: object, **more: Any) -> FolderDataset:
+    dataset = FolderDataset({"path": str(path), "size": 24, **more})
+    dataset.load(LoadContext(Store(store).get, Progress()))
+    return dataset
 
 
-def test_corrupt_pictures_are_named_and_refused_or_skipped(people: Path, tmp_path: Path) -> None:
-    bad = {
-        "empty.png": (b"", "empty"),
-        "page.png": (b"<html>not here</html>", "HTML"),
-        "cut.png": (_picture(1)[:200], "Error"),
-        "wide.png": (_picture(1, (24, 30)), "not square"),
-        "noise.jpg": (b"\x00" * 50, "Unidentified"),
-    }
-    for name, (content, _) in bad.items():
-        (people / "P_0" / name).write_bytes(content)
-    with pytest.raises(DataError, match=r"5 of 11 images cannot be read .*on_corrupt = 'skip'"):
-        _load(people, tmp_path / "s")
-    dataset = _load(people, tmp_path / "s", on_corrupt="skip")
-    assert len(dataset.table) == 6
+def test_folder_and_zip_give_the_same_table_and_pixels(tmp_path: Path) -> None:
+    place = fill(tmp_path / "faces")
+    one = load(tmp_path / "store", place)
+    two = load(tmp_path / "store", pack(place, tmp_path / "faces.zip"))
+    assert one.table.drop(columns="source").equals(two.table.drop(columns="source"))
+    assert one.sha == two.sha
+    everything = np.arange(6)
+    assert one.images(everything).equal(two.images(everything))
+    assert one.images(everything).shape == (6, 3, 24, 24)
+    assert set(one.table["identity"]) == {"al", "al-b", "Zoë", "bo"}
+    first = np.asarray(Image.open(place / one.table["sample"][0])).transpose(2, 0, 1)
+    assert np.array_equal((one.images(np.array([0]))[0] * 255).numpy().astype(np.uint8), first)
+
+
+def test_several_sources_are_one_set_but_a_name_stands_once(tmp_path: Path) -> None:
+    first, second = fill(tmp_path / "one", {"al": 2}), fill(tmp_path / "two", {"bo": 1})
+    assert len(load(tmp_path / "store", f"{first}{os.pathsep}{second}").table) == 3
+    with pytest.raises(DataError, match=r"al/al_0001\.png occurs in several sources"):
+        load(tmp_path / "store", f"{first}{os.pathsep}{first}")
+
+
+BAD = {
+    "empty.jpg": (b"", "the file is empty"),
+    "cut.jpg": (encode(5, kind="JPEG")[:300], "OSError"),
+    "cut.png": (encode(5)[:300], "Error"),
+    "page.jpg": (b"\xef\xbb\xbf\r\n<!DOCTYPE html><p>404</p>", "an HTML page"),
+    "noise.jpg": (b"\x00\x01 no picture at all", "UnidentifiedImageError"),
+    "wide.png": (encode(5, (30, 24)), "30x24, not square"),
+}
+
+
+def _with_bad_ones(tmp_path: Path, form: str) -> Path:
+    place = fill(tmp_path / "faces")
+    for name, (data, _) in BAD.items():
+        (place / "al" / name).write_bytes(data)
+    return place if form == "folder" else pack(place, tmp_path / "faces.zip")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_corrupt_files_are_counted_and_named(tmp_path: Path, form: str) -> None:
+    place = _with_bad_ones(tmp_path, form)
+    with pytest.raises(DataError, match="6 of 12 images cannot be read") as caught:
+        load(tmp_path / "store", place)
+    assert "al/cut.jpg: OSError" in str(caught.value)
+    assert "and 1 more" in str(caught.value)
+    assert "on_corrupt = 'skip'" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_or_skipped(tmp_path: Path, form: str) -> None:
+    dataset = load(tmp_path / "store", _with_bad_ones(tmp_path, form), on_corrupt="skip")
     reasons = dataset.corrupt.set_index("sample")["reason"]
-    for name, (_, word) in bad.items():
-        assert word in reasons[f"P_0/{name}"], reasons[f"P_0/{name}"]
+    assert {Path(name).name for name in reasons.index} == set(BAD)
+    for name, (_, words) in BAD.items():
+        assert words in reasons[f"al/{name}"]
+    clean = load(tmp_path / "store", fill(tmp_path / "clean"))
+    assert dataset.table["sample"].tolist() == clean.table["sample"].tolist()
+    assert dataset.images(np.arange(6)).equal(clean.images(np.arange(6)))
+
+
+def test_a_picture_too_large_to_be_a_face_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert "DecompressionBomb" in str(read_picture(encode(0), 24))
+
+
+def test_an_encrypted_member_is_a_reason(tmp_path: Path) -> None:
+    target = pack(fill(tmp_path / "faces", {"al": 1}), tmp_path / "locked.zip")
+    data = bytearray(target.read_bytes())
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the encryption bit, in both headers
+        data[data.index(magic) + offset] |= 1
+    target.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="password required"):
+        load(tmp_path / "store", target)
+
+
+def test_a_second_load_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(data: bytes, size: int) -> np.ndarray | str:
+        calls.append(size)
+        return read_picture(data, size)
+
+    monkeypatch.setattr(folder_module, "read_picture", counted)
+    place = fill(tmp_path / "faces")
+    first = load(tmp_path / "store", place)
+    assert load(tmp_path / "store", place, on_corrupt="skip").sha == first.sha
+    assert len(calls) == 6
+    (place / "al" / "al_0001.png").write_bytes(encode(99))
+    assert load(tmp_path / "store", place).sha != first.sha
+    assert len(calls) == 12
+
+
+def test_wrong_places_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "x.png").write_bytes(encode(0))
+    (tmp_path / "no.zip").write_bytes(b"<html>")
+    for path, words in (
+        ("", "no path is given"), (tmp_path / "gone", "does not exist"), (tmp_path / "empty", "no readable image"),
+        (tmp_path / "flat", "in a folder of its own"), (tmp_path / "no.zip", "not a zip file"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=words):
+            load(tmp_path / "store", path)
+
+
+TABLE = pd.DataFrame({"sample": ["al/al_0001.png", "al/al_0002.png", "bo/bo_0001.png"]})
+
+
+def test_pairs(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_text("2\t1\nal\t1\t2\nal\t1\tbo\t1\n\nal\t2\t1\nbo\t1\tal\t2\n")
+    pairs = read_pairs(file, TABLE)
+    assert pairs["a"].tolist() == ["al/al_0001.png", "al/al_0001.png", "al/al_0002.png", "bo/bo_0001.png"]
+    assert pairs["b"].tolist() == ["al/al_0002.png", "bo/bo_0001.png", "al/al_0001.png", "al/al_0002.png"]
+    assert pairs["same"].tolist() == [True, False, True, False]
+    assert pairs["fold"].tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("text", "words"),
     [
-        (lambda p: p / "absent", "does not exist"),
-        (lambda p: (p / "x.zip").write_bytes(b"no zip") and p / "x.zip", "is not a zip file"),
-        (lambda p: (p / "empty").mkdir() or p / "empty", "no readable image"),
+        ("", "first line must be"),
+        ("al 1 2\n", "first line must be"),
+        ("0 0\n", "first line must be"),
+        ("1 1\nal 1\n", "pair 1: expected 3 or 4 fields"),
+        ("1 1\nal 1 2\nal one bo 1\n", "pair 2: 'one' is not a picture's number"),
+        ("1 1\nal 1 9\n", "pair 1: the set has no picture al/al_0009"),
+        ("1 1\nal 1 2\n", "1 pairs, the first line says 2"),
     ],
 )
-def test_wrong_paths_are_one_sentence(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(DataError, match=message):
-        _load(make(tmp_path), tmp_path / "s")
-
-
-def test_a_picture_outside_a_person_s_folder_is_refused(people: Path, tmp_path: Path) -> None:
-    (people / "loose.png").write_bytes(_picture(1))
-    with pytest.raises(DataError, match="a folder of its own"):
-        _load(people, tmp_path / "s")
-
-
-def test_an_unset_variable_in_a_path_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="NO_SUCH_PLACE, which is not set"):
-        _load(Path("${NO_SUCH_PLACE}/faces"), tmp_path)
-
-
-def test_pairs_are_read_and_their_mistakes_named(people: Path, tmp_path: Path) -> None:
-    table = _load(people, tmp_path / "s").table
+def test_wrong_pairs_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "pairs.txt"
-    file.write_text("2 1\nP_0 1 2\nP_0 1 P_1 2\nP_2\t1\t2\nP_1 1 P_2 1\n")
-    pairs = read_pairs(file, table)
-    assert pairs["same"].tolist() == [True, False, True, False]
-    assert pairs["fold"].tolist() == [0, 0, 1, 1]
-    assert pairs["b"].tolist()[:2] == ["P_0/P_0_0002.png", "P_1/P_1_0002.png"]
-    for text, message in (("x\n", "first line"), ("1 1\nP_0 1\n", "expected 3 or 4"), ("1 1\nP_9 1 2\n", "no picture")):
-        file.write_text(text)
-        with pytest.raises(DataError, match=message):
-            read_pairs(file, table)
+    file.write_text(text)
+    with pytest.raises(DataError, match=words):
+        read_pairs(file, TABLE)
 
 
-def test_lfw_is_what_its_readme_says(data_pack: Path, tmp_path: Path) -> None:
-    dataset = DATASETS.get("lfw")({"parts": "core", "size": 32})
-    dataset.load(LoadContext(Store(tmp_path).get, Progress()))
-    assert len(dataset.table) == 7701
-    assert dataset.table["identity"].nunique() == 4281
-    pairs = dataset.pairs()
-    assert pairs.groupby(["fold", "same"]).size().tolist() == [300] * 20
-    assert (dataset.table.groupby("identity")["group"].nunique() == 1).all(), "folds share no person"
+def test_the_pairs_of_a_folder(tmp_path: Path) -> None:
+    place = fill(tmp_path / "faces", {"al": 2, "bo": 1})
+    assert load(tmp_path / "store", place).pairs() is None
+    with pytest.raises(DataError, match="does not exist"):
+        load(tmp_path / "store", place, pairs=str(tmp_path / "no.txt")).pairs()
+    (tmp_path / "pairs.txt").write_text("1 1\nal 1 2\nal 1 bo 1\n")
+    pairs = load(tmp_path / "store", place, pairs=str(tmp_path / "pairs.txt")).pairs()
+    assert pairs is not None
+    assert len(pairs) == 2
