@@ -133,11 +133,15 @@ def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
 
 
 def _black_beats_white(group: list[Row], raised: dict[str, set[str]]) -> None:
-    """F2: a black-box attack beats every white-box one of the same knowledge under the attacked judge."""
+    """F2: a black-box attack beats every white-box one of the same knowledge under the attacked judge.
+
+    Only pictures are compared: an embedding handed back without pixels is another, easier task.
+    """
+    pictures = {row["cell"] for row in group if row["metric"] == "psnr"}
     sar = [
         row for row in group
-        if row["metric"] == "sar_type1" and row["judge"] == row["recognizer"] and row.get("value") is not None
-        and row["attack"] not in (*FLOORS, *CEILINGS, "as-is")
+        if row["metric"] == "sar_type1" and row["cell"] in pictures and row["judge"] == row["recognizer"]
+        and row.get("value") is not None and _is_attack(row)
     ]  # fmt: skip
     for fmr, knowledge in {(row["fmr"], row["knowledge"]) for row in sar}:
         same = [row for row in sar if (row["fmr"], row["knowledge"]) == (fmr, knowledge)]

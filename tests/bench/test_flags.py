@@ -75,8 +75,12 @@ def test_black_box_beats_white_box() -> None:
     attacked = {"judge": "f"}
     black = _row("b", "decoder", "sar_type1", 0.8, **attacked)
     white = _row("w", "decoder-id", "sar_type1", 0.3, recognizer_access="white-box", **attacked)
-    assert "F2" in flags.cross_cell_flags([black, white])["w"]
-    assert flags.cross_cell_flags([black, white | {"value": 0.9, "ci_lo": 0.85, "ci_hi": 0.95}]) == {}
+    pictures = [
+        _row(cell, name, "psnr", 14.0, judge="", fmr=None) for cell, name in (("b", "decoder"), ("w", "decoder-id"))
+    ]
+    assert "F2" in flags.cross_cell_flags([black, white, *pictures])["w"]
+    assert flags.cross_cell_flags([black, white | {"value": 0.9, "ci_lo": 0.85, "ci_hi": 0.95}, *pictures]) == {}
+    assert flags.cross_cell_flags([black, white, pictures[1]]) == {}, "an embedding is not a picture"
 
 
 def test_pixels_and_identity_disagree() -> None:
