@@ -74,7 +74,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     system = session.defense(cell.defense, alias, cell.seed)
     installation = SecretSource.installation(cell.seed)
     leaked = {"victims": leaked_set(session, system, cell, "victims", installation)}
-    if session.track.protocol.selection_victims and not attack.threat.victims and attack.recovers:
+    if session.track.protocol.selection_victims and not attack.threat.victims:
         leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
     context = attack_context(session, cell, system, installation, leaked["victims"])
     outcome = Outcome({}, leaked)

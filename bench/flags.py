@@ -15,7 +15,6 @@ from .core.faces import FaceSet
 from .schema import Row
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
-STRONG_FLOOR = "nearest-public-face"
 CEILINGS = ("same-photo", "other-photo")
 UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
 COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
