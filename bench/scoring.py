@@ -145,23 +145,23 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise:
     gallery = torch.unique(other_images(faces, first)).numpy()
     probe, owner = faces.labels[part.index].numpy(), faces.labels[gallery].numpy()
     rows: list[Row] = []
+    rates: dict[int, np.ndarray] = {}
     base = {"judge": judge.name, "split": "victims", "unit": "fraction"}
     for k in (1, 5, 20):
         if k < len(gallery):
-            hits = rank_k(similarity[:, gallery], probe, owner, k)
-            rows.append(base | {"metric": f"rank{k}"} | summarise(by_identity(hits, probe).values))
+            rates[k] = by_identity(rank_k(similarity[:, gallery], probe, owner, k), probe).values
+            rows.append(base | {"metric": f"rank{k}"} | summarise(rates[k]))
     if not rows:
         return rows
     level = chance(1, len(gallery))
     up = {name: lift(rows[0][name], len(gallery)) for name in ("value", "ci_lo", "ci_hi")}
     rows.append(base | {"metric": "rank1_chance", "value": level, "n": len(gallery), "n_unit": "gallery identities"})
     rows.append(rows[0] | {"metric": "rank1_lift", "unit": "x chance"} | up)
-    own = by_identity(rank_k(similarity[:, gallery], probe, owner, 1), probe).values
     other = shuffled(probe, summarise.rng())
     shuffle = by_identity(rank_k(similarity[other][:, gallery], probe, owner, 1), probe).values
     rows.append(base | {"metric": "rank1_shuffled"} | summarise(shuffle))
-    if own.any() and shuffle.any():
-        ratio = risk_ratio(own, shuffle, summarise.rng(), summarise.protocol.bootstrap, summarise.protocol.level)
+    if rates[1].any() and shuffle.any():
+        ratio = risk_ratio(rates[1], shuffle, summarise.rng(), summarise.protocol.bootstrap, summarise.protocol.level)
         rows.append(base | {"metric": "risk_ratio"} | _columns(ratio, True) | {"unit": "x shuffled"})
     return rows
 

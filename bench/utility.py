@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ..defenses.base import Defense
@@ -23,7 +22,7 @@ from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
 from .metrics.verification import eer, tenfold_accuracy
 from .plan import Cell
 from .schema import Row
-from .scoring import Scored
+from .scoring import Scored, per_identity
 from .session import Session
 
 
@@ -93,10 +92,8 @@ def _verification(
         if threshold is None:
             scored.rows.append(row | {"status": "refused", "ci_method": "too few false accepts"})
         else:
-            row |= {"value": float((genuine > threshold.value).mean()), "threshold": threshold.value}
-            scored.rows.append(
-                row | {"n": len(genuine), "n_unit": "pairs"} | _tar_interval(session, both, genuine, threshold)
-            )
+            row["threshold"] = threshold.value
+            scored.rows.append(row | _tar(session, both, genuine, threshold))
     return folds.mean
 
 
@@ -112,13 +109,13 @@ def _verification_pairs(
     return victims, make_pairs(victims.faces.labels.numpy(), rng, session.track.protocol.verification_pairs)
 
 
-def _tar_interval(session: Session, both: Enrolled, genuine: np.ndarray, threshold: Threshold) -> Row:
-    """Identity bootstrap of the macro TAR around the same threshold."""
+def _tar(session: Session, both: Enrolled, genuine: np.ndarray, threshold: Threshold) -> Row:
+    """Macro TAR by identity at the threshold, with its identity bootstrap."""
     owner = both.faces.labels.numpy()[genuine_pairs(both.faces)[0]]
-    per_identity = pd.Series((genuine > threshold.value).astype(float)).groupby(owner).mean().to_numpy()
+    values = per_identity((genuine > threshold.value).astype(float), owner)
     protocol = session.track.protocol
     rng = Rng(0, "bootstrap").numpy()
-    found = bootstrap_identities(per_identity, rng, resamples=protocol.bootstrap, level=protocol.level)
+    found = bootstrap_identities(values, rng, resamples=protocol.bootstrap, level=protocol.level)
     return {"value": found.value, "ci_lo": found.lo, "ci_hi": found.hi, "ci_method": found.method,
             "n": found.n, "n_unit": "identities"}  # fmt: skip
 
