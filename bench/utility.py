@@ -71,7 +71,7 @@ def defended_thresholds(session: Session, alias: str, defense: Defense, seed: in
 def _verification(
     session: Session, alias: str, defense: Defense, seed: int, thresholds: dict[float, Threshold | None], scored: Scored
 ) -> float:
-    """Ten-fold accuracy, EER and TAR of the victims' identities. Returns the accuracy."""
+    """Ten-fold accuracy, on the set's own pairs where it has them; EER and TAR of the victims. Returns the accuracy."""
     both = enrolled(session, alias, defense, "victims", seed)
     paired, pairs = _verification_pairs(session, alias, defense, seed, both)
     scores = compare_pairs(defense, paired, pairs.first, pairs.second)
@@ -79,6 +79,7 @@ def _verification(
     error = 1.96 * folds.standard_error
     row = utility_row("accuracy", folds.mean, "fraction", up=True, n=len(pairs.same), n_unit="pairs")
     row |= {
+        "split": paired.faces.name,  # "pairs" where these are the set's own, which hold other people too
         "ci_lo": folds.mean - error,
         "ci_hi": min(1.0, folds.mean + error),
         "ci_method": "1.96 s / sqrt(10) of folds",
