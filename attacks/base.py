@@ -61,6 +61,14 @@ class Attack(nn.Module, Plugin, ABC):
             NotApplicable: the attack cannot read this surface.
         """
         self._check_grants(context)
+        with context.rng.child("weights").seeds_torch():
+            self._learn(context, state)
+        # The layout decides the last bits of a convolution: a fit and its reloaded copy must agree on it.
+        self.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.eval().requires_grad_(False)
+        return self
+
+    def _learn(self, context: AttackContext, state: Mapping[str, Tensor] | None) -> None:
         if self.uses_pairs or self.trained:
             example = leak_to(context.target.example(), context.device)
             self._shape = leak_shape(example)
@@ -74,10 +82,6 @@ class Attack(nn.Module, Plugin, ABC):
                 limit = 2048 if context.target.surface is Surface.TEMPLATE else 512
                 self.standardize.fit(context.target.all_pairs(limit))
             self._fit(context)
-        # The layout decides the last bits of a convolution: a fit and its reloaded copy must agree on it.
-        self.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.eval().requires_grad_(False)
-        return self
 
     def recover(self, leak: Leak, ids: Tensor, context: AttackContext) -> Recovery:
         """The victims' faces, or who they are, from what leaked.

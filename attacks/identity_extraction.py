@@ -5,8 +5,9 @@ FaceLinkGen, arXiv 2602.02914: a student is distilled from a frozen public recog
 MinusFace and FracFace, whose pixels stayed hidden.
 Loss: 1 - mean cos(student(leak), teacher(image)).
 The teacher is the adversary's surrogate where the track names one, else the attacked recogniser's own answers. For
-picture-like leaks the student starts as a copy of the surrogate behind one 3x3 convolution, as in the paper; without a
-surrogate it is a small residual network from scratch. For vectors it is an MLP.
+picture-like leaks the student starts as a copy of the surrogate behind one 3x3 convolution, as in the paper, aimed at
+the picture by ridge regression; without a surrogate it is a small residual network from scratch. For vectors it is an
+MLP.
 Differs from the paper: the student's size and schedule (paper: antelopev2, AdamW 5e-4, batch 256, 2 epochs of 70k
 images). Fidelity: simplified.
 """
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext
 from ..bench.core.leaks import Leak, leak_to
+from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.nets.resnet import ResNet
 from ..bench.core.recovery import Recovery
@@ -44,29 +46,6 @@ class IdentityExtractionSettings:
     width: int = 512  # hidden units of the MLP
     side: int = 64  # side in pixels at which a network from scratch works
     from_surrogate: bool = True  # start from the surrogate's weights where they are differentiable
-
-
-class _Adapted(nn.Module):
-    """A 3x3 convolution that turns the standardised leak back into a picture, then a trainable copy of a recogniser."""
-
-    def __init__(self, channels: int, mean: Tensor, scale: Tensor, recognizer: nn.Module) -> None:
-        super().__init__()
-        self.adapter = nn.Conv2d(channels, 3, 3, padding=1)
-        self.recognizer = recognizer
-        if channels == 3:  # begin as the inverse of the standardisation: the recogniser sees the leak as it is
-            nn.init.dirac_(self.adapter.weight)
-            undo = torch.where(scale > 0, 1 / scale.clamp(min=1e-6), 0.0).reshape(3, 1, 1, 1)
-            self.adapter.weight.data.mul_(undo.to(self.adapter.weight))
-            self.adapter.bias.data.copy_(mean.flatten())  # type: ignore[union-attr]
-
-    def train(self, mode: bool = True) -> _Adapted:
-        """The copy keeps its batch statistics: they were learnt on millions of faces, a batch here has dozens."""
-        super().train(mode)
-        self.recognizer.eval()
-        return self
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.recognizer(self.adapter(x).clamp(0, 1))  # type: ignore[no-any-return]
 
 
 @register_attack("identity-extraction")
@@ -93,9 +72,7 @@ class IdentityExtraction(Attack):
         channels = self.standardize.shape[0]
         able = context.surrogate is not None and getattr(context.surrogate, "differentiable", False)
         if able and self.settings.from_surrogate and context.surrogate is not None:
-            # The statistics arrive later (fit or load); the adapter is aimed then, see _fit.
-            start = context.surrogate.trainable_copy()  # type: ignore[operator]
-            self.net = _Adapted(channels, self.standardize.mean, self.standardize.scale, start)
+            self.net = Adapted(channels, context.surrogate.trainable_copy())  # type: ignore[operator]
         else:
             self.net = ResNet(dim=dim, in_channels=channels)
 
@@ -107,7 +84,7 @@ class IdentityExtraction(Attack):
 
     def _side(self, context: AttackContext) -> int:
         """Networks from scratch work at a fixed small side; a recogniser resizes for itself."""
-        return 0 if isinstance(self.net, _Adapted) else self.settings.side
+        return 0 if isinstance(self.net, Adapted) else self.settings.side
 
     def _embed(self, leak: Leak, context: AttackContext) -> Tensor:
         x = self.inputs(leak)
@@ -117,10 +94,10 @@ class IdentityExtraction(Attack):
         return F.normalize(self.net(x), dim=1)
 
     def _fit(self, context: AttackContext) -> None:
-        if isinstance(self.net, _Adapted):
-            channels = self.standardize.shape[0]
-            fitted = _Adapted(channels, self.standardize.mean, self.standardize.scale, self.net.recognizer)
-            self.net = fitted.to(context.device)
+        if isinstance(self.net, Adapted):
+            some = torch.arange(min(64, context.target.pair_budget))
+            x = self.inputs(leak_to(context.target.pairs(some), context.device))
+            self.net.aim(x, context.public.resized(some, x.shape[-1]).to(context.device))
         teacher = self._teacher(context)
 
         def loss(batch: Batch) -> Tensor:

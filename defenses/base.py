@@ -49,12 +49,13 @@ class Defense(nn.Module, Plugin):
         """
         # Kept out of the module tree: a recogniser's weights are not part of a defence's state.
         object.__setattr__(self, "recognizer", context.recognizer)
-        self._build(context)
-        self.to(context.device)
-        if state is None:
-            self._fit(context)
-        else:
-            self.load_state_dict(state, strict=True)
+        with context.rng.child("weights").seeds_torch():
+            self._build(context)
+            self.to(context.device)
+            if state is None:
+                self._fit(context)
+            else:
+                self.load_state_dict(state, strict=True)
         # As for attacks: a fit and its reloaded copy must agree on the layout.
         self.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import torch
@@ -44,6 +45,24 @@ def recognizer(kind: str) -> Recognizer:
     return built.build(BuildContext(None, Rng(0), CPU, Progress()))  # type: ignore[no-any-return]
 
 
+def fit_defense(defense: Defense, attacked: Recognizer) -> Defense:
+    """Fitted on the toy public faces."""
+    return defense.fit(FitContext(attacked, faces()["public"], Rng(0, "defense"), CPU, Progress()))
+
+
+@functools.cache
+def fitted_defense(name: str, settings: str, attacked: str) -> Defense:
+    """A small form of a registered defence, fitted once for all tests of a process; ``settings`` are JSON."""
+    return fit_defense(DEFENSES.get(name)(small_defense(name) | json.loads(settings)), recognizer(attacked))
+
+
+def small_defense(name: str) -> dict[str, Any]:
+    """Settings that make a defence quick to fit; those without such settings keep their defaults."""
+    known = getattr(DEFENSES.get(name).Settings, "__dataclass_fields__", {})
+    wanted = {"side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8}
+    return {key: value for key, value in wanted.items() if key in known}
+
+
 class ToySystem:
     """One defence on one toy recogniser."""
 
@@ -52,12 +71,12 @@ class ToySystem:
     ) -> None:
         self.public, self.victims = faces()["public"], faces()["victims"]
         self.recognizer = globals()["recognizer"](recognizer)
-        self.defense = self.fit(DEFENSES.get(defense)(settings))
-        self.undefended = self.fit(DEFENSES.get("none")())
+        self.defense = fitted_defense(defense, json.dumps(settings or {}, sort_keys=True), recognizer)
+        self.undefended = fitted_defense("none", "{}", recognizer)
         self.installation = SecretSource.installation(0, key)
 
     def fit(self, defense: Defense) -> Defense:
-        return defense.fit(FitContext(self.recognizer, self.public, Rng(0, "defense"), CPU, Progress()))
+        return fit_defense(defense, self.recognizer)
 
     def deployed_leak(self, index: torch.Tensor, surface: Surface = Surface.TEMPLATE, split: str = "public") -> Leak:
         part = faces()[split]

@@ -6,8 +6,10 @@ position). Results therefore do not depend on batch size, order or device, which
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -85,6 +87,16 @@ class Rng:
     def torch(self) -> torch.Generator:
         """A CPU torch generator for what is not per sample (network initialisation, epoch order)."""
         return torch.Generator().manual_seed(self._key)
+
+    @contextlib.contextmanager
+    def seeds_torch(self) -> Iterator[None]:
+        """Within, torch's global CPU generator starts from this seed; afterwards it is as it was.
+
+        Layers draw their first weights from it: without this, a network would depend on what ran before it.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._key)
+            yield
 
 
 def sample_ids(names: list[str]) -> Tensor:

@@ -1,0 +1,194 @@
+"""What defences of the wire share: a client that transforms the picture, a server with a recogniser of its own.
+
+A subclass says what the client does (``encode``), and how many channels travel (``channels``); what it has to learn
+first goes into ``_build_client`` and ``_fit_client``. The server's recogniser is trained here, on the train split, with
+fresh secrets for every presentation.
+
+How the server begins decides the result and is a setting, because it also changes the claim (a server that starts from
+a recogniser of plain faces has seen plain faces):
+  scratch          a small ResNet, margin softmax on the train identities, as the papers do on millions of pictures;
+  clean_finetune   a copy of the system's recogniser behind one 3x3 convolution, margin softmax;
+  distill          the same network (from scratch where the recogniser is forward only), 1 - cos to what the recogniser
+                   says of the plain picture. It converges about ten times faster, and its embeddings live in the
+                   recogniser's own space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..bench.core.context import FitContext
+from ..bench.core.errors import InputError
+from ..bench.core.faces import FaceSet, resize
+from ..bench.core.leaks import Leak, leak_cat, leak_shape, leak_take
+from ..bench.core.nets.adapted import Adapted
+from ..bench.core.nets.margin import MarginHead, ramped
+from ..bench.core.nets.resnet import ResNet
+from ..bench.core.nets.standardize import Standardize
+from ..bench.core.secrets import SecretDraw, SecretSource
+from ..bench.core.seeding import Rng, presentation_ids
+from ..bench.core.surfaces import Surface
+from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from .base import Defense
+
+Init = Literal["scratch", "clean_finetune", "distill"]
+
+
+@dataclass(frozen=True)
+class WireSettings:
+    """The client's picture and the server's recogniser; every wire defence has these."""
+
+    recognizer_init: Init = "distill"  # how the server's recogniser begins, see above
+    side: int = 64  # pixels per side of what the client transforms; papers: 112
+    server_steps: int = 400  # optimiser steps; papers: 24 epochs of 5.8 M pictures
+    server_batch: int = 48  # pictures per step
+    server_lr: float = 1e-3  # peak, AdamW, one cycle; papers: SGD 0.1
+    weight_decay: float = 5e-4  # as in TFace
+    scale: float = 24.0  # s of the margin softmax; papers: 64, which needs many identities
+    margin: float = 0.3  # m, radians (ArcFace); papers: 0.5
+
+
+class WireDefense(Defense):
+    """A transformation on the client and a recogniser for it on the server.
+
+    Class attributes:
+        channels: C of what travels, a map of ``side`` x ``side``; where it is no such map, override ``example``.
+    """
+
+    protects = Surface.WIRE
+    channels: ClassVar[int] = 3
+    Settings = WireSettings
+    settings: Any
+    server: nn.Module
+    standardize: Standardize
+    log: TrainLog | None = None
+
+    def encode(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """(N, 3, side, side) in [0, 1] -> what travels. The subclass's own."""
+        raise NotImplementedError
+
+    def example(self) -> Leak:
+        """Two rows of the shape that travels."""
+        return torch.zeros(2, self.channels, self.settings.side, self.settings.side)
+
+    def _build_client(self, context: FitContext) -> None:
+        """Networks and buffers of the client, and checks of its settings."""
+
+    def _fit_client(self, context: FitContext) -> None:
+        """What the client learns before the server is trained."""
+
+    def _build_server(self, channels: int, context: FitContext) -> nn.Module:
+        """The server's recogniser: (N, channels, side, side) standardised -> (N, D) of any norm."""
+        recognizer: Any = context.recognizer
+        if self.settings.recognizer_init != "scratch" and recognizer.differentiable:
+            return Adapted(channels, recognizer.trainable_copy())
+        return ResNet(channels, int(recognizer.dim), widths=(16, 32, 64, 128))
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """(N, 3, H, W) in [0, 1] -> what travels."""
+        return self.encode(resize(images, self.settings.side), secret)
+
+    def embed(self, wire: Leak) -> Tensor:
+        """What travelled -> (N, D) unit-norm embeddings.
+
+        Raises:
+            InputError: this is not a wire of this defence.
+        """
+        expected, seen = leak_shape(self.example()), leak_shape(wire)
+        if expected != seen:
+            raise InputError(
+                f"{self.name}: the server expects a wire of shape {expected}, got {seen}; was it sent by another "
+                "defence, or with another side?"
+            )
+        return F.normalize(self.server(self.standardize(wire)).float(), dim=1)
+
+    def _build(self, context: FitContext) -> None:
+        if self.settings.side < 16 or self.settings.side % 16:
+            raise InputError(f"{self.name}: side must be a multiple of 16, got {self.settings.side}.")
+        self._build_client(context)
+        self.standardize = Standardize(self.example())
+        self.server = self._build_server(self.standardize.shape[0], context)
+
+    def _fit(self, context: FitContext) -> None:
+        self.training_faces(context)  # a clear refusal before any work
+        self._fit_client(context)
+        self._fit_server(context)
+
+    def training_faces(self, context: FitContext) -> FaceSet:
+        """The train split.
+
+        Raises:
+            InputError: there is none.
+        """
+        if context.train is None or context.train.n_identities < 2:
+            raise InputError(f"{self.name} trains a recogniser of its own; give the track a train split.")
+        return context.train
+
+    def training_images(self, faces: FaceSet, batch: Batch, rng: Rng, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(B, 3, side, side) pictures, half of them mirrored, and (B,) which ones are."""
+        x = faces.resized(batch.index, self.settings.side).to(device)
+        mirrored = rng.uniform(presentation_ids(faces.ids[batch.index], batch.presentation)) < 0.5
+        return torch.where(mirrored.to(device)[:, None, None, None], x.flip(-1), x), mirrored
+
+    def secrets_of(self, context: FitContext) -> SecretSource:
+        """The installation's own key, and sample secrets that no deployed picture meets."""
+        deployed = SecretSource.installation(context.rng.seed)
+        return SecretSource(deployed.deployment, context.rng.child("training"))
+
+    def _fit_server(self, context: FitContext) -> None:
+        faces, source, s = self.training_faces(context), self.secrets_of(context), self.settings
+        self._aim(context, faces, source)
+        flips = context.rng.child("mirror")
+        objective = self._distillation(context, faces) if s.recognizer_init == "distill" else None
+        generator = context.rng.child("margin").torch()
+        dim = int(context.recognizer.dim)  # type: ignore[arg-type]
+        head = MarginHead(faces.n_identities, dim, "arcface", s.scale, generator).to(context.device)
+
+        def loss(batch: Batch) -> Tensor:
+            x, mirrored = self.training_images(faces, batch, flips, context.device)
+            with torch.no_grad():
+                wire = self.encode(x, source.draw(faces.ids[batch.index], batch.presentation))
+            z = self.server(self.standardize(wire))
+            if objective is not None:
+                return 1 - (F.normalize(z, dim=1) * objective(batch.index, mirrored)).sum(1).mean()
+            labels = faces.labels[batch.index].to(context.device)
+            return head(z, labels, ramped(s.margin, batch.progress, s.margin / 3))  # type: ignore[no-any-return]
+
+        learner = self.server if objective is not None else nn.ModuleList([self.server, head])
+        budget = TrainSettings(s.server_steps, s.server_batch, s.server_lr, weight_decay=s.weight_decay)
+        title = f"{self.name}: server"
+        self.log = train(learner, loss, len(faces), budget, rng=context.rng, progress=context.progress, title=title)
+
+    @torch.no_grad()
+    def _aim(self, context: FitContext, faces: FaceSet, source: SecretSource, count: int = 128) -> None:
+        """Channel statistics, and a first aim of the convolution before a copied recogniser."""
+        some = torch.randperm(len(faces), generator=context.rng.child("statistics").torch())[:count]
+        images = faces.resized(some, self.settings.side).to(context.device)
+        parts = torch.arange(len(some)).split(32)
+        wire = leak_cat([self.encode(images[part], source.draw(faces.ids[some[part]])) for part in parts])
+        self.standardize.fit(wire)
+        if isinstance(self.server, Adapted):
+            few = slice(0, 64)
+            self.server.aim(self.standardize(leak_take(wire, few)), images[few])
+
+    @torch.no_grad()
+    def _distillation(self, context: FitContext, faces: FaceSet) -> Any:
+        """(positions, mirrored) -> (B, D): what the recogniser says of the plain pictures."""
+        said = []
+        for flip in (False, True):
+            parts = []
+            for index in torch.arange(len(faces)).split(256):
+                images = faces.images(index).to(context.device)
+                parts.append(context.recognizer(images.flip(-1) if flip else images))
+            said.append(torch.cat(parts))
+
+        def wanted(index: Tensor, mirrored: Tensor) -> Tensor:
+            plain, flipped = (side[index.to(side.device)] for side in said)
+            return torch.where(mirrored.to(plain.device)[:, None], flipped, plain)
+
+        return wanted
