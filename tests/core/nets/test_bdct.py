@@ -7,7 +7,14 @@ import torch
 import torch.nn.functional as F
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.bdct import (
-    CHANNELS, PER_PLANE, bdct, dct_matrix, fast_bdct, from_ycbcr, inverse_bdct, to_ycbcr,
+    CHANNELS,
+    PER_PLANE,
+    bdct,
+    dct_matrix,
+    fast_bdct,
+    from_ycbcr,
+    inverse_bdct,
+    to_ycbcr,
 )  # fmt: skip
 from hypothesis import given, settings
 from hypothesis import strategies as st
