@@ -164,7 +164,6 @@ def attack_context(
 
 def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, outcome: Outcome) -> None:
     """Trained attacks are fitted once for all cells whose fit would be the same, and kept."""
-    torch.manual_seed(Rng(cell.seed, "initialisation", attack.name).torch().initial_seed())
     if not attack.trained:
         start = time.perf_counter()
         attack.fit(context)

@@ -13,7 +13,7 @@ from . import flags
 from .core.leaks import leak_bytes
 from .core.secrets import SecretSource
 from .core.seeding import Rng
-from .core.surfaces import Secret, Surface
+from .core.surfaces import Surface
 from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs, impostor_pairs, utility_row
 from .linkability import linkability_rows
 from .metrics.intervals import bootstrap_identities
@@ -45,9 +45,11 @@ def score_utility(session: Session, cell: Cell) -> Scored:
         scored.rows.append(utility_row("accuracy_undefended_difference", -loss, "fraction", up=True))
         scored.flags += flags.utility_flag(loss, session.track.protocol.utility_loss)
     for name, value in defense.properties().items():
-        scored.rows.append(utility_row(name, value, ""))
+        text = isinstance(value, str)  # a word stands in the unit's column: values are numbers
+        scored.rows.append(utility_row(name, None if text else value, str(value) if text else ""))
     _cost(session, defense, cell.seed, scored)
-    if Secret.DEPLOYMENT in defense.secrets:
+    # A key on the wire cannot be re-issued without training the server anew: there are no templates to compare.
+    if defense.keyed_templates:
         linkability_rows(session, alias, defense, cell.seed, thresholds, scored)
     scored.flags += flags.threshold_flags(
         ("the defended system", fmr, t.false_accepts) for fmr, t in thresholds.items() if t is not None and t.warn

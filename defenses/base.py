@@ -95,8 +95,8 @@ class Defense(nn.Module, Plugin):
             raise ContractError(f"{self.name}: templates of several tensors need a compare() of their own.")
         return F.cosine_similarity(templates.float(), probes.float(), dim=1)
 
-    def properties(self) -> dict[str, float]:
-        """Facts for the board that follow from the settings, for example ``epsilon``; names are metric names."""
+    def properties(self) -> dict[str, float | str]:
+        """Facts for the board that follow from the settings or the fit, for example ``epsilon``, by metric name."""
         return {}
 
     # Final from here on: what the harness and the attacks call.
@@ -111,6 +111,11 @@ class Defense(nn.Module, Plugin):
     def plain_embedding(self) -> bool:
         """Whether the embedding is the recogniser's own, so that all such defences share one cache."""
         return not any(overrides(self, stage) for stage in ("publish", "transmit", "embed"))
+
+    @property
+    def keyed_templates(self) -> bool:
+        """Whether the stored template depends on a deployment secret that can be re-issued by itself."""
+        return Secret.DEPLOYMENT in self.secrets and overrides(self, "enroll")
 
     def randomised(self, surface: Surface) -> bool:
         """Whether two calls leak different tensors at ``surface``."""
@@ -225,6 +230,9 @@ class Compose(Defense):
             return middle  # type: ignore[no-any-return]
         return getattr(self.second, stage)(middle, secret)  # type: ignore[no-any-return]
 
+    def properties(self) -> dict[str, float | str]:
+        return self.first.properties() | self.second.properties()
+
     @property
     def embedding_fixed(self) -> bool:
         return all(part.embedding_fixed for part in self.parts)
@@ -232,6 +240,10 @@ class Compose(Defense):
     @property
     def plain_embedding(self) -> bool:
         return all(part.plain_embedding for part in self.parts)
+
+    @property
+    def keyed_templates(self) -> bool:
+        return any(part.keyed_templates for part in self.parts)
 
     def randomised(self, surface: Surface) -> bool:
         return any(part.randomised(surface) for part in self.parts)

@@ -66,7 +66,7 @@ class GaussianNoise(_Noise):
     paper = "Balle & Wang, ICML 2018 (accounting)"
     claims = "(epsilon, delta)-differential privacy of the stored template."
 
-    def properties(self) -> dict[str, float]:
+    def properties(self) -> dict[str, float | str]:
         """``epsilon`` at the stated ``delta``, by the analytic Gaussian mechanism."""
         sigma = self.settings.relative_noise / math.sqrt(self.dim)
         return {"epsilon": gaussian_epsilon(sigma, 2.0, self.settings.delta), "delta": self.settings.delta}
@@ -82,7 +82,7 @@ class LaplaceNoise(_Noise):
     def _noise(self, secret: SecretDraw, shape: tuple[int, ...]) -> Tensor:
         return secret.sample.child("noise").laplace(secret.ids, shape) / math.sqrt(2)
 
-    def properties(self) -> dict[str, float]:
+    def properties(self) -> dict[str, float | str]:
         """``epsilon`` = sensitivity / scale."""
         scale = self.settings.relative_noise / math.sqrt(2 * self.dim)
         return {"epsilon": 2 * math.sqrt(self.dim) / scale}

@@ -76,6 +76,10 @@ class WireDefense(Defense):
         """Two rows of the shape that travels."""
         return torch.zeros(2, self.channels, self.settings.side, self.settings.side)
 
+    def properties(self) -> dict[str, float | str]:
+        """How the server's recogniser began."""
+        return {"recognizer_init": str(self.settings.recognizer_init)}
+
     def _build_client(self, context: FitContext) -> None:
         """Networks and buffers of the client, and checks of its settings."""
 

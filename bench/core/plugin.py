@@ -71,10 +71,17 @@ class Plugin:
 
 @functools.cache
 def source_hash(cls: type) -> str:
-    """Short sha256 of the file that defines ``cls``: an edited plug-in is a different cell.
+    """Short sha256 of the files that define ``cls`` and the plug-ins it inherits from: edited, it is a different cell.
 
     Read once: a run keeps the identity it started with, whatever is edited meanwhile.
     """
+    kinds = [kind for kind in cls.__mro__ if issubclass(kind, Plugin) and kind is not Plugin] or [cls]
+    if len(kinds) == 1:
+        return _file_hash(cls)
+    return hashlib.sha256("".join(_file_hash(kind) for kind in kinds).encode()).hexdigest()[:12]
+
+
+def _file_hash(cls: type) -> str:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if file is None:

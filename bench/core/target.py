@@ -95,6 +95,7 @@ class Target:
             self._need_templates()
             self._count_pairs(ids)
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
+            z = z.to(self._pipeline.recognizer.device)
             return self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
         return self.leak(self._public.images(index), ids, presentation)
 

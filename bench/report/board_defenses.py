@@ -20,7 +20,8 @@ DEFENSE_COLUMNS = (
     "worst_attack", "judge", "chosen_on", "n_attacks", "sar2", "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds",
     "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1", "target_sar1_lo",
     "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2",
-    "target_worst", "target_worst_sar2", "d_sys_excess", "protect_ms", "leak_bytes", "n_cells", "n_failed", "flags",
+    "target_worst", "target_worst_sar2", "d_sys_excess", "protect_ms", "leak_bytes",
+    "recognizer_init", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         "d_sys_excess": value_of(linkable) - value_of(null),
         "protect_ms": value_of(view.use(system, "protect_ms")),
         "leak_bytes": value_of(view.use(system, "leak_bytes", surface) or view.use(system, "leak_bytes")),
+        "recognizer_init": view.texts.get((*system, "recognizer_init"), ""),
     }
 
 

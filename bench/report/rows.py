@@ -67,6 +67,7 @@ class View:
         utility: (dataset, recognizer, defense, surface, metric, fmr) -> number.
         cells: attack id -> what became of its cells.
         utility_flags: (dataset, recognizer, defense) -> flags of its utility rows.
+        texts: (dataset, recognizer, defense, metric) -> utility facts that are words.
         judges: (dataset, recognizer) -> the independent judge, empty if there is none.
         roles: attack -> ``attack``, ``floor`` or ``ceiling``.
         fmr: the headline false match rate.
@@ -77,6 +78,7 @@ class View:
     utility: dict[tuple[str, str, str, str, str, float], Stat]
     cells: dict[AttackId, Cells]
     utility_flags: dict[tuple[str, str, str], str]
+    texts: dict[tuple[str, str, str, str], str]
     judges: dict[tuple[str, str], str]
     roles: dict[str, str]
     fmr: float
@@ -130,6 +132,7 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
         utility=_utility(utility),
         cells={AttackId._make(key): _cells(rows) for key, rows in attacks.groupby(_ID)},
         utility_flags={key: union(rows["flags"]) for key, rows in utility.groupby(_SYSTEM)},  # type: ignore[misc]
+        texts=_texts(utility),
         judges=_independent_judges(seen, roles),
         roles=roles,
         fmr=float(f"{fmr:.6g}"),
@@ -191,6 +194,13 @@ def _utility(utility: pd.DataFrame) -> dict[tuple[str, str, str, str, str, float
         if key[:6] not in found or order < found[key[:6]][0]:
             found[key[:6]] = (order, stat)
     return {key: stat for key, (_, stat) in found.items()}
+
+
+def _texts(utility: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
+    """Facts without a number: the word stands in the unit's column."""
+    words = utility[(utility["status"] == "ok") & utility["value"].isna() & (utility["unit"] != "")]
+    found = words.groupby([*_SYSTEM, "metric"])["unit"].agg(lambda units: ", ".join(sorted(set(units))))
+    return {key: str(text) for key, text in found.items()}  # type: ignore[misc]
 
 
 def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type: ignore[type-arg]
