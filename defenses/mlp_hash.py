@@ -11,8 +11,9 @@ one that narrows orthonormal rows (both at once is possible for square ones only
 Differs from the paper: one key per installation rather than per person, the stolen-token case (see ``biohash.py``).
 Fidelity: simplified.
 
-Random ReLU layers pull all angles together, so that impostors agree in more than half of the bits. That moves the
-scores and hardly their order.
+Random ReLU layers pull all angles together (the arc-cosine kernel): impostors agree in more than half of the bits, and
+genuine pairs stand out less from the chance of the bits. Where all share one key that costs accuracy, more so the
+shorter the code; with a key per person the wrong key hides it.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ Differs from the paper: the released head works on the 512 x 7 x 7 map inside it
 channels, summed with the mirrored picture's, attention by three convolutions), trained with it. Here the recogniser is
 frozen and only its embedding is at hand: a linear map from it, orthonormal at first, gives the groups, a small network
 the attention, and both learn by margin softmax on a_g f_g. With attention = "uniform" nothing is learnt, every a_g is
-1 / G, and none lies below the median, so that all groups lose 4 draws. The paper's body was not read; method from the
-released code. Fidelity: re-implementation, simplified.
+1 / G, and none lies below the median, so that all groups lose 4 draws. There are D / 16 groups; the code's 49 would
+write the same D numbers several times over, which raises the accuracy and leaves the dropping nothing to hide.
+The paper's body was not read; method from the released code. Fidelity: re-implementation, simplified.
 
 For who attacks: an inverter that looks at p alone overstates the privacy. The lengths of the groups of p are the a_g,
 hence the t_g; and on the dimensions that survive, p_g lies in the plane of f_g and k_g, so that f_g is known up to its
