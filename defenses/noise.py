@@ -46,6 +46,8 @@ class _Noise(Defense):
     def _build(self, context: FitContext) -> None:
         if self.settings.relative_noise <= 0:
             raise InputError(f"{self.name}: relative_noise must be positive, got {self.settings.relative_noise}.")
+        if not 0 < self.settings.delta < 1:
+            raise InputError(f"{self.name}: delta must lie in (0, 1), got {self.settings.delta}.")
         self.dim = int(context.recognizer.dim)  # type: ignore[arg-type]
 
     def _noise(self, secret: SecretDraw, shape: tuple[int, ...]) -> Tensor:
