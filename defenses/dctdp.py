@@ -161,12 +161,12 @@ def coefficients(images: Tensor) -> Tensor:
     return bdct(images)[:, AC]
 
 
-def laplace(rng: Rng, ids: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def laplace(rng: Rng, ids: Tensor, shape: tuple[int, ...]) -> Tensor:
     """(N, *shape) Laplace(0, 1), float32, as ``Rng.laplace`` but two values from each 64 random bits, the last even.
 
     A picture takes 10^6 values; this is what protecting it costs.
     """
-    bits = rng.bits(ids, (*shape[:2], shape[2] // 2))
+    bits = rng.bits(ids, (*shape[:-1], shape[-1] // 2))
     u = torch.cat([bits & 0x7FFFFF, (bits >> 41) & 0x7FFFFF], -1).float()  # the low and the high 23 bits
     u = (u + 0.5) * 2.0**-23 - 0.5  # within (-1/2, 1/2), never 0
     return -torch.sign(u) * torch.log1p(-2 * u.abs())

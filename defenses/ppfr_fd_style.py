@@ -14,7 +14,8 @@ Here:
             first; each is brought to mean 0 and deviation 1 over the picture; random order again. Both orders are drawn
             afresh for every presentation and told to nobody, the server included.
 Server of `defenses/wire.py`, on the shuffled channels: since it cannot know the order, its first layer treats all
-channels alike (``Unordered``). Fidelity: simplified.
+channels alike (``Unordered``); a plain convolution from scratch was seen to learn nothing in a small budget. Fidelity:
+simplified.
 The paper's own figures: LFW 99.68 %, CFP-FP 95.04 %; recovery by the U-Net of PartialFace SSIM .713, PSNR 15.66.
 """
 
@@ -100,7 +101,9 @@ class PPFRFDStyle(WireDefense):
             u = secret.sample.child("gates").uniform(secret.ids, (len(AC),)).to(x.device)
             soft = torch.sigmoid((gates() + torch.logit(u)) / s.temperature)
             gate = (soft > 0.5).float() + soft - soft.detach()
-            return net(standardize(bdct(x)[:, AC]) * gate[:, :, None, None])  # type: ignore[no-any-return]
+            with torch.autocast(x.device.type, enabled=False):
+                seen = standardize(bdct(x)[:, AC])
+            return net(seen * gate[:, :, None, None])  # type: ignore[no-any-return]
 
         def visible() -> Tensor:
             return s.penalty * (torch.sigmoid(gates()) * weight).sum()

@@ -173,7 +173,10 @@ class WireDefense(Defense):
         self._aim(context, self.training_faces(context), self.secrets_of(context))
 
         def see(x: Tensor, secret: SecretDraw) -> Tensor:
-            return self.server(self.standardize(self.training_wire(x, secret)))  # type: ignore[no-any-return]
+            # What is deployed runs in float32; a transform in bf16 would be another one (coefficients span 10^4).
+            with torch.autocast(x.device.type, enabled=False):
+                wire = self.training_wire(x, secret)
+            return self.server(self.standardize(wire))  # type: ignore[no-any-return]
 
         learner = [self.server, *self.learner_modules()]
         self.log = self.learn_faces(see, learner, self.settings.server_steps, context, context.rng, "server")

@@ -123,6 +123,24 @@ def test_with_delta_one_the_report_says_what_the_noise_amounts_to() -> None:
     assert math.isclose(found["epsilon"], N * found["epsilon_element"], rel_tol=1e-6)
 
 
+def test_with_delta_one_a_linear_inverse_sees_the_face() -> None:
+    """Least squares on the noisy channels of Y, the unknown mean given: the face, against the released code."""
+    grey = _pictures()[:8].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    one_hot = torch.eye(256).reshape(256, 1, 16, 16).expand(-1, 3, -1, -1)
+    forward = coefficients(one_hot)[:, :63].flatten(1).double()  # (pixels, coefficients); without means it is linear
+    gram = forward @ forward.T
+    found = {}
+    for kind in ("one", "range"):
+        sent = _fitted(sensitivity=kind, epsilon_mean=0.5).encode(grey, SOURCE.draw(torch.arange(8)))
+        seen = sent[:, :63].flatten(1).double() @ forward.T
+        back = torch.linalg.solve(gram + 1e-4 * gram.diagonal().mean() * torch.eye(256), seen.T).T
+        wanted = grey[:, 0].flatten(1).double()
+        back = back - back.mean(1, keepdim=True) + wanted.mean(1, keepdim=True)
+        found[kind] = float(-10 * (back - wanted).square().mean(1).log10().mean())
+    assert found["one"] > 35, found
+    assert found["range"] < found["one"] - 5, found
+
+
 def test_rho_learns_together_with_the_server_at_its_own_rate() -> None:
     one, fast = (_fitted(server_steps=4, rho_lr=rate) for rate in (1e-3, 1e-1))
     moved = [(d.budget.rho.theta.abs() * d.budget.rho.times).mean() for d in (one, fast)]
