@@ -15,8 +15,9 @@ a recogniser of plain faces has seen plain faces):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Defense
 
 Init = Literal["scratch", "clean_finetune", "distill"]
+See: TypeAlias = "Callable[[Tensor, SecretDraw], Tensor]"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,22 @@ class WireSettings:
     margin: float = 0.3  # m, radians (ArcFace); papers: 0.5
 
 
+class Brisk(nn.Module):
+    """A tensor, zero at first, that learns ``times`` as fast as the networks trained beside it.
+
+    Its value is times * theta and its gradient that of theta: Adam's steps do not depend on the size of a gradient, so
+    the rate is multiplied without a second optimiser, and the norm that gradients are clipped by is left alone.
+    """
+
+    def __init__(self, shape: tuple[int, ...], times: float) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(shape))
+        self.times = times
+
+    def forward(self) -> Tensor:
+        return self.theta + (self.times - 1) * self.theta.detach()
+
+
 class WireDefense(Defense):
     """A transformation on the client and a recogniser for it on the server.
 
@@ -67,6 +85,7 @@ class WireDefense(Defense):
     server: nn.Module
     standardize: Standardize
     log: TrainLog | None = None
+    _wanted: Any = None
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Leak:
         """(N, 3, side, side) in [0, 1] -> what travels. The subclass's own."""
@@ -122,6 +141,7 @@ class WireDefense(Defense):
         self.training_faces(context)  # a clear refusal before any work
         self._fit_client(context)
         self._fit_server(context)
+        self._wanted = None  # targets of the whole train split: not to be kept
 
     def training_faces(self, context: FitContext) -> FaceSet:
         """The train split.
@@ -144,29 +164,64 @@ class WireDefense(Defense):
         deployed = SecretSource.installation(context.rng.seed)
         return SecretSource(deployed.deployment, context.rng.child("training"))
 
+    def training_wire(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """What the server learns from. A client that learns together with it overrides this to let gradients pass."""
+        with torch.no_grad():
+            return self.encode(images, secret)
+
+    def learner_modules(self) -> list[nn.Module]:
+        """What of the client is trained together with the server, by the same loss."""
+        return []
+
     def _fit_server(self, context: FitContext) -> None:
+        self._aim(context, self.training_faces(context), self.secrets_of(context))
+
+        def see(x: Tensor, secret: SecretDraw) -> Tensor:
+            # What is deployed runs in float32; a transform in bf16 would be another one (coefficients span 10^4).
+            with torch.autocast(x.device.type, enabled=False):
+                wire = self.training_wire(x, secret)
+            return self.server(self.standardize(wire))  # type: ignore[no-any-return]
+
+        learner = [self.server, *self.learner_modules()]
+        self.log = self.learn_faces(see, learner, self.settings.server_steps, context, context.rng, "server")
+
+    def learn_faces(
+        self, see: See, learner: list[nn.Module], steps: int, context: FitContext, rng: Rng, title: str,
+        penalty: Callable[[], Tensor] | None = None,
+    ) -> TrainLog:  # fmt: skip
+        """Train ``learner`` by the recognition loss of ``recognizer_init``, plus ``penalty`` where there is one.
+
+        Args:
+            see: (pictures, secrets) -> (B, D) embeddings of any norm; fresh secrets for every presentation.
+            learner: whose parameters move.
+            steps: optimiser steps.
+            context: of the fit.
+            rng: order of the pictures, mirrors, class centres.
+            title: what is trained, for the progress bar.
+            penalty: what is added to the loss.
+        """
         faces, source, s = self.training_faces(context), self.secrets_of(context), self.settings
-        self._aim(context, faces, source)
-        flips = context.rng.child("mirror")
-        objective = self._distillation(context, faces) if s.recognizer_init == "distill" else None
-        generator = context.rng.child("margin").torch()
+        flips = rng.child("mirror")
+        if s.recognizer_init == "distill" and self._wanted is None:
+            self._wanted = self._distillation(context, faces)
+        wanted = self._wanted
         dim = int(context.recognizer.dim)  # type: ignore[arg-type]
+        generator = rng.child("margin").torch()
         head = MarginHead(faces.n_identities, dim, "arcface", s.scale, generator).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
             x, mirrored = self.training_images(faces, batch, flips, context.device)
-            with torch.no_grad():
-                wire = self.encode(x, source.draw(faces.ids[batch.index], batch.presentation))
-            z = self.server(self.standardize(wire))
-            if objective is not None:
-                return 1 - (F.normalize(z, dim=1) * objective(batch.index, mirrored)).sum(1).mean()
+            z = see(x, source.draw(faces.ids[batch.index], batch.presentation))
+            extra = penalty() if penalty is not None else 0.0
+            if wanted is not None:
+                return extra + 1 - (F.normalize(z, dim=1) * wanted(batch.index, mirrored)).sum(1).mean()
             labels = faces.labels[batch.index].to(context.device)
-            return head(z, labels, ramped(s.margin, batch.progress, s.margin / 3))  # type: ignore[no-any-return]
+            return extra + head(z, labels, ramped(s.margin, batch.progress, s.margin / 3))  # type: ignore[no-any-return]
 
-        learner = self.server if objective is not None else nn.ModuleList([self.server, head])
-        budget = TrainSettings(s.server_steps, s.server_batch, s.server_lr, weight_decay=s.weight_decay)
-        title = f"{self.name}: server"
-        self.log = train(learner, loss, len(faces), budget, rng=context.rng, progress=context.progress, title=title)
+        module = nn.ModuleList(learner if wanted is not None else [*learner, head])
+        budget = TrainSettings(steps, s.server_batch, s.server_lr, weight_decay=s.weight_decay)
+        title = f"{self.name}: {title}"
+        return train(module, loss, len(faces), budget, rng=rng, progress=context.progress, title=title)
 
     @torch.no_grad()
     def _aim(self, context: FitContext, faces: FaceSet, source: SecretSource, count: int = 128) -> None:
@@ -176,9 +231,10 @@ class WireDefense(Defense):
         parts = torch.arange(len(some)).split(32)
         wire = leak_cat([self.encode(images[part], source.draw(faces.ids[some[part]])) for part in parts])
         self.standardize.fit(wire)
-        if isinstance(self.server, Adapted):
+        aim = getattr(self.server, "aim", None)  # of ``Adapted``, or of what stands before one
+        if aim is not None:
             few = slice(0, 64)
-            self.server.aim(self.standardize(leak_take(wire, few)), images[few])
+            aim(self.standardize(leak_take(wire, few)), images[few])
 
     @torch.no_grad()
     def _distillation(self, context: FitContext, faces: FaceSet) -> Any:
