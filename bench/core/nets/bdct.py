@@ -64,7 +64,8 @@ def bdct(images: Tensor, align_corners: bool = True) -> Tensor:
     check_images(images, "images of bdct")
     n, _, h, w = images.shape
     rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
-    planes = rows @ to_ycbcr(images) @ columns.T  # (N, 3, 8H, 8W)
+    with torch.autocast(images.device.type, enabled=False):  # bf16 would lose what coefficients spanning 10^4 carry
+        planes = rows @ to_ycbcr(images) @ columns.T  # (N, 3, 8H, 8W)
     split = planes.reshape(n, 3, h, BLOCK, w, BLOCK).permute(0, 1, 3, 5, 2, 4)
     return split.reshape(n, CHANNELS, h, w)
 
@@ -84,7 +85,8 @@ def inverse_bdct(coefficients: Tensor, align_corners: bool = True) -> Tensor:
     split = coefficients.reshape(n, 3, BLOCK, BLOCK, h, w).permute(0, 1, 4, 2, 5, 3)
     planes = split.reshape(n, 3, BLOCK * h, BLOCK * w)
     rows, columns = (_synthesis(side, align_corners).to(coefficients) for side in (h, w))
-    return from_ycbcr(rows @ planes @ columns.T)
+    with torch.autocast(coefficients.device.type, enabled=False):
+        return from_ycbcr(rows @ planes @ columns.T)
 
 
 def fast_bdct(images: Tensor) -> Tensor:
@@ -97,7 +99,8 @@ def fast_bdct(images: Tensor) -> Tensor:
     n, _, h, w = images.shape
     planes = to_ycbcr(images).reshape(3 * n, 1, h, w)
     filters = _filters().to(images)
-    return F.conv2d(F.pad(planes, (1, 1, 1, 1), mode="replicate"), filters).reshape(n, CHANNELS, h, w)
+    with torch.autocast(images.device.type, enabled=False):
+        return F.conv2d(F.pad(planes, (1, 1, 1, 1), mode="replicate"), filters).reshape(n, CHANNELS, h, w)
 
 
 @lru_cache(maxsize=16)
