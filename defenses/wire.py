@@ -105,7 +105,11 @@ class WireDefense(Defense):
                 f"{self.name}: the server expects a wire of shape {expected}, got {seen}; was it sent by another "
                 "defence, or with another side?"
             )
-        return F.normalize(self.server(self.standardize(wire)).float(), dim=1)
+        return F.normalize(self.read(wire).float(), dim=1)
+
+    def read(self, wire: Leak) -> Tensor:
+        """What travelled -> (N, D) of any norm, by the server; override where it takes more than one map."""
+        return self.server(self.standardize(wire))  # type: ignore[no-any-return]
 
     def _build(self, context: FitContext) -> None:
         if self.settings.side < 16 or self.settings.side % 16:
@@ -153,7 +157,7 @@ class WireDefense(Defense):
             x, mirrored = self.training_images(faces, batch, flips, context.device)
             with torch.no_grad():
                 wire = self.encode(x, source.draw(faces.ids[batch.index], batch.presentation))
-            z = self.server(self.standardize(wire))
+            z = self.read(wire)
             if objective is not None:
                 return 1 - (F.normalize(z, dim=1) * objective(batch.index, mirrored)).sum(1).mean()
             labels = faces.labels[batch.index].to(context.device)
