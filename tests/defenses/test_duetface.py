@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 
 import pytest
@@ -20,17 +22,22 @@ from systems import CPU, ToySystem, faces, fit_defense, recognizer, small_defens
 SOME = torch.arange(12)
 
 
-def _wire(roi: str = "ellipse") -> dict[str, torch.Tensor]:
-    wire = ToySystem("duetface", {"roi": roi}).deployed_leak(SOME, Surface.WIRE)
-    assert isinstance(wire, dict)
-    return wire
+@functools.cache
+def _defense(roi: str = "ellipse") -> DuetFace:
+    """Fitted once; only the region differs, so that the networks are the same."""
+    defense = copy.copy(ToySystem("duetface").defense)
+    assert isinstance(defense, DuetFace)
+    object.__setattr__(defense, "settings", dataclasses.replace(defense.settings, roi=roi))
+    return defense
 
 
 @functools.cache
-def _defense() -> DuetFace:
-    defense = ToySystem("duetface").defense
-    assert isinstance(defense, DuetFace)
-    return defense
+def _wire(roi: str = "ellipse") -> dict[str, torch.Tensor]:
+    system = ToySystem("duetface")
+    images, ids = system.public.images(SOME), system.public.ids[SOME]
+    wire = _defense(roi).leak(images, Surface.WIRE, system.installation.draw(ids))
+    assert isinstance(wire, dict)
+    return wire
 
 
 def test_the_split_is_a_partition() -> None:
@@ -45,7 +52,7 @@ def test_what_travels_is_the_other_channels_and_four_masks() -> None:
     shapes = {name: tuple(part.shape[1:]) for name, part in wire.items()}
     sides = dict(zip(MASKS, (8, 4, 2, 2), strict=True))
     assert shapes == {"channels": (162, 32, 32)} | {name: (1, side, side) for name, side in sides.items()}
-    sent = bdct(faces()["public"].images(SOME))[:, list(SENT)]
+    sent = bdct(faces()["public"].images(SOME))[:, SENT]
     assert torch.equal(wire["channels"], sent)
     assert leak_bytes(wire) == 4 * (162 * 32 * 32 + 64 + 16 + 4 + 4)
 
@@ -61,7 +68,7 @@ def test_the_sent_channels_have_no_brightness() -> None:
 @pytest.mark.parametrize("roi", ["ellipse", "none"])
 def test_masks_are_stretched_to_the_unit_interval(roi: str) -> None:
     for name in MASKS:
-        low, high = (found.flatten() for found in (_wire(roi)[name].amin((1, 2, 3)), _wire(roi)[name].amax((1, 2, 3))))
+        low, high = _wire(roi)[name].amin((1, 2, 3)), _wire(roi)[name].amax((1, 2, 3))
         assert torch.equal(low, torch.zeros(12))
         assert torch.allclose(high, torch.ones(12))
 
@@ -101,7 +108,7 @@ def test_a_constant_map_becomes_zero(value: float) -> None:
 def test_the_region_is_the_ellipse() -> None:
     whole = face_region(64)[0, 0]
     assert abs(float(whole.mean()) - torch.pi * 0.32 * 0.36) < 1e-3
-    assert torch.allclose(F.avg_pool2d(whole[None], 8)[0], face_region(8)[0, 0], atol=0.02)
+    assert torch.allclose(F.avg_pool2d(whole[None], 8)[0], face_region(8)[0, 0], atol=0.05)
     assert float(whole[40, 32]) == 1, "the tip of the nose"
     assert float(whole[[0, 0, -1, -1], [0, -1, 0, -1]].max()) == 0
 
@@ -139,7 +146,9 @@ def test_the_client_is_frozen_while_the_server_learns(monkeypatch: pytest.Monkey
         learn(self, context)
 
     monkeypatch.setattr(DuetFace, "_fit_server", noting)
-    after = fit_defense(DuetFace(small_defense("duetface") | {"server_steps": 3}), recognizer("toy-a")).state_dict()
+    after = fit_defense(
+        DuetFace(small_defense("duetface") | {"client_steps": 2, "server_steps": 3}), recognizer("toy-a")
+    ).state_dict()
     client = [name for name in after if name.startswith("client")]
     assert any("running_var" in name for name in client)
     assert all(torch.equal(before[name], after[name]) for name in client)
@@ -148,22 +157,29 @@ def test_the_client_is_frozen_while_the_server_learns(monkeypatch: pytest.Monkey
     assert not torch.equal(before["server.weights"], after["server.weights"])
 
 
-def test_the_client_learns() -> None:
-    """After its own training it says what the recogniser says, better than an untrained one."""
+def test_the_client_learns_alone() -> None:
+    """Its own embedding, thrown away later, comes to agree with the recogniser's on unseen people."""
+    defense = DuetFace(small_defense("duetface") | {"client_steps": 60, "server_lr": 5e-3})
+    context = FitContext(recognizer("toy-a"), faces()["public"], Rng(0, "defense"), CPU, Progress())
+    with context.rng.child("weights").seeds_torch():
+        defense._build(context)
+    images = faces()["victims"].images(torch.arange(60))
+    server = {name: value.clone() for name, value in defense.server.state_dict().items()}
 
-    def agreement(steps: int) -> float:
-        settings = small_defense("duetface") | {"client_steps": steps, "server_steps": 1}
-        defense = fit_defense(DuetFace(settings), recognizer("toy-a"))
-        assert isinstance(defense, DuetFace)
-        images = faces()["victims"].images(torch.arange(60))
-        z = defense.client(defense.client_standardize(bdct(images)[:, list(CLIENT)]))
+    def agreement() -> float:
+        with torch.no_grad():
+            z = defense.client(defense.client_standardize(bdct(images)[:, CLIENT]))
         return float(F.cosine_similarity(z, recognizer("toy-a").embed(images)).mean())
 
-    assert agreement(40) > agreement(1) + 0.2
+    before = agreement()
+    defense._fit_client(context)
+    assert agreement() > before + 0.15
+    assert not any(p.requires_grad for p in defense.client.parameters())
+    assert all(torch.equal(server[name], value) for name, value in defense.server.state_dict().items())
 
 
 def test_from_scratch_and_with_a_recogniser_that_has_no_gradient() -> None:
-    system = ToySystem("duetface", {"recognizer_init": "scratch"})
+    system = ToySystem("duetface", {"recognizer_init": "scratch", "server_steps": 2, "client_steps": 2})
     z = system.defense.embed_images(system.public.images(SOME), system.installation.draw(system.public.ids[SOME]))
     assert tuple(z.shape) == (12, 32)
     assert bool(torch.isfinite(z).all())
