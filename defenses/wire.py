@@ -128,7 +128,11 @@ class WireDefense(Defense):
                 f"{self.name}: the server expects a wire of shape {expected}, got {seen}; was it sent by another "
                 "defence, or with another side?"
             )
-        return F.normalize(self.server(self.standardize(wire)).float(), dim=1)
+        return F.normalize(self.read(wire).float(), dim=1)
+
+    def read(self, wire: Leak) -> Tensor:
+        """What travelled -> (N, D) of any norm, by the server; override where it takes more than one map."""
+        return self.server(self.standardize(wire))  # type: ignore[no-any-return]
 
     def _build(self, context: FitContext) -> None:
         if self.settings.side < 16 or self.settings.side % 16:
@@ -180,7 +184,7 @@ class WireDefense(Defense):
             # What is deployed runs in float32; a transform in bf16 would be another one (coefficients span 10^4).
             with torch.autocast(x.device.type, enabled=False):
                 wire = self.training_wire(x, secret)
-            return self.server(self.standardize(wire))  # type: ignore[no-any-return]
+            return self.read(wire)
 
         learner = [self.server, *self.learner_modules()]
         self.log = self.learn_faces(see, learner, self.settings.server_steps, context, context.rng, "server")

@@ -62,7 +62,7 @@ def small_defense(name: str) -> dict[str, Any]:
     # Toy faces have next to no detail, and LDP-Slicing sends nothing else: a budget that leaves its bits true.
     wanted = {
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
-        "sensitivity_pictures": 64, "epsilon_total": 200.0,
+        "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25,
     }  # fmt: skip
     return {key: value for key, value in wanted.items() if key in known}
 

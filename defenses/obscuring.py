@@ -1,0 +1,144 @@
+"""Training-free baselines on the wire: one block greyed out, eyes or mouth greyed out, and a blur.
+
+No paper of their own: what privacy masks did before networks, and floors for every wire defence beside
+`defenses/masking.py`. The server runs its plain recogniser on what arrives, so verification suffers with the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..bench.core.context import FitContext
+from ..bench.core.errors import InputError
+from ..bench.core.registry import register_defense
+from ..bench.core.secrets import SecretDraw
+from ..bench.core.surfaces import Secret, Surface
+from .base import Defense
+
+GREY = 0.5
+
+# Boxes (left, top, right, bottom) in pixels of the 112-pixel aligned crop, about ArcFace's template of five points:
+# eyes (38.29, 51.70) and (73.53, 51.50), corners of the mouth (41.55, 92.37) and (70.73, 92.20).
+EYES = ((23.3, 42.7, 53.3, 60.7), (58.5, 42.5, 88.5, 60.5))
+MOUTH = ((35.5, 82.3, 76.7, 102.3),)
+REGIONS = {"eyes": EYES, "mouth": MOUTH, "eyes+mouth": EYES + MOUTH}
+CROP = 112
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """How large the block is."""
+
+    ratio: float = 0.4  # side of the block / side of the picture (0, 1)
+
+
+@register_defense("block-mask")
+class BlockMask(Defense):
+    """One block of each picture, at a place drawn afresh per call, becomes grey (0.5)."""
+
+    protects = Surface.WIRE
+    secrets = frozenset({Secret.SAMPLE})
+    claims = "What lies under the block cannot be viewed or recovered."
+    Settings = BlockSettings
+    settings: BlockSettings
+
+    def _build(self, context: FitContext) -> None:
+        if not 0 < self.settings.ratio < 1:
+            raise InputError(f"block-mask: ratio must be in (0, 1), got {self.settings.ratio}.")
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        """(N, 3, H, W) in [0, 1], exactly round(ratio H) x round(ratio W) pixels at 0.5."""
+        u = secret.sample.child("block-mask").uniform(secret.ids, (2,)).to(images.device)
+        rows, columns = (self._run(size, u[:, axis]) for axis, size in enumerate(images.shape[-2:]))
+        return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], GREY)
+
+    def _run(self, size: int, u: Tensor) -> Tensor:
+        """(N, size) bool: a run of pixels of one axis, all places within the picture equally likely."""
+        length = max(1, round(self.settings.ratio * size))
+        first = (u * (size - length + 1)).long()[:, None]
+        steps = torch.arange(size, device=u.device)
+        return (steps >= first) & (steps < first + length)
+
+
+@dataclass(frozen=True)
+class LandmarkSettings:
+    """Which parts are hidden."""
+
+    parts: Literal["eyes", "mouth", "eyes+mouth"] = "eyes+mouth"
+    grow: float = 1.0  # size of the boxes / their standard size
+
+
+@register_defense("landmark-mask")
+class LandmarkMask(Defense):
+    """Eyes, mouth or both become grey (0.5), at the fixed places where an aligned crop has them.
+
+    Nothing is detected: what the boxes cover depends on the alignment. On one 64-pixel picture each of 96 synthetic
+    persons they hide every pixel of the eyes, and on average 99.6 % (at least 92 %) of the pixels of the lips and open
+    mouth; photographs vary more. The brows stay visible.
+    """
+
+    protects = Surface.WIRE
+    claims = "The features of the face that lie under the boxes cannot be viewed or recovered."
+    Settings = LandmarkSettings
+    settings: LandmarkSettings
+
+    def _build(self, context: FitContext) -> None:
+        if self.settings.grow <= 0:
+            raise InputError(f"landmark-mask: grow must be positive, got {self.settings.grow}.")
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        """(N, 3, H, W) in [0, 1], the boxes at 0.5."""
+        h, w = images.shape[-2:]
+        return images.masked_fill(self.covered(h, w).to(images.device), GREY)
+
+    def covered(self, h: int, w: int) -> Tensor:
+        """(H, W) bool: the pixels whose centre lies in a box."""
+        y, x = (((torch.arange(size) + 0.5) * CROP / size - 0.5) for size in (h, w))
+        hidden = torch.zeros(h, w, dtype=torch.bool)
+        for left, top, right, bottom in REGIONS[self.settings.parts]:
+            across = (x - (left + right) / 2).abs() <= self.settings.grow * (right - left) / 2
+            down = (y - (top + bottom) / 2).abs() <= self.settings.grow * (bottom - top) / 2
+            hidden |= down[:, None] & across[None, :]
+        return hidden
+
+
+@dataclass(frozen=True)
+class LowPassSettings:
+    """How strong the blur is."""
+
+    sigma: float = 3.0  # standard deviation of the Gaussian, pixels of the picture sent
+
+
+@register_defense("low-pass")
+class LowPass(Defense):
+    """A Gaussian blur, cut off at four standard deviations, borders repeated."""
+
+    protects = Surface.WIRE
+    claims = "The picture on the wire shows no detail of the face, and none can be recovered."
+    Settings = LowPassSettings
+    settings: LowPassSettings
+
+    def _build(self, context: FitContext) -> None:
+        if self.settings.sigma <= 0:
+            raise InputError(f"low-pass: sigma must be positive, got {self.settings.sigma}.")
+
+    def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        """(N, 3, H, W) in [0, 1]."""
+        rows, columns = (gaussian(size, self.settings.sigma).to(images) for size in images.shape[-2:])
+        return (rows @ images @ columns.T).clamp(0, 1)
+
+
+@lru_cache(maxsize=16)
+def gaussian(size: int, sigma: float) -> Tensor:
+    """(size, size) float64: the blur of one axis as a matrix; every row sums to 1."""
+    radius = int(4 * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1)
+    weights = torch.exp(-0.5 * (offsets.double() / sigma).square())
+    source = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)  # beyond the border: its last pixel again
+    blur = torch.zeros(size, size, dtype=torch.float64)
+    return blur.scatter_add_(1, source, (weights / weights.sum()).expand(size, -1))
