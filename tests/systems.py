@@ -60,6 +60,7 @@ def small_defense(name: str) -> dict[str, Any]:
     """Settings that make a defence quick to fit; those without such settings keep their defaults."""
     known = getattr(DEFENSES.get(name).Settings, "__dataclass_fields__", {})
     wanted = {"side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8}
+    wanted |= {"shadow_steps": 60}
     return {key: value for key, value in wanted.items() if key in known}
 
 
