@@ -9,9 +9,9 @@ At K0 the pairs are clean and g is the identity: the attack is then `decoder`.
 
 Differs from the paper: the denoiser starts from the best linear map (ridge regression), which alone undoes an
 additive noise as far as second moments can, and stays there if the network does worse on held-out people: an attacker
-with few pairs must not do worse than one who leaves the template as it is; cosine rather than squared distance; our decoder rather than a pretrained
-face generator; ``presentations`` draws of each public template, made once, where the defence redraws. Fidelity:
-simplified.
+with few pairs must not do worse than one who leaves the template as it is; cosine rather than squared distance; our
+decoder rather than a pretrained face generator; ``presentations`` draws of each public template, made once, where the
+defence redraws. Fidelity: simplified.
 """
 
 from __future__ import annotations
