@@ -20,9 +20,8 @@ attacker enrols its pictures anew for every epoch. On one core: fit 15 s, then 2
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +30,7 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.nets.decoder import UpDecoder
-from ..bench.core.nets.latent_noise import latent_noise
+from ..bench.core.nets.latent_noise import Objective, cycle, direct, latent_noise
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -116,20 +115,8 @@ class AdvFace(Defense):
         stored = embeddings + torch.where(bound > 0, noise / self.standardize.scale, 0.0)
         return F.normalize(stored, dim=1) if self.settings.renormalize else stored
 
-    def _objective(self) -> Callable[[Tensor], Callable[[Tensor], Tensor]]:
-        """What the noise increases, as ``latent_noise`` wants it; of standardised embeddings."""
-        shadow = self.shadow
-
-        def direct(clean: Tensor) -> Callable[[Tensor], Tensor]:
-            before = shadow(clean)
-            return lambda noisy: (shadow(noisy) - before).square().flatten(1).sum(1)
-
-        def cycle(clean: Tensor) -> Callable[[Tensor], Tensor]:
-            def change(noisy: Tensor) -> Tensor:
-                picture = shadow(noisy)
-                again: Any = shadow(self.standardize(self.recognizer(picture)))
-                return (again - picture).square().flatten(1).sum(1)  # type: ignore[no-any-return]
-
-            return change
-
-        return direct if self.settings.mode == "direct" else cycle
+    def _objective(self) -> Objective:
+        """What the noise increases; of standardised embeddings."""
+        if self.settings.mode == "direct":
+            return direct(self.shadow)
+        return cycle(self.shadow, lambda picture: self.standardize(self.recognizer(picture)))

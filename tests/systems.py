@@ -22,6 +22,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
+RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 
 @functools.cache
@@ -68,8 +69,9 @@ class ToySystem:
     """One defence on one toy recogniser."""
 
     def __init__(
-        self, defense: str, settings: dict[str, Any] | None = None, recognizer: str = "toy-a", key: int = 0
+        self, defense: str, settings: dict[str, Any] | None = None, recognizer: str = "", key: int = 0
     ) -> None:
+        recognizer = recognizer or RECOGNIZER_OF.get(defense, "toy-a")
         self.public, self.victims = faces()["public"], faces()["victims"]
         self.recognizer = globals()["recognizer"](recognizer)
         self.defense = fitted_defense(defense, json.dumps(settings or {}, sort_keys=True), recognizer)

@@ -18,6 +18,26 @@ _ROWS = 32
 Objective = Callable[[Tensor], Callable[[Tensor], Tensor]]
 
 
+def direct(shadow: Callable[[Tensor], Tensor]) -> Objective:
+    """|S(noisy) - S(clean)|^2: how far the shadow's picture moves."""
+
+    def objective(clean: Tensor) -> Callable[[Tensor], Tensor]:
+        before = shadow(clean)
+        return lambda noisy: (shadow(noisy) - before).square().flatten(1).sum(1)
+
+    return objective
+
+
+def cycle(shadow: Callable[[Tensor], Tensor], latent: Callable[[Tensor], Tensor]) -> Objective:
+    """|S(latent(x)) - x|^2 of x = S(noisy): how far the shadow's picture is from one that it would draw of itself."""
+
+    def change(noisy: Tensor) -> Tensor:
+        picture = shadow(noisy)
+        return (shadow(latent(picture)) - picture).square().flatten(1).sum(1)
+
+    return lambda clean: change
+
+
 def latent_noise(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps: int) -> Tensor:
     """Noise d with |d| <= bound that makes the objective large, each sample by its own gradient.
 
