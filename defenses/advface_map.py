@@ -29,7 +29,7 @@ from ..bench.core.errors import InputError
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak, leak_shape
 from ..bench.core.nets.decoder import norm, up_block
-from ..bench.core.nets.latent_noise import Objective, cycle, direct, latent_noise
+from ..bench.core.nets.latent_noise import Objective, cycle, direct, in_rows, latent_noise
 from ..bench.core.nets.resnet import ResNet
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
@@ -120,7 +120,7 @@ class AdvFaceMap(Defense):
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) -> (N, C, h, w) map + d."""
-        clean = self.features(images).detach()
+        clean = in_rows(self.features, images)
         bound = self.settings.eps * (self.standardize.scale > 0).float()  # (C, 1, 1); a dead channel stays dead
         draw = secret.sample.child("advface").uniform(secret.ids.cpu(), tuple(clean.shape[1:]))
         start = (2 * draw.to(clean.device) - 1) * bound / 10

@@ -69,5 +69,12 @@ def _ascend(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps
     return noise.detach()
 
 
+def in_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``function`` of (N, ...) without gradient, in the batches of ``latent_noise``: for what its noise starts from."""
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        parts = [function(_padded(x[i : i + _ROWS]))[: len(x) - i] for i in range(0, max(1, len(x)), _ROWS)]
+    return torch.cat(parts)
+
+
 def _padded(x: Tensor) -> Tensor:
     return torch.cat([x, x.new_zeros(_ROWS - len(x), *x.shape[1:])]) if len(x) < _ROWS else x

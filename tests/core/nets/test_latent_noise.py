@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from faceleak.bench.core.nets.latent_noise import latent_noise
+from faceleak.bench.core.nets.latent_noise import in_rows, latent_noise
 from torch import Tensor, nn
 
 X = torch.linspace(-1, 1, 40 * 6).reshape(40, 6)
@@ -47,3 +47,12 @@ def test_samples_are_on_their_own_whatever_the_batch_and_the_caller_s_mode() -> 
     assert not whole.requires_grad
     assert all(p.grad is None for p in net.parameters())
     assert latent_noise(objective, X[:0], start[:0], BOUND, steps=10).shape == (0, 6)
+
+
+def test_in_rows_is_the_function_of_each_row_whatever_the_batch() -> None:
+    net = nn.Linear(6, 300)
+    whole = in_rows(net, X)
+    assert torch.allclose(whole, net(X), atol=1e-6)
+    assert torch.equal(torch.cat([in_rows(net, X[:1]), in_rows(net, X[1:9]), in_rows(net, X[9:])]), whole)
+    assert in_rows(net, X[:0]).shape == (0, 300)
+    assert not whole.requires_grad
