@@ -74,8 +74,7 @@ class Decoder(Attack):
 
         def loss(batch: Batch) -> Tensor:
             x = context.public.resized(batch.index, context.resolution).to(context.device)  # (B, 3, s, s)
-            z = self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))  # (B, D)
-            y = self.net(z)
+            y = self.net(self._examples(batch, context))
             value = (y - x).abs().mean() + s.weight_ssim * (1 - ssim_map(y, x).mean())
             if features is None or answers is None or batch.progress < s.feature_from:
                 return value
@@ -86,6 +85,10 @@ class Decoder(Attack):
         budget = TrainSettings(s.steps, s.batch, s.lr)
         n = context.target.pair_budget
         self.log = train(self.net, loss, n, budget, rng=context.rng, progress=context.progress, title=self.name)
+
+    def _examples(self, batch: Batch, context: AttackContext) -> Tensor:
+        """(B, D) what the network reads in training."""
+        return self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))
 
     def _features(self, context: AttackContext) -> Callable[[Tensor], Tensor]:
         """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student distilled from the black box's answers."""

@@ -22,6 +22,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
+RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 
 @functools.cache
@@ -63,6 +64,7 @@ def small_defense(name: str) -> dict[str, Any]:
     wanted = {
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
         "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25,
+        "shadow_steps": 60,
     }  # fmt: skip
     return {key: value for key, value in wanted.items() if key in known}
 
@@ -71,8 +73,9 @@ class ToySystem:
     """One defence on one toy recogniser."""
 
     def __init__(
-        self, defense: str, settings: dict[str, Any] | None = None, recognizer: str = "toy-a", key: int = 0
+        self, defense: str, settings: dict[str, Any] | None = None, recognizer: str = "", key: int = 0
     ) -> None:
+        recognizer = recognizer or RECOGNIZER_OF.get(defense, "toy-a")
         self.public, self.victims = faces()["public"], faces()["victims"]
         self.recognizer = globals()["recognizer"](recognizer)
         self.defense = fitted_defense(defense, json.dumps(settings or {}, sort_keys=True), recognizer)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from faceleak.bench.core.nets.blocks import initialise
 from faceleak.bench.core.registry import register_dataset, register_recognizer
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.recognizers.base import BuildContext, Recognizer
+from faceleak.bench.recognizers.trained import SmallResNet
 from faceleak.datasets.base import DataSettings, FaceDataset
 from torch import Tensor, nn
 
@@ -78,6 +80,18 @@ class ToyB(_ToyRecognizer):
     """An independent judge."""
 
     seed = 1
+
+
+@register_recognizer("toy-split")
+class ToySplit(SmallResNet):
+    """Untrained, but of stages, for defences that act between them."""
+
+    needs_training = False
+
+    def _build(self, context: BuildContext) -> None:
+        self._create()
+        self.size = 32
+        initialise(self.net, Rng(0, "toy-split").torch())
 
 
 @register_recognizer("toy-forward")

@@ -11,6 +11,7 @@ from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses, read_losses
 from .fig_matrix import draw_matrices
 from .fig_scatter import draw_scatters
+from .fig_sweep import draw_sweeps
 from .load import RunFolder
 from .style import Made, house_style
 
@@ -29,6 +30,7 @@ def draw_figures(boards: dict[str, pd.DataFrame], run: RunFolder, folder: Path, 
         return [
             *draw_ladders(boards["attacks"], fmr, folder),
             *draw_scatters(boards["defenses"], boards["attacks"], fmr, folder),
+            *draw_sweeps(run, folder),
             *draw_matrices(boards["matrix"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),
             *draw_losses(read_losses(run.cells, problems), folder),
