@@ -1,0 +1,214 @@
+"""MinusFace: the residue is blank to the eye and speaks to a network, and travels in an order of its own."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from faceleak.bench.core.context import FitContext
+from faceleak.bench.core.errors import InputError
+from faceleak.bench.core.faces import FaceSet
+from faceleak.bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, inverse_bdct
+from faceleak.bench.core.progress import Progress
+from faceleak.bench.core.registry import DEFENSES
+from faceleak.bench.core.secrets import SecretDraw
+from faceleak.bench.core.seeding import Rng
+from faceleak.bench.metrics.quality import psnr
+from faceleak.defenses.minusface import MinusFace, shuffled
+from systems import CPU, ToySystem, faces, recognizer
+
+SIDE = 32
+BLANK = 128 / 255  # what zero decodes to
+SOME = torch.arange(16)
+
+
+@functools.cache
+def _stage_1(**settings: Any) -> MinusFace:
+    """Stage 1 alone, on toys."""
+    return _subtracted(faces()["public"], settings)
+
+
+def _subtracted(train: FaceSet, settings: dict[str, Any]) -> MinusFace:
+    defense = MinusFace({"side": SIDE, "width": 8, "levels": 2, "batch": 8} | settings)
+    context = FitContext(recognizer("toy-a"), train, Rng(0, "defense"), CPU, Progress())
+    with context.rng.child("weights").seeds_torch():
+        defense._build_client(context)
+        defense._fit_client(context)
+    return defense.eval().requires_grad_(False)
+
+
+def _victims() -> torch.Tensor:
+    return faces()["victims"].images(SOME)
+
+
+def _draw(presentation: int = 0, deployment: int = 0, n: int = 16) -> SecretDraw:
+    return SecretDraw(Rng(deployment, "key"), Rng(0, "sample"), torch.arange(n) + 1000 * presentation)
+
+
+# ---- the order
+
+
+def test_the_order_is_a_uniform_permutation_of_all_192_channels_of_each_picture() -> None:
+    orders = _stage_1(steps=1).orders(_draw(n=400))
+    assert torch.equal(orders.sort(1).values, torch.arange(CHANNELS).expand(400, -1))
+    assert len(orders.unique(dim=0)) == 400
+    # A uniform place has mean 95.5 and deviation 55.4; 400 of them average to within 2.8, 5 deviations are 14.
+    assert float((orders.float().mean(0) - (CHANNELS - 1) / 2).abs().max()) < 14
+    stays = (orders // PER_PLANE == torch.arange(CHANNELS) // PER_PLANE).float().mean()
+    assert abs(float(stays) - 1 / 3) < 0.01, "Y, Cb and Cr are mixed"
+
+
+def test_shuffled_puts_each_pictures_channels_in_its_own_order() -> None:
+    r = Rng(0, "r").normal(torch.arange(3), (5, 2, 2))
+    orders = torch.tensor([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 2, 3, 4, 0]])
+    found = shuffled(r, orders)
+    for row in range(3):
+        for place in range(5):
+            assert torch.equal(found[row, place], r[row, orders[row, place]])
+
+
+def test_no_shuffle_sends_the_decoded_residue(monkeypatch: pytest.MonkeyPatch) -> None:
+    defense, x = _stage_1(steps=1), _victims()
+    shuffled_wire = defense.encode(x, _draw())
+    monkeypatch.setattr(defense, "orders", lambda secret: torch.arange(CHANNELS).expand(len(secret.ids), -1))
+    assert torch.equal(defense.encode(x, _draw()), defense.decoded_residue(x).clamp(0, 1))
+    assert float((defense.encode(x, _draw()) - shuffled_wire).abs().mean()) > 0.003
+
+
+def test_a_known_order_gives_a_known_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DC of Y sent as the DC of Cr: a picture that was grey differs in red and green only."""
+    defense = _stage_1(steps=1)
+    swapped = torch.arange(CHANNELS)
+    swapped[[0, 2 * PER_PLANE]] = swapped[[2 * PER_PLANE, 0]]
+    monkeypatch.setattr(defense, "orders", lambda secret: swapped.expand(len(secret.ids), -1))
+    monkeypatch.setattr(defense, "residue", bdct)
+    level = torch.tensor([0.3, 0.6])
+    wire = defense.encode(level[:, None, None, None].expand(2, 3, SIDE, SIDE), _draw(n=2))
+    y = 255 * level - 128  # now Cr
+    expected = torch.stack([128 + 1.402 * y, 128 - 0.714136 * y, torch.full_like(y, 128)], dim=1) / 255
+    assert torch.allclose(wire, expected[:, :, None, None].expand_as(wire), atol=1e-4)
+
+
+def test_fresh_for_every_presentation_and_without_a_key() -> None:
+    defense, x = _stage_1(steps=1), _victims()
+    first, again = defense.encode(x, _draw()), defense.encode(x, _draw())
+    assert torch.equal(first, again)
+    assert torch.equal(first, defense.encode(x, _draw(deployment=7))), "it has no deployment secret"
+    second = defense.encode(x, _draw(presentation=1))
+    assert float((first - second).abs().mean((1, 2, 3)).min()) > 0.002, "every picture has changed"
+    one_face = defense.encode(x[:1].expand(16, -1, -1, -1), _draw())
+    assert len(one_face.flatten(1).unique(dim=0)) == 16, "the order belongs to the picture, not to the batch"
+
+
+# ---- the subtraction
+
+
+def test_decoding_is_additive() -> None:
+    """d(a + b) = d(a) + d(b), less the mid-grey that each decoding adds; hence d(r) = d(e(X)) - X'."""
+    a, b = (Rng(0, name).normal(torch.arange(2), (CHANNELS, 16, 16)) * 20 for name in "ab")
+    assert torch.allclose(inverse_bdct(a + b) + BLANK, inverse_bdct(a) + inverse_bdct(b), atol=1e-5)
+    defense, x = _stage_1(steps=30), _victims()
+    parts = defense.decoded_residue(x) + defense.redrawn(x)
+    assert torch.allclose(parts, inverse_bdct(bdct(x)) + BLANK, atol=1e-5)
+
+
+def test_the_residue_begins_as_all_but_the_means() -> None:
+    defense = MinusFace({"side": SIDE})
+    context = FitContext(recognizer("toy-a"), faces()["public"], Rng(0, "defense"), CPU, Progress())
+    defense._build_client(context)
+    x = _victims()
+    expected = bdct(x)
+    expected[:, ::PER_PLANE] = 0
+    assert torch.equal(defense.residue(x), expected)
+
+
+def test_the_face_is_redrawn_and_the_residue_does_not_collapse() -> None:
+    defense, x = _stage_1(steps=30), _victims()
+    means = bdct(x)
+    means[:, [k for k in range(CHANNELS) if k % PER_PLANE]] = 0
+    before, after = (psnr(x, y.clamp(0, 1)).mean() for y in (inverse_bdct(means), defense.redrawn(x)))
+    assert float(after) > 30
+    assert float(after) > float(before), "more of the picture is redrawn than its means"
+    blank = (defense.decoded_residue(x) - BLANK).square().mean().sqrt()
+    assert float(blank) < 0.03 < 0.1 < float(x.std())
+    # r lives in what the decoder does not see: most channels keep most of their variance.
+    kept = defense.residue(x).var((0, 2, 3)) / bdct(x).var((0, 2, 3))
+    assert float(kept.median()) > 0.3
+
+
+def test_scales_of_ten_to_the_fourth_are_evened_out() -> None:
+    defense = _stage_1(steps=1)
+    images = faces()["public"].resized(torch.arange(150), SIDE)
+    size = bdct(images).square().mean((0, 2, 3)).sqrt()
+    assert float(size.max() / size.min()) > 1e3
+    even = size.clamp(min=1e-3) / defense.spread.flatten()
+    assert float(even.min()) > 0.7
+    assert float(even.max()) < 1.4
+
+
+def test_a_grey_data_set_has_no_colour_to_divide_by() -> None:
+    public = faces()["public"]
+    grey = FaceSet(
+        "grey",
+        public.samples,
+        [name.split("/")[0] for name in public.samples],
+        lambda index: public.images(torch.as_tensor(index)).mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        "grey",
+    )
+    defense = _subtracted(grey, {"steps": 3})
+    assert float(defense.spread.min()) > 0
+    wire = defense.encode(grey.images(SOME), _draw())
+    assert bool(wire.isfinite().all())
+
+
+def test_each_picture_is_subtracted_on_its_own() -> None:
+    defense, x = _stage_1(steps=30), _victims()
+    assert torch.allclose(defense.residue(x)[3:4], defense.residue(x[3:4]), atol=1e-2), "on the scale of 2000"
+    assert not [layer for layer in defense.generator.modules() if "Norm" in type(layer).__name__]
+
+
+# ---- the wire
+
+
+def test_the_wire_is_a_picture_about_grey() -> None:
+    images = faces()["victims"].images(torch.arange(90))
+    wire = _stage_1(steps=30).encode(images, _draw(n=90))
+    assert wire.shape == (90, 3, SIDE, SIDE)
+    assert float(wire.min()) >= 0
+    assert float(wire.max()) <= 1
+    assert abs(float(wire.mean()) - BLANK) < 0.01
+    assert 0.001 < float(wire.std()) < float(images.std()) / 3
+
+
+def test_the_recogniser_of_stage_1_is_thrown_away() -> None:
+    kept = {key.split(".")[0] for key in ToySystem("minusface").defense.state_dict()}
+    assert kept == {"spread", "generator", "standardize", "server"}
+
+
+def test_bits_round_the_wire() -> None:
+    x = _victims()
+    exact, rounded = (_stage_1(steps=1, bits=bits).encode(x, _draw()) for bits in (0, 8))
+    levels = rounded * 255
+    assert float((levels - levels.round()).abs().max()) < 1e-3
+    assert float((rounded - exact).abs().max()) <= 0.5 / 255 + 1e-6
+    assert not torch.equal(rounded, exact)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": 0.0}, "alpha and beta must be positive"),
+        ({"beta": -1.0}, "alpha and beta must be positive"),
+        ({"width": 0}, "width must be >= 1"),
+        ({"levels": 5}, r"levels lie in 1\.\.4"),
+        ({"bits": 1}, r"bits must be 0 \(not rounded\)"),
+        ({"side": 40}, "side must be a multiple of 16"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ToySystem("minusface", settings)
+    with pytest.raises(InputError, match="has no setting"):
+        DEFENSES.get("minusface")({"no_such": 1})
