@@ -2,7 +2,8 @@
 
 Its users never meet the deployed system, so how well that system verifies says little about them. Here a recogniser
 learns from the released pictures of the train identities, and its double, with the same first weights, order and
-augmentation, from the originals; both then verify real pictures of the victims, whom neither has seen.
+augmentation, from the originals; both then verify real pictures of the victims, whom neither has seen. The floor is the
+network before it has learnt anything: on easy faces that is a good deal above one half.
 
 What the release gives away is no row of this file. The floor `as-is` on the image surface searches each released
 picture in a gallery of real ones (rank 1, 5 and 20 under every judge, with chance; it holds another photograph of the
@@ -36,12 +37,17 @@ from .session import Session, code_hash
 RELEASED = "train"  # the split that is released
 # What is trained where the attacked recogniser brings its own weights: type and settings.
 FALLBACK: tuple[str, dict[str, Any]] = ("small-resnet", {})
-METRICS = ("release_accuracy", "release_accuracy_original", "release_accuracy_difference")
+METRICS = (
+    "release_accuracy",
+    "release_accuracy_original",
+    "release_accuracy_difference",  # of the two, fold by fold
+    "release_accuracy_untrained",  # the floor: the same network with its first weights
+)
 _BATCH = 256
 
 
 def release_rows(session: Session, cell: Cell, defense: Defense, scored: Scored) -> None:
-    """Ten-fold accuracy on real faces of a recogniser trained on the release, of its double, and their difference."""
+    """Ten-fold accuracy on real faces of a recogniser trained on the release and of its double, difference, floor."""
     if session.track.splits.train is None:
         reason = "The track has no train split, so there is no data set to release; add [splits.train]."
         scored.absent |= dict.fromkeys(METRICS, reason)
@@ -49,8 +55,9 @@ def release_rows(session: Session, cell: Cell, defense: Defense, scored: Scored)
         return
     released = _accuracies(session, cell.seed, trained_on_release(session, cell, defense))
     original = _accuracies(session, cell.seed, trained_on_originals(session, cell))
+    floor = _accuracies(session, cell.seed, untrained(session, cell))
     pairs = session.track.protocol.verification_pairs
-    for metric, folds in zip(METRICS, (released, original, released - original)):
+    for metric, folds in zip(METRICS, (released, original, released - original, floor)):
         scored.rows.append(_row(metric, folds, pairs))
 
 
@@ -74,6 +81,12 @@ def trained_on_originals(session: Session, cell: Cell) -> Recognizer:
     return _trained(session, alias, lambda: session.faces(RELEASED), {"release": None})
 
 
+def untrained(session: Session, cell: Cell) -> Recognizer:
+    """The same network with the first weights that both others had."""
+    alias = cell.target.recognizer
+    return _trained(session, alias, lambda: session.faces(RELEASED), {"release": None}, {"steps": 0})
+
+
 def released_faces(session: Session, cell: Cell, defense: Defense) -> FaceSet:
     """The split as it is released: every picture once, in 8 bits, under the installation's secrets."""
     faces, source = session.faces(RELEASED), SecretSource.installation(cell.seed)
@@ -93,11 +106,17 @@ def _trained_here(session: Session, alias: str) -> bool:
     return RECOGNIZERS.get(session.track.recognizers[alias].type).needs_training
 
 
-def _trained(session: Session, alias: str, faces: Callable[[], FaceSet], spec: dict[str, Any]) -> Recognizer:
+def _trained(
+    session: Session,
+    alias: str,
+    faces: Callable[[], FaceSet],
+    spec: dict[str, Any],
+    changed: dict[str, Any] | None = None,
+) -> Recognizer:
     """A recogniser of the attacked one's type and settings (else the fallback's), trained as the session trains it."""
     own = session.track.recognizers[alias]
     kind, settings = (own.type, own.settings) if _trained_here(session, alias) else FALLBACK
-    recognizer: Recognizer = RECOGNIZERS.get(kind)(settings)
+    recognizer: Recognizer = RECOGNIZERS.get(kind)(settings | (changed or {}))
     recognizer.alias = f"{alias} of the release"
 
     def context(train: FaceSet | None) -> BuildContext:

@@ -16,6 +16,7 @@ The paper's own claim: at least 50 % fewer errors than earlier private data sets
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -44,10 +45,12 @@ class FaceMaeSettings:
     depth: int = 4  # layers of the encoder; MAE: 12
     decoder_depth: int = 2  # layers of the decoder; MAE: 8
     steps: int = 500  # optimiser steps
+    pretrain: float = 0.5  # first share of them on pixels alone [0, 1]: relations to noise teach no faces
     persons: int = 32  # identities per step, two pictures of each
     lr: float = 1e-3  # peak, AdamW, one cycle
     lambda_irm: float = 1.0  # weight of the relation loss; 0 leaves a plain masked autoencoder
-    lambda_pix: float = 0.1  # weight of the pixel loss; 0 leaves the relations alone
+    lambda_pix: float = 0.1  # weight of the pixel loss after pretraining; 0 leaves the relations alone
+    pixels: Literal["all", "hidden"] = "all"  # where pixels count; MAE: hidden, which leaves what it saw undrawn
 
 
 @register_defense("facemae")
@@ -78,6 +81,8 @@ class FaceMae(Defense):
                 f"facemae: mask_ratio {s.mask_ratio} leaves {self.n_visible} of {self.net.tokens} patches visible; "
                 "it must hide some and leave some."
             )
+        if not 0 <= s.pretrain <= 1:
+            raise InputError(f"facemae: pretrain must lie in [0, 1], got {s.pretrain}.")
         if min(s.lambda_irm, s.lambda_pix) < 0 or s.lambda_irm + s.lambda_pix == 0:
             raise InputError(
                 f"facemae: lambda_irm and lambda_pix must not be negative nor both 0, got {s.lambda_irm} and "
@@ -112,23 +117,22 @@ class FaceMae(Defense):
             shown = 2 * batch.presentation + torch.arange(2).repeat_interleave(len(batch.index))
             secret = source.draw(faces.ids[index], shown)
             drawn = self.redraw(x, secret)
-            value = drawn.new_zeros(())
-            if s.lambda_pix:
-                value = value + s.lambda_pix * self.hidden_error(drawn, x, secret)
-            if related is not None:
-                z = related[index.to(related.device)]
-                value = value + s.lambda_irm * relation_loss(z, context.recognizer(drawn))
-            return value
+            error = self.pixel_error(drawn, x, secret)
+            if related is None or batch.progress < s.pretrain:
+                return error
+            z = related[index.to(related.device)]
+            return s.lambda_irm * relation_loss(z, context.recognizer(drawn)) + s.lambda_pix * error
 
         budget = TrainSettings(s.steps, s.persons, s.lr)
         rng, title = context.rng.child("facemae"), "facemae: autoencoder"
         self.log = train(self.net, loss, faces.n_identities, budget, rng=rng, progress=context.progress, title=title)
 
-    def hidden_error(self, drawn: Tensor, images: Tensor, secret: SecretDraw) -> Tensor:
-        """Mean squared error over the pixels of hidden patches."""
+    def pixel_error(self, drawn: Tensor, images: Tensor, secret: SecretDraw) -> Tensor:
+        """Mean squared error over the whole drawing, or over its hidden patches."""
         error = (patches_of(drawn, self.settings.patch) - patches_of(images, self.settings.patch)).square().mean(2)
-        hidden = self.order(secret)[:, self.n_visible :].to(images.device)
-        return error.gather(1, hidden).mean()
+        if self.settings.pixels == "all":
+            return error.mean()
+        return error.gather(1, self.order(secret)[:, self.n_visible :].to(images.device)).mean()
 
     def _training_faces(self, context: FitContext) -> FaceSet:
         """The train split, and a refusal before any work."""

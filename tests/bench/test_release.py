@@ -53,7 +53,7 @@ def session(folder: Path, train: bool = True, trained_target: bool = True) -> Se
     text = TOYS.read_text()
     head = text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
     if train:
-        head = head.replace("identities = 84", "identities = 114")
+        head = head.replace("identities = 84", "identities = 114, noise = 0.22")  # else any network knows them apart
         head = head.replace("[splits]", "[splits]\ntrain = { identities = 30, images = 6 }")
     if trained_target:
         head = head.replace('type = "toy-a"', f'type = "small-vgg"\n{NET}')
@@ -91,7 +91,9 @@ def test_the_originals_as_release_are_worth_exactly_the_originals(house: Session
 
 def test_faces_of_nobody_are_worth_less(house: Session) -> None:
     found = rows(house, Nameless())
-    assert found["release_accuracy"]["value"] < found["release_accuracy_original"]["value"]
+    best = found["release_accuracy_original"]["value"] - 0.03
+    assert found["release_accuracy"]["value"] < best
+    assert found["release_accuracy_untrained"]["value"] < best
     difference = found["release_accuracy"]["value"] - found["release_accuracy_original"]["value"]
     assert found["release_accuracy_difference"]["value"] == pytest.approx(difference)
 

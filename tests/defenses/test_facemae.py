@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from faceleak.bench.core.context import FitContext
@@ -18,7 +20,7 @@ SOME = torch.arange(24)
 SMALL = {"side": 32, "width": 16, "depth": 1, "decoder_depth": 1, "steps": 6, "persons": 8}
 
 
-def fitted(**settings: float) -> FaceMae:
+def fitted(**settings: Any) -> FaceMae:
     defense = DEFENSES.get("facemae")(SMALL | settings)
     return defense.fit(FitContext(recognizer("toy-a"), faces()["public"], Rng(0, "defense"), CPU, Progress()))
 
@@ -76,21 +78,23 @@ def test_relation_loss_is_the_mean_squared_difference_of_cosines() -> None:
 def test_relation_loss_is_zero_for_a_perfect_drawing(small: FaceMae) -> None:
     x, phi = faces()["public"].resized(SOME, 32), recognizer("toy-a")
     assert float(relation_loss(phi(x), phi(x))) == 0
-    assert float(small.hidden_error(x, x, ToySystem("none").installation.draw(SOME))) == 0
+    assert float(small.pixel_error(x, x, ToySystem("none").installation.draw(SOME))) == 0
 
 
-def test_hidden_error_counts_hidden_patches_only(small: FaceMae) -> None:
+@pytest.mark.parametrize(("pixels", "seen_wrong", "hidden_wrong"), [("hidden", 0, 1), ("all", 0.25, 0.75)])
+def test_pixels_count_where_the_setting_says(pixels: str, seen_wrong: float, hidden_wrong: float) -> None:
+    small = fitted(pixels=pixels, steps=0)
     draw = ToySystem("none").installation.draw(SOME)
     x = torch.zeros(24, 3, 32, 32)
     wrong = torch.zeros(24, 16, 192)
     wrong[torch.arange(24)[:, None], small.order(draw)[:, : small.n_visible]] = 1
     drawn = wrong.reshape(24, 4, 4, 3, 8, 8).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
-    assert float(small.hidden_error(drawn, x, draw)) == 0
-    assert float(small.hidden_error(1 - drawn, x, draw)) == 1
+    assert float(small.pixel_error(drawn, x, draw)) == pytest.approx(seen_wrong)
+    assert float(small.pixel_error(1 - drawn, x, draw)) == pytest.approx(hidden_wrong)
 
 
-@pytest.mark.parametrize("settings", [{"lambda_pix": 0.0}, {"lambda_irm": 0.0, "lambda_pix": 1.0}])
-def test_training_reaches_the_autoencoder_only_through_either_loss(settings: dict[str, float]) -> None:
+@pytest.mark.parametrize("settings", [{"lambda_pix": 0.0, "pretrain": 0.0}, {"lambda_irm": 0.0}])
+def test_training_reaches_the_autoencoder_only_through_either_loss(settings: dict[str, Any]) -> None:
     phi = recognizer("toy-a")
     before = {name: value.clone() for name, value in phi.state_dict().items()}
     untrained, trained = fitted(steps=0, **settings), fitted(**settings)
@@ -102,11 +106,20 @@ def test_training_reaches_the_autoencoder_only_through_either_loss(settings: dic
 
 
 def test_both_losses_fall() -> None:
-    relations = fitted(steps=60, lr=3e-3, lambda_pix=0.0).log
+    relations = fitted(steps=60, lr=3e-3, lambda_pix=0.0, pretrain=0.0).log
     pixels = fitted(steps=60, lr=3e-3, lambda_irm=0.0).log
     for log in (relations, pixels):
         assert log is not None
         assert sum(log.losses[-10:]) < 0.7 * sum(log.losses[:10])
+
+
+def test_relations_count_after_pretraining_only() -> None:
+    """Until then two weights of the relation loss give one training; from then on not."""
+    one, other = (fitted(steps=20, pretrain=0.5, lambda_irm=weight).log for weight in (1.0, 2.0))
+    assert one is not None
+    assert other is not None
+    same = [a == b for a, b in zip(one.losses, other.losses)]
+    assert same == [True] * 10 + [False] * 10
 
 
 def test_a_batch_holds_two_pictures_of_each_person() -> None:
@@ -139,9 +152,10 @@ def test_a_person_with_one_picture_is_paired_with_himself() -> None:
         ({"patch": 5}, "side must be a multiple of patch"),
         ({"lambda_irm": 0.0, "lambda_pix": 0.0}, "nor both 0"),
         ({"lambda_pix": -1.0}, "must not be negative"),
+        ({"pretrain": 1.5}, "pretrain must lie in"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fitted(**settings)
 

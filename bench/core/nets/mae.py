@@ -67,6 +67,11 @@ class MaskedAutoencoder(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.decoder = transformer(width, decoder_depth, heads)
         self.head = nn.Linear(width, 3 * patch * patch)
+        for layer in self.modules():
+            # As in MAE; torch's own smaller weights would drown what a patch shows in where it is.
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, visible: Tensor) -> Tensor:
         """The whole picture as the decoder draws it, visible patches too.
@@ -80,7 +85,7 @@ class MaskedAutoencoder(nn.Module):
         """
         row = torch.arange(len(images), device=images.device)[:, None]
         seen = patches_of(images, self.patch)[row, visible]  # (N, V, 3 patch^2)
-        encoded = self.encoder(self.embed(2 * seen - 1) + self.place[visible])
+        encoded = self.encoder(self.embed(4 * seen - 2) + self.place[visible])
         filled = self.mask_token.expand(len(images), self.tokens, -1).to(encoded.dtype)
         filled = filled.scatter(1, visible[:, :, None].expand_as(encoded), encoded)
         drawn = self.head(self.decoder(filled + self.place))
