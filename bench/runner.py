@@ -42,6 +42,7 @@ _MEASURING = tuple(
         "judges",
         "linkability",
         "perception",
+        "release",
         "scoring",
         "session",
         "utility",

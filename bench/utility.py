@@ -13,7 +13,7 @@ from . import flags
 from .core.leaks import leak_bytes
 from .core.secrets import SecretSource
 from .core.seeding import Rng
-from .core.surfaces import Surface
+from .core.surfaces import Goal, Surface
 from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs, impostor_pairs, utility_row
 from .linkability import linkability_rows
 from .metrics.intervals import bootstrap_identities
@@ -21,6 +21,7 @@ from .metrics.pairs import Pairs, make_pairs
 from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
 from .metrics.verification import eer, tenfold_accuracy
 from .plan import Cell
+from .release import release_rows
 from .schema import Row
 from .scoring import Scored, per_identity
 from .session import Session
@@ -51,6 +52,8 @@ def score_utility(session: Session, cell: Cell) -> Scored:
     # A key on the wire cannot be re-issued without training the server anew: there are no templates to compare.
     if defense.keyed_templates:
         linkability_rows(session, alias, defense, cell.seed, thresholds, scored)
+    if defense.goal is Goal.RELEASE_DATASET:
+        release_rows(session, cell, defense, scored)
     scored.flags += flags.threshold_flags(
         ("the defended system", fmr, t.false_accepts) for fmr, t in thresholds.items() if t is not None and t.warn
     )

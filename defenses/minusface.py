@@ -20,7 +20,8 @@ Differs from the paper: that start, without which some hundred steps reach 21 dB
 root mean square on the train split (their scales span 10^4), has a gain per channel beside the U-Net, width 8 and 3
 levels for 64 pixels (released code: 64 and 4); f is a small ResNet and reads r divided likewise; AdamW at one rate for
 f and g, for minutes instead of 24 epochs of MS1Mv2 by SGD, so that R' is blank to the eye (|R' - grey| about 0.02) but
-not to a network that rescales it; server of `defenses/wire.py`, from scratch under `distill` too. Rounding X_p is ours. Fidelity: simplified.
+not to a network that rescales it; server of `defenses/wire.py`, a network from scratch under `distill` too. Rounding
+X_p is ours. Fidelity: simplified.
 The paper's own figures: LFW 99.78 % (undefended 99.77; table 1), recovery SSIM .50, PSNR 10.98 (figure 6c); CFP-FP
 98.27 on r, 53.85 on R', 96.92 on X_p (table 2).
 """
