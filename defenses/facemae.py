@@ -51,7 +51,7 @@ class FaceMaeSettings:
     persons: int = 16  # identities per step, two pictures of each
     lr: float = 2e-3  # peak, AdamW, one cycle
     lambda_irm: float = 1.0  # weight of the relation loss; 0 leaves a plain masked autoencoder
-    lambda_pix: float = 0.1  # weight of the pixel loss after pretraining; 0 leaves the relations alone
+    lambda_pix: float = 1.0  # weight of the pixel loss after pretraining; at 0.1 the drawings are patterns, not faces
     pixels: Literal["all", "hidden"] = "all"  # where pixels count; MAE: hidden, which leaves what it saw undrawn
 
 

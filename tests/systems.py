@@ -61,7 +61,7 @@ def small_defense(name: str) -> dict[str, Any]:
     known = getattr(DEFENSES.get(name).Settings, "__dataclass_fields__", {})
     wanted = {"side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
-        wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0}
+        wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
     return {key: value for key, value in wanted.items() if key in known}
 
 
