@@ -68,7 +68,7 @@ def small_defense(name: str) -> dict[str, Any]:
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
-        wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0}
+        wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
     return {key: value for key, value in wanted.items() if key in known}
 
 
