@@ -71,7 +71,8 @@ def test_thresholds_come_from_calibration_identities(session: Session) -> None:
     for fmr, threshold in judge.thresholds.items():
         assert threshold is not None
         assert (scores > threshold.value).mean() <= fmr
-        lower = scores[np.searchsorted(scores, threshold.value) - 1]
+        # The judge multiplies whole matrices, whose last bits differ from those of the products here.
+        lower = scores[np.searchsorted(scores, threshold.value - 1e-5) - 1]
         assert (scores > lower).mean() > fmr, "the smallest such threshold"
 
 
