@@ -200,8 +200,7 @@ def test_the_wire_is_a_picture_about_grey() -> None:
 
 
 def test_the_recogniser_of_stage_1_is_thrown_away() -> None:
-    kept = {key.split(".")[0] for key in ToySystem("minusface").defense.state_dict()}
-    assert kept == {"spread", "generator", "standardize", "server"}
+    assert {key.split(".")[0] for key in _stage_1(steps=1).state_dict()} == {"spread", "generator"}
 
 
 def test_bits_round_the_wire() -> None:
@@ -250,7 +249,7 @@ def test_the_residue_speaks_where_its_picture_is_silent() -> None:
         lambda index: pixels[known][torch.as_tensor(index)],
         "slow",
     )
-    defense = _subtracted(train_set, {"side": 64, "levels": 3, "batch": 16, "steps": 60})
+    defense = _subtracted(train_set, {"side": 64, "levels": 3, "batch": 16, "steps": 30})
     unseen, names = pixels[~known], torch.as_tensor(table["person"].to_numpy().copy())[~known]
     views = {"r": defense.residue, "R'": lambda x: (defense.decoded_residue(x).clamp(0, 1) * 255).round() / 255}
     found = {name: _auc(view, pixels[known], people[known], unseen, names) for name, view in views.items()}
@@ -270,7 +269,7 @@ def _auc(view: Any, images: torch.Tensor, wanted: torch.Tensor, unseen: torch.Te
         said = net(standardize(view(images[batch.index])))
         return 1 - F.cosine_similarity(said, wanted[batch.index]).mean()
 
-    train(net, loss, len(images), TrainSettings(120, 24, 3e-3), rng=rng, progress=Progress())
+    train(net, loss, len(images), TrainSettings(80, 16, 3e-3), rng=rng, progress=Progress())
     with torch.no_grad():
         z = F.normalize(torch.cat([net(standardize(view(part))) for part in unseen.split(32)]), dim=1)
     score, same = z @ z.T, names[:, None] == names
