@@ -62,12 +62,10 @@ def bdct(images: Tensor, align_corners: bool = True) -> Tensor:
         InputError: not images in [0, 1]; [-1, 1] would silently halve the contrast.
     """
     check_images(images, "images of bdct")
-    n, _, h, w = images.shape
+    h, w = images.shape[-2:]
     rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
     with torch.autocast(images.device.type, enabled=False):  # bf16 would lose what coefficients spanning 10^4 carry
-        planes = rows @ to_ycbcr(images) @ columns.T  # (N, 3, 8H, 8W)
-    split = planes.reshape(n, 3, h, BLOCK, w, BLOCK).permute(0, 1, 3, 5, 2, 4)
-    return split.reshape(n, CHANNELS, h, w)
+        return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
 
 def inverse_bdct(coefficients: Tensor, align_corners: bool = True) -> Tensor:
@@ -87,6 +85,17 @@ def inverse_bdct(coefficients: Tensor, align_corners: bool = True) -> Tensor:
     rows, columns = (_synthesis(side, align_corners).to(coefficients) for side in (h, w))
     with torch.autocast(coefficients.device.type, enabled=False):
         return from_ycbcr(rows @ planes @ columns.T)
+
+
+def least_coefficients(images: Tensor, align_corners: bool = True) -> Tensor:
+    """(N, 3, H, W) RGB of any range -> (N, 192, H, W): of all coefficients that decode to the picture, the smallest.
+
+    ``c - least_coefficients(inverse_bdct(c))`` is the part of ``c`` that the decoder does not see.
+    """
+    h, w = images.shape[-2:]
+    rows, columns = (_least(side, align_corners).to(images) for side in (h, w))
+    with torch.autocast(images.device.type, enabled=False):
+        return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
 
 def fast_bdct(images: Tensor) -> Tensor:
@@ -115,6 +124,19 @@ def _synthesis(side: int, align_corners: bool) -> Tensor:
     """(side, 8 side): each run of eight coefficients transformed back, the axis down-sampled by eight."""
     down = _interpolation(BLOCK * side, side, align_corners)
     return (down.reshape(side, side, BLOCK) @ dct_matrix().T).reshape(side, BLOCK * side)
+
+
+@lru_cache(maxsize=16)
+def _least(side: int, align_corners: bool) -> Tensor:
+    """(8 side, side): the pseudo-inverse of ``_synthesis``; its rows hardly overlap, so it is well conditioned."""
+    return torch.linalg.pinv(_synthesis(side, align_corners))
+
+
+def _by_channel(planes: Tensor) -> Tensor:
+    """(N, 3, 8H, 8W) coefficients block by block -> (N, 192, H, W)."""
+    n, _, h, w = planes.shape
+    split = planes.reshape(n, 3, h // BLOCK, BLOCK, w // BLOCK, BLOCK).permute(0, 1, 3, 5, 2, 4)
+    return split.reshape(n, CHANNELS, h // BLOCK, w // BLOCK)
 
 
 def _interpolation(source: int, target: int, align_corners: bool) -> Tensor:

@@ -6,7 +6,6 @@ size of the input reaches the output.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -14,16 +13,15 @@ from torch import Tensor, nn
 
 
 class GeneratorUNet(nn.Module):
-    """(N, C, H, W) -> (N, C, H, W): a gain per channel, plus a U-Net that says zero until it is trained.
+    """(N, C, H, W) -> (N, C, H, W); says zero until it is trained.
 
     Args:
         channels: C.
-        carried: the channels whose gain begins at 1; the others begin at 0.
         width: channels at full resolution; doubled at each of ``levels`` halvings.
         levels: number of halvings; the sides must be divisible by 2^levels.
     """
 
-    def __init__(self, channels: int, carried: Sequence[int] = (), width: int = 8, levels: int = 3) -> None:
+    def __init__(self, channels: int, width: int = 8, levels: int = 3) -> None:
         super().__init__()
         widths = [width << i for i in range(levels + 1)]
         self.down = nn.ModuleList(_double_conv(a, b) for a, b in zip([channels, *widths], widths, strict=False))
@@ -31,9 +29,6 @@ class GeneratorUNet(nn.Module):
         self.merge = nn.ModuleList(_double_conv(2 * a, a) for a in widths[:-1])
         self.head = nn.Conv2d(width, channels, 1)
         self.pool = nn.MaxPool2d(2)
-        gain = torch.zeros(channels, 1, 1)
-        gain[list(carried)] = 1
-        self.gain = nn.Parameter(gain)
         for layer in self.modules():
             # torch's own start shrinks the signal by 2.4 per layer; without norms nothing would undo that.
             if isinstance(layer, nn.Conv2d):
@@ -44,13 +39,12 @@ class GeneratorUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) of about unit size -> (N, C, H, W)."""
         skips: list[Tensor] = []
-        carried = self.gain * x
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else self.pool(x))
             skips.append(x)
         for level in reversed(range(len(self.up))):
             x = self.merge[level](torch.cat([self.up[level](x), skips[level]], dim=1))
-        return carried + self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)  # type: ignore[no-any-return]
 
 
 def _double_conv(channels_in: int, channels_out: int) -> nn.Sequential:

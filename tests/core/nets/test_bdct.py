@@ -14,6 +14,7 @@ from faceleak.bench.core.nets.bdct import (
     fast_bdct,
     from_ycbcr,
     inverse_bdct,
+    least_coefficients,
     to_ycbcr,
 )  # fmt: skip
 from hypothesis import given, settings
@@ -101,3 +102,15 @@ def test_wrong_range_and_wrong_channels_are_refused() -> None:
         bdct(_pictures() * 2 - 1)
     with pytest.raises(InputError, match="192"):
         inverse_bdct(torch.zeros(1, 64, 8, 8))
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_least_coefficients_decode_to_the_picture_and_no_others_are_smaller(align_corners: bool) -> None:
+    x = _pictures()
+    least = least_coefficients(x, align_corners)
+    assert torch.allclose(inverse_bdct(least, align_corners), x, atol=1e-5)
+    other = bdct(x, align_corners)
+    blind = other - least_coefficients(inverse_bdct(other, align_corners), align_corners)
+    assert torch.allclose(inverse_bdct(blind, align_corners), torch.full_like(x, 128 / 255), atol=1e-4)
+    assert float((blind * least).sum().abs()) < 1e-4 * float(blind.norm() * least.norm()), "orthogonal"
+    assert float(blind.norm()) > 0.5 * float(other.norm()), "most is not seen"
