@@ -21,7 +21,7 @@ DEFENSE_COLUMNS = (
     "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1", "target_sar1_lo",
     "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2",
     "target_worst", "target_worst_sar2", "d_sys_excess", "protect_ms", "leak_bytes",
-    "recognizer_init", "n_cells", "n_failed", "flags",
+    "utility", "recognizer_init", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
 
@@ -65,6 +65,10 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
     accuracy, tar = view.use(system, "accuracy"), view.use(system, "tar", fmr=view.fmr)
     plain = view.use((*system[:2], UNDEFENDED), "accuracy")
     difference = view.use(system, "accuracy_undefended_difference")
+    released = view.use(system, "release_accuracy")
+    if released is not None:  # a data set's worth is that of the recogniser trained on it, not of the owner's own
+        accuracy, difference = released, view.use(system, "release_accuracy_difference")
+        plain = view.use(system, "release_accuracy_original")
     if difference is None and accuracy and plain:
         gap = accuracy.value - plain.value  # no paired rows: the difference without an interval
         difference = Stat(gap, math.nan, math.nan, gap, gap, accuracy.n_seeds)
@@ -80,6 +84,7 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         "d_sys_excess": value_of(linkable) - value_of(null),
         "protect_ms": value_of(view.use(system, "protect_ms")),
         "leak_bytes": value_of(view.use(system, "leak_bytes", surface) or view.use(system, "leak_bytes")),
+        "utility": "training on the release" if released is not None else "verification",
         "recognizer_init": view.texts.get((*system, "recognizer_init"), ""),
     }
 

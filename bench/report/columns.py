@@ -65,6 +65,8 @@ COLUMN_HELP: dict[str, str] = {
     "shuffled labels give; about 0 is unlinkable. Only for defenses with keys.",
     "protect_ms": "Time to protect one sample, in milliseconds.",
     "leak_bytes": "Size of what the adversary gets per person, in bytes.",
+    "utility": "What accuracy is of: the defended system verifying people, or a recognizer trained on a released data "
+    "set and tested on real photos.",
     "recognizer_init": "How the server's own recognizer began, where a defense trains one: scratch, clean_finetune "
     "(from a recognizer of plain faces) or distill (taught by it).",
     "n_cells": "How many cells (attack, defense, knowledge, seed) were planned.",
@@ -114,6 +116,7 @@ SHOWN: dict[str, Shown] = {
     "d_sys_excess": Shown("D_sys − null", "unit"),
     "protect_ms": Shown("ms", "number"),
     "leak_bytes": Shown("bytes", "number"),
+    "utility": Shown("accuracy of"),
     "recognizer_init": Shown("server's start"),
     "n_failed": Shown("failed", "number"),
     "n_seeds": Shown("seeds", "number"),
@@ -139,7 +142,7 @@ SHOWN: dict[str, Shown] = {
 DEFENSES_SHOWN = (
     "defense", "rank", "sar2", "worst_attack", "floor_sar2", "floor", "accuracy_diff", "matched", "pareto", "flags",
     "accuracy", "tar", "judge", "sar1", "target_sar2", "target_sar1", "rank1", "rank1_chance", "psnr", "ssim",
-    "d_sys_excess", "protect_ms", "leak_bytes", "recognizer_init", "n_seeds", "n_failed",
+    "d_sys_excess", "protect_ms", "leak_bytes", "utility", "recognizer_init", "n_seeds", "n_failed",
 )  # fmt: skip
 ATTACKS_SHOWN = (
     "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",

@@ -10,7 +10,7 @@ from faceleak.bench.core.registry import DEFENSES
 from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from faceleak.defenses.base import Defense, compose, overrides
-from systems import ToySystem
+from systems import ToySystem, small_defense
 
 NAMES = DEFENSES.names()
 SOME = torch.arange(12)
@@ -109,3 +109,20 @@ def test_composition_chains_both_parts() -> None:
     assert both.name == "pixelate+biohash"
     assert both.secrets == frozenset({Secret.DEPLOYMENT})
     assert torch.equal(both.score(images, images, (draw, draw)), torch.ones(len(SOME)))
+
+
+def test_a_trained_wire_defence_composes_with_a_template_defence() -> None:
+    """Each surface leaks what the part that acts there lets out, and both parts' facts stand on the board."""
+    system = ToySystem("none")
+    parts = [DEFENSES.get(name)(small_defense(name)) for name in ("partialface", "biohash")]
+    both: Defense = system.fit(compose(parts[0], parts[1]))
+    draw = system.installation.draw(system.public.ids[SOME])
+    images = system.public.images(SOME)
+    wire = both.leak(images, Surface.WIRE, draw)
+    assert wire.shape[1:] == (27, 32, 32)
+    assert torch.equal(both.leak(images, Surface.IMAGE, draw), images)
+    stored = both.leak(images, Surface.TEMPLATE, draw)
+    assert torch.equal(stored, parts[1].enroll(parts[0].embed(wire), draw))
+    assert both.properties()["recognizer_init"] == "distill"
+    assert both.keyed_templates
+    assert not ToySystem("partialface").defense.keyed_templates, "its key is on the wire and cannot be re-issued"

@@ -177,3 +177,18 @@ def test_empty_results_make_empty_boards_with_their_columns(tmp_path: Path) -> N
     assert all(board.empty and len(board.columns) for board in boards.values())
     write_boards(boards, tmp_path / "boards")
     assert (tmp_path / "boards" / "defenses.csv").read_text().startswith("dataset,recognizer,surface,defense,")
+
+
+def test_words_and_the_worth_of_a_release_stand_on_the_board() -> None:
+    rows = attack("a", 0.4) + attack("a", 0.2, defense="wired") + attack("a", 0.2, defense="released")
+    rows += utility("none", 0.95) + utility("wired", 0.9) + utility("released", 0.5)
+    rows.append(base_row(defense="wired", metric="recognizer_init", value=None, unit="distill", cell="u-wired"))
+    for metric, value in (("", 0.85), ("_original", 0.93), ("_difference", -0.08)):
+        rows.append(base_row(defense="released", metric=f"release_accuracy{metric}", value=value, cell="u-released"))
+    board = build_boards(table(rows))["defenses"]
+    wired, released = one(board, defense="wired"), one(board, defense="released")
+    assert (wired["recognizer_init"], wired["utility"], wired["accuracy"]) == ("distill", "verification", 0.9)
+    assert (released["recognizer_init"], released["utility"]) == ("", "training on the release")
+    assert released["accuracy"] == pytest.approx(0.85)
+    assert released["accuracy_diff"] == pytest.approx(-0.08)
+    assert released["matched"] == "no"
