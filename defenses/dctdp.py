@@ -144,7 +144,7 @@ class DCTDP(WireDefense):
         """(189, side, side) Delta_i."""
         return torch.ones_like(self.low) if self.settings.sensitivity == "one" else self.high - self.low
 
-    def properties(self) -> dict[str, float]:
+    def properties(self) -> dict[str, float | str]:
         """``epsilon_element``, the mean over the elements, and ``epsilon`` of a whole picture, their sum.
 
         For ``sensitivity = one`` what the noise amounts to: eps_i times the range seen in training; the true value is
@@ -153,7 +153,7 @@ class DCTDP(WireDefense):
         epsilon = torch.exp(self.budget()).double()
         if self.settings.sensitivity == "one":
             epsilon = epsilon * (self.high - self.low)
-        return {"epsilon_element": float(epsilon.mean()), "epsilon": float(epsilon.sum())}
+        return super().properties() | {"epsilon_element": float(epsilon.mean()), "epsilon": float(epsilon.sum())}
 
 
 def coefficients(images: Tensor) -> Tensor:

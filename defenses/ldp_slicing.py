@@ -71,10 +71,10 @@ class LDPSlicing(WireDefense):
         rgb = from_ycbcr(reassemble(told) - GREY)
         return (255 * rgb).round().clamp(0, 255) / 255
 
-    def properties(self) -> dict[str, float]:
+    def properties(self) -> dict[str, float | str]:
         """``epsilon_pixel``, and ``epsilon`` of a whole picture."""
         total = self.settings.epsilon_total
-        return {"epsilon_pixel": total, "epsilon": total * self.settings.side**2}
+        return super().properties() | {"epsilon_pixel": total, "epsilon": total * self.settings.side**2}
 
 
 def split_budget(total: float) -> Tensor:

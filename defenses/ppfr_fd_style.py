@@ -120,9 +120,9 @@ class PPFRFDStyle(WireDefense):
         orders = secret.sample.child("ppfr-fd-style")
         return masked(bdct(images)[:, self.chosen], *(orders.child(k).permutation(secret.ids, 3 * KEPT) for k in "ab"))
 
-    def properties(self) -> dict[str, float]:
+    def properties(self) -> dict[str, float | str]:
         """``energy_dropped``, the share of the mean absolute coefficient that does not travel; paper: > 0.94."""
-        return {"energy_dropped": float(1 - self.energy[self.chosen].sum() / self.energy.sum())}
+        return super().properties() | {"energy_dropped": float(1 - self.energy[self.chosen].sum() / self.energy.sum())}
 
 
 def masked(x: Tensor, first: Tensor, second: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from faceleak.bench.core.errors import InputError
@@ -10,6 +12,7 @@ from faceleak.bench.core.registry import DEFENSES
 from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from faceleak.defenses.base import Defense, compose, overrides
+from faceleak.defenses.wire import Init, WireDefense
 from systems import ToySystem, small_defense
 
 NAMES = DEFENSES.names()
@@ -88,6 +91,15 @@ def test_declarations(name: str) -> None:
         assert overrides(cls(), stage), "it acts at the surface that it claims"
     if cls.fidelity is not Fidelity.BASELINE:
         assert cls.paper
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_facts_for_the_board(name: str) -> None:
+    defense = ToySystem(name).defense
+    facts = defense.properties()
+    assert all(isinstance(value, float | int | str) for value in facts.values())
+    if isinstance(defense, WireDefense):
+        assert facts["recognizer_init"] in get_args(Init), "how its server began"
 
 
 def test_untouched_surfaces_leak_as_if_there_were_no_defence() -> None:
