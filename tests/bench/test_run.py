@@ -32,7 +32,7 @@ name = "other-photo"
 name = "linear-ridge"
 [[attacks]]
 name = "decoder"
-settings = { steps = 60, width = 16, batch = 32 }
+settings = { steps = 60, width = 16, batch = 32, student_steps = 15, feature_batch = 8 }
 """
 
 
