@@ -28,7 +28,8 @@ def test_threshold_is_within_the_target_and_minimal(seed: int, n: int, fmr: floa
     lower = np.nextafter(t.value, -np.inf)
     assert (scores > lower).mean() > fmr  # anything smaller breaks the target
     if not decimals:
-        assert t.false_accepts == int(np.floor(fmr * n + 1e-9))
+        # One more would break the target: said with counts, since floor(fmr n) itself depends on the last bit of fmr.
+        assert (t.false_accepts + 1) / n > fmr
 
 
 def test_never_the_nearest_rate() -> None:
