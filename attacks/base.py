@@ -83,6 +83,23 @@ class Attack(nn.Module, Plugin, ABC):
                 self.standardize.fit(context.target.all_pairs(limit))
             self._fit(context)
 
+    def check_shape(self, leak: Leak, context: AttackContext) -> None:
+        """Refuse, before anything is learnt, a leak that a fit in ``context`` could not read.
+
+        Raises:
+            NotApplicable: the adversary's own leaks have another shape.
+        """
+        self._check_grants(context)
+        if self.uses_pairs or self.trained:
+            self._agree(leak_shape(context.target.example()), leak)
+
+    def _agree(self, fitted: tuple[Any, ...], leak: Leak) -> None:
+        if leak_shape(leak) != fitted:
+            raise NotApplicable(
+                f"{self.name} was fitted on leaks of shape {fitted}, the defended leak has {leak_shape(leak)}; an "
+                "oblivious adversary cannot feed it to its network."
+            )
+
     def recover(self, leak: Leak, ids: Tensor, context: AttackContext) -> Recovery:
         """The victims' faces, or who they are, from what leaked.
 
@@ -95,11 +112,8 @@ class Attack(nn.Module, Plugin, ABC):
             NotApplicable: the leak has another shape than the leaks the attack was fitted on.
             ContractError: the attack returned another number of recoveries than leaks.
         """
-        if self._shape is not None and leak_shape(leak) != self._shape:
-            raise NotApplicable(
-                f"{self.name} was fitted on leaks of shape {self._shape}, the defended leak has {leak_shape(leak)}; "
-                "an oblivious adversary cannot feed it to its network."
-            )
+        if self._shape is not None:
+            self._agree(self._shape, leak)
         parts = []
         for index in torch.arange(leak_length(leak)).split(self.batch):
             piece = leak_to(leak_take(leak, index), context.device)

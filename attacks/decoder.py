@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..bench.core.context import AttackContext
+from ..bench.core.context import AttackContext, Weights
 from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.decoder import UpDecoder
@@ -28,6 +28,7 @@ from ..bench.core.nets.resnet import ResNet
 from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
+from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from ..bench.core.training import Batch, TrainSettings, train
@@ -47,6 +48,7 @@ class DecoderSettings:
     feature_from: float = 0.3  # share of the training after which the feature term starts [0, 1]
     feature_batch: int = 32  # samples of each batch that the feature term sees
     student_steps: int = 250  # distillation steps of the student g
+    student_batch: int = 64  # pairs per distillation step
 
 
 @register_attack("decoder")
@@ -91,9 +93,14 @@ class Decoder(Attack):
         return self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))
 
     def _features(self, context: AttackContext) -> Callable[[Tensor], Tensor]:
-        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student distilled from the black box's answers."""
-        answers = context.target.public_embeddings()
-        student = ResNet(dim=answers.shape[1], widths=(16, 32, 64, 128)).to(context.device)
+        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student distilled from the black box's answers.
+
+        The student knows nothing of the defence, so one serves all fits on this recogniser.
+        """
+        answers, s, n = context.target.public_embeddings(), self.settings, context.target.pair_budget
+        rng = Rng(context.rng.seed, "student")
+        with rng.child("weights").seeds_torch():
+            student = ResNet(dim=answers.shape[1], widths=(16, 32, 64, 128)).to(context.device)
 
         def embed(x: Tensor) -> Tensor:
             return F.normalize(student(2 * x - 1), dim=1)
@@ -102,10 +109,14 @@ class Decoder(Attack):
             x = context.public.resized(batch.index, context.resolution).to(context.device)
             return 1 - (embed(x) * answers[batch.index].to(x.device)).sum(1).mean()
 
-        budget = TrainSettings(self.settings.student_steps, self.settings.batch, lr=2e-3, weight_decay=0.05)
-        rng, n = context.rng.child("student"), context.target.pair_budget
-        train(student, loss, n, budget, rng=rng, progress=context.progress, title="distilling the black box")
-        student.requires_grad_(False)
+        def distil() -> Weights:
+            budget = TrainSettings(s.student_steps, s.student_batch, lr=2e-3, weight_decay=0.05)
+            train(student, loss, n, budget, rng=rng, progress=context.progress, title="distilling the black box")
+            return student.state_dict()
+
+        spec = {"steps": s.student_steps, "batch": s.student_batch, "pairs": n}
+        student.load_state_dict(context.keep("student", spec, distil))
+        student.eval().requires_grad_(False)
         return embed
 
     @torch.no_grad()

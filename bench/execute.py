@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ..attacks.base import Attack
 from ..defenses.base import Defense
-from .core.context import AttackContext
+from .core.context import AttackContext, Weights
 from .core.faces import FaceSet
 from .core.leaks import Leak
 from .core.recovery import Recovery
@@ -78,6 +79,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
         leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
     context = attack_context(session, cell, system, installation, leaked["victims"])
     outcome = Outcome({}, leaked)
+    attack.check_shape(leaked["victims"].leak, context)  # before minutes go into a fit that cannot be used
     _fit(session, cell, attack, context, outcome)
     start = time.perf_counter()
     for split, part in leaked.items():
@@ -148,6 +150,18 @@ def attack_context(
         others = other_images(faces, victims.index)
         photographs = {"same": faces.images(victims.index), "other": faces.images(others)}
     surrogate = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
+
+    def keep(name: str, spec: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+        depends = {
+            "name": name,
+            "recognizer": session.fingerprint(alias),
+            "public": public.sha,
+            "seed": cell.seed,
+            "resolution": session.track.protocol.resolution,
+            "code": code_hash("bench/core", "attacks"),
+        }
+        return session.store.tensors("shared", depends | dict(spec), make)
+
     return AttackContext(
         target=target,
         public=public,
@@ -159,6 +173,7 @@ def attack_context(
         surrogate=surrogate,
         surrogate_embeddings=(lambda: session.embeddings(cell.target.surrogate, "public")) if surrogate else None,
         photographs=photographs,
+        keep=keep,
     )
 
 

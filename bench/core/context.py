@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from .seeding import Rng
 if TYPE_CHECKING:
     from .target import Target
 
+Weights: TypeAlias = "Mapping[str, Tensor]"
+Keep: TypeAlias = "Callable[[str, Mapping[str, Any], Callable[[], Weights]], Weights]"
+
 
 @dataclass(frozen=True)
 class FitContext:
@@ -28,7 +31,6 @@ class FitContext:
         rng: the run's randomness.
         device: where to work.
         progress: where to show it.
-        zoo: shared networks by name.
     """
 
     recognizer: nn.Module
@@ -36,7 +38,6 @@ class FitContext:
     rng: Rng
     device: torch.device
     progress: Progress
-    zoo: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,7 +54,8 @@ class AttackContext:
         surrogate: a public recogniser of the adversary's, or None.
         surrogate_embeddings: its (N, D) embeddings of the public images, computed once for all attacks.
         photographs: ceilings only: the victims' own photographs by role.
-        zoo: shared networks by name.
+        keep: (name, what else it depends on, how it is made) -> weights that do not depend on the defence: made once
+            for all attacks on this recogniser with these public images and this seed.
     """
 
     target: Target
@@ -65,7 +67,7 @@ class AttackContext:
     surrogate: nn.Module | None = None
     surrogate_embeddings: Callable[[], Tensor] | None = None
     photographs: dict[str, Tensor] | None = None
-    zoo: dict[str, Any] = field(default_factory=dict)
+    keep: Keep = field(default=lambda name, spec, make: make())
 
     def need_photographs(self, role: str) -> Tensor:
         """(N, 3, H, W) of the victims.

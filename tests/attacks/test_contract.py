@@ -129,6 +129,39 @@ def test_vector_attacks_refuse_maps() -> None:
             fitted(name, ToySystem("none"), _threat(name), Surface.WIRE)
 
 
+def test_a_leak_of_another_shape_is_refused_before_anything_is_learnt() -> None:
+    system = ToySystem("biohash")
+    attack = ATTACKS.get("decoder")(small("decoder"))
+    context = system.context(_threat("decoder", K0))
+    leak = system.deployed_leak(VICTIMS, Surface.TEMPLATE, "victims")
+    with pytest.raises(NotApplicable, match="oblivious adversary cannot feed it"):
+        attack.check_shape(leak[:, :-1], context)
+    assert not list(attack.parameters()), "no network was even built"
+    attack.check_shape(leak, system.context(_threat("decoder", K1)))
+
+
+def test_what_does_not_depend_on_the_defence_is_learnt_once() -> None:
+    made: dict[str, dict[str, torch.Tensor]] = {}
+    asked = []
+
+    def keep(name, spec, make):  # type: ignore[no-untyped-def]
+        asked.append((name, dict(spec)))
+        if name not in made:
+            made[name] = {key: value.clone() for key, value in make().items()}
+        return made[name]
+
+    fits = []
+    for defense, kept in (("gaussian-noise", False), ("none", True), ("gaussian-noise", True)):
+        context = ToySystem(defense).context(_threat("decoder"))
+        if kept:
+            context.keep = keep
+        fits.append(ATTACKS.get("decoder")(small("decoder")).fit(context).state_dict())
+    assert asked[0] == asked[1], "the student is asked for by the same name, whatever the defence"
+    assert set(made) == {"student"}
+    own, _, shared = fits
+    assert all(torch.equal(own[key], shared[key]) for key in own), "with the kept student the fit is the same"
+
+
 def test_device_is_the_context_s() -> None:
     attack, context = fitted("decoder", ToySystem("none"), _threat("decoder", K0), Surface.TEMPLATE)
     assert {p.device for p in attack.parameters()} == {CPU}
