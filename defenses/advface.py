@@ -89,12 +89,8 @@ class AdvFace(Defense):
         self.shadow = UpDecoder(dim, s.size, s.width)
 
     def _fit(self, context: FitContext) -> None:
-        s, faces = self.settings, context.train
-        if faces is None or not len(faces):
-            raise InputError("advface trains a shadow decoder; give the track a train split.")
-        with torch.no_grad():
-            parts = torch.arange(len(faces)).split(256)
-            z = torch.cat([context.recognizer(faces.images(part).to(context.device)) for part in parts])  # (n, D)
+        s, faces = self.settings, context.faces("advface trains a shadow decoder")
+        z = context.embeddings()  # (n, D)
         self.standardize.fit(z)
 
         def loss(batch: Batch) -> Tensor:

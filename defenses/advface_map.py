@@ -94,12 +94,9 @@ class AdvFaceMap(Defense):
         self._example = example
 
     def _fit(self, context: FitContext) -> None:
-        s, faces = self.settings, context.train
-        if faces is None or not len(faces):
-            raise InputError("advface-map trains a shadow decoder; give the track a train split.")
+        s, faces = self.settings, context.faces("advface-map trains a shadow decoder")
         side = self._example.shape[-1] << s.doublings
-        some = torch.randperm(len(faces), generator=context.rng.child("statistics").torch())[:256]
-        self.standardize.fit(self.features(faces.images(some).to(context.device)))
+        self.standardize.fit(self.features(faces.images(context.some("statistics", 256)).to(context.device)))
 
         def loss(batch: Batch) -> Tensor:
             x = faces.images(batch.index).to(context.device)

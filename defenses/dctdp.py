@@ -104,7 +104,7 @@ class DCTDP(WireDefense):
     def _fit_client(self, context: FitContext) -> None:
         """Extremes of each element over training faces: order statistics, kept while the faces pass by."""
         faces, s = self.training_faces(context), self.settings
-        some = torch.randperm(len(faces), generator=context.rng.child("extremes").torch())[: s.sensitivity_pictures]
+        some = context.some("extremes", s.sensitivity_pictures)
         keep = math.ceil(s.quantile * len(some)) if s.sensitivity == "quantile" else 1
         low, high = (torch.empty(0, *self.low.shape, device=context.device) for _ in range(2))
         for part in context.progress.track(some.split(64), math.ceil(len(some) / 64), "dctdp: sensitivity"):

@@ -156,8 +156,8 @@ class DuetFace(WireDefense):
     @torch.no_grad()
     def _fit_statistics(self, context: FitContext, faces: FaceSet, count: int = 128) -> None:
         """Fixed mean and scale of the client's channels."""
-        some = torch.randperm(len(faces), generator=context.rng.child("client statistics").torch())[:count]
-        parts = [faces.resized(part, self.settings.side).to(context.device) for part in some.split(32)]
+        some = context.some("client statistics", count).split(32)
+        parts = [faces.resized(part, self.settings.side).to(context.device) for part in some]
         self.client_standardize.fit(torch.cat([bdct(part)[:, CLIENT] for part in parts]))
 
 

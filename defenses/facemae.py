@@ -109,7 +109,7 @@ class FaceMae(Defense):
     def _fit(self, context: FitContext) -> None:
         faces, s = self._training_faces(context), self.settings
         source = SecretSource(context.rng.child("deployment"), context.rng.child("training"))
-        related = self._relations(context, faces) if s.lambda_irm else None
+        related = context.embeddings(s.side) if s.lambda_irm else None  # phi, at the side at which drawings are judged
         couples = Couples(faces, context.rng.child("couples"))
 
         def loss(batch: Batch) -> Tensor:
@@ -138,22 +138,13 @@ class FaceMae(Defense):
 
     def _training_faces(self, context: FitContext) -> FaceSet:
         """The train split, and a refusal before any work."""
-        if context.train is None or context.train.n_identities < 2:
-            raise InputError(
-                "facemae trains an autoencoder on pictures of several people; give the track a train split."
-            )
+        faces = context.faces("facemae trains an autoencoder on pictures of several people", identities=2)
         if self.settings.lambda_irm and not getattr(context.recognizer, "differentiable", True):
             raise InputError(
                 "facemae: the relation loss needs the recogniser's gradient, and this one is forward only; attack a "
                 "recogniser with torch weights, or set lambda_irm = 0."
             )
-        return context.train
-
-    @torch.no_grad()
-    def _relations(self, context: FitContext, faces: FaceSet) -> Tensor:
-        """(N, D): phi of every real picture, at the side at which drawings are judged."""
-        parts = torch.arange(len(faces)).split(256)
-        return torch.cat([context.recognizer(faces.resized(p, self.settings.side).to(context.device)) for p in parts])
+        return faces
 
 
 def relation_loss(real: Tensor, drawn: Tensor) -> Tensor:

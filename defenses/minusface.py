@@ -158,7 +158,7 @@ class MinusFace(WireDefense):
     @torch.no_grad()
     def _measure(self, context: FitContext, faces: FaceSet, count: int = 128) -> Tensor:
         """Learn the root mean square of every channel of x; returns one over that of r at the start, for f."""
-        some = torch.randperm(len(faces), generator=context.rng.child("spread").torch())[:count]
+        some = context.some("spread", count)
         squares = torch.zeros(2, CHANNELS, dtype=torch.float64, device=context.device)
         for part in some.split(32):
             x = bdct(faces.resized(part, self.settings.side).to(context.device))

@@ -55,15 +55,13 @@ class Pca(Defense):
 
     @torch.no_grad()
     def _fit(self, context: FitContext) -> None:
-        faces, k = context.train, len(self.basis)
-        if faces is None or len(faces) <= k:
-            seen = 0 if faces is None else len(faces)
+        k, seen = len(self.basis), 0 if context.train is None else len(context.train)
+        if seen <= k:
             raise InputError(
                 f"pca: {k} components need more than {k} images of a train split, got {seen}; give the track a larger "
                 "one or lower components."
             )
-        parts = [context.recognizer(faces.images(i).to(context.device)) for i in torch.arange(len(faces)).split(256)]
-        z = torch.cat(parts).double()
+        z = context.embeddings().double()
         mean = z.mean(dim=0)
         variance, vectors = torch.linalg.eigh((z - mean).T @ (z - mean) / (len(z) - 1))  # ascending
         basis = vectors.T.flip(0)[:k]

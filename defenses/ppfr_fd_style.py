@@ -85,7 +85,7 @@ class PPFRFDStyle(WireDefense):
     def _fit_client(self, context: FitContext) -> None:
         """Gates and analysis network together, then 36 channels of each plane for good."""
         faces, s = self.training_faces(context), self.settings
-        some = torch.randperm(len(faces), generator=context.rng.child("energy").torch())[:128]
+        some = context.some("energy", 128)
         pictures = faces.resized(some, s.side).to(context.device)
         seen = torch.cat([bdct(pictures[part]) for part in torch.arange(len(some)).split(32)])
         self.energy.copy_(seen.abs().mean((0, 2, 3)))

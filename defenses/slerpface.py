@@ -112,17 +112,13 @@ class SlerpFace(Defense):
             raise InputError(f"slerpface: alpha must lie in (0, 1], got {s.alpha}.")
 
     def _fit(self, context: FitContext) -> None:
-        s, faces = self.settings, context.train
+        s = self.settings
         if s.attention == "uniform":
             return
-        if faces is None or faces.n_identities < 2:
-            raise InputError(
-                "slerpface learns its attention on a train split, and there is none; give the track one or set "
-                "attention = 'uniform'."
-            )
-        with torch.no_grad():
-            parts = torch.arange(len(faces)).split(256)
-            z = torch.cat([context.recognizer(faces.images(part).to(context.device)) for part in parts])
+        faces = context.faces(
+            "slerpface learns its attention (with attention = 'uniform' it learns nothing)", identities=2
+        )
+        z = context.embeddings()
         labels = faces.labels.to(context.device)
         generator = context.rng.child("margin").torch()
         head = MarginHead(faces.n_identities, self.groups * s.group, "arcface", s.scale, generator).to(context.device)

@@ -15,6 +15,7 @@ a recogniser of plain faces has seen plain faces):
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -71,7 +72,7 @@ class Brisk(nn.Module):
         return self.theta + (self.times - 1) * self.theta.detach()
 
 
-class WireDefense(Defense):
+class WireDefense(Defense, ABC):
     """A transformation on the client and a recogniser for it on the server.
 
     Class attributes:
@@ -85,11 +86,11 @@ class WireDefense(Defense):
     server: nn.Module
     standardize: Standardize
     log: TrainLog | None = None
-    _wanted: Any = None
+    _wanted: Callable[[Tensor, Tensor], Tensor] | None = None
 
+    @abstractmethod
     def encode(self, images: Tensor, secret: SecretDraw) -> Leak:
-        """(N, 3, side, side) in [0, 1] -> what travels. The subclass's own."""
-        raise NotImplementedError
+        """(N, 3, side, side) in [0, 1] -> what travels."""
 
     def example(self) -> Leak:
         """Two rows of the shape that travels."""
@@ -151,11 +152,9 @@ class WireDefense(Defense):
         """The train split.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none with two people or more.
         """
-        if context.train is None or context.train.n_identities < 2:
-            raise InputError(f"{self.name} trains a recogniser of its own; give the track a train split.")
-        return context.train
+        return context.faces(f"{self.name} trains a recogniser of its own", identities=2)
 
     def training_images(self, faces: FaceSet, batch: Batch, rng: Rng, device: torch.device) -> tuple[Tensor, Tensor]:
         """(B, 3, side, side) pictures, half of them mirrored, and (B,) which ones are."""
@@ -207,7 +206,7 @@ class WireDefense(Defense):
         faces, source, s = self.training_faces(context), self.secrets_of(context), self.settings
         flips = rng.child("mirror")
         if s.recognizer_init == "distill" and self._wanted is None:
-            self._wanted = self._distillation(context, faces)
+            self._wanted = _distillation(context)
         wanted = self._wanted
         dim = int(context.recognizer.dim)  # type: ignore[arg-type]
         generator = rng.child("margin").torch()
@@ -230,7 +229,7 @@ class WireDefense(Defense):
     @torch.no_grad()
     def _aim(self, context: FitContext, faces: FaceSet, source: SecretSource, count: int = 128) -> None:
         """Channel statistics, and a first aim of the convolution before a copied recogniser."""
-        some = torch.randperm(len(faces), generator=context.rng.child("statistics").torch())[:count]
+        some = context.some("statistics", count)
         images = faces.resized(some, self.settings.side).to(context.device)
         parts = torch.arange(len(some)).split(32)
         wire = leak_cat([self.encode(images[part], source.draw(faces.ids[some[part]])) for part in parts])
@@ -240,19 +239,13 @@ class WireDefense(Defense):
             few = slice(0, 64)
             aim(self.standardize(leak_take(wire, few)), images[few])
 
-    @torch.no_grad()
-    def _distillation(self, context: FitContext, faces: FaceSet) -> Any:
-        """(positions, mirrored) -> (B, D): what the recogniser says of the plain pictures."""
-        said = []
-        for flip in (False, True):
-            parts = []
-            for index in torch.arange(len(faces)).split(256):
-                images = faces.images(index).to(context.device)
-                parts.append(context.recognizer(images.flip(-1) if flip else images))
-            said.append(torch.cat(parts))
 
-        def wanted(index: Tensor, mirrored: Tensor) -> Tensor:
-            plain, flipped = (side[index.to(side.device)] for side in said)
-            return torch.where(mirrored.to(plain.device)[:, None], flipped, plain)
+def _distillation(context: FitContext) -> Callable[[Tensor, Tensor], Tensor]:
+    """(positions, mirrored) -> (B, D): what the recogniser says of the plain pictures."""
+    said = [context.embeddings(mirrored=mirrored) for mirrored in (False, True)]
 
-        return wanted
+    def wanted(index: Tensor, mirrored: Tensor) -> Tensor:
+        plain, flipped = (side[index.to(side.device)] for side in said)
+        return torch.where(mirrored.to(plain.device)[:, None], flipped, plain)
+
+    return wanted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .errors import ThreatModelError
+from .errors import InputError, ThreatModelError
 from .faces import FaceSet
 from .progress import Progress
 from .seeding import Rng
@@ -38,6 +38,39 @@ class FitContext:
     rng: Rng
     device: torch.device
     progress: Progress
+
+    def faces(self, purpose: str, identities: int = 1) -> FaceSet:
+        """The train split.
+
+        Args:
+            purpose: who needs it for what, the beginning of the message.
+            identities: how many people it must show.
+
+        Raises:
+            InputError: there is none, or it shows fewer.
+        """
+        if self.train is None or self.train.n_identities < identities:
+            seen = 0 if self.train is None else self.train.n_identities
+            raise InputError(
+                f"{purpose}; give the track a train split with at least {identities} identities, this one has {seen}."
+            )
+        return self.train
+
+    def some(self, purpose: str, count: int) -> Tensor:
+        """(min(count, n),) positions of train pictures in random order, other ones for another purpose."""
+        assert self.train is not None
+        return torch.randperm(len(self.train), generator=self.rng.child(purpose).torch())[:count]
+
+    @torch.no_grad()
+    def embeddings(self, side: int | None = None, mirrored: bool = False) -> Tensor:
+        """(n, D) what the recogniser says of every train picture, brought to ``side`` pixels where that is given."""
+        assert self.train is not None
+        parts = []
+        for index in torch.arange(len(self.train)).split(256):
+            images = self.train.images(index) if side is None else self.train.resized(index, side)
+            images = images.to(self.device)
+            parts.append(self.recognizer(images.flip(-1) if mirrored else images))
+        return torch.cat(parts)
 
 
 @dataclass
