@@ -18,7 +18,7 @@ defence redraws. Fidelity: simplified.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -32,9 +32,10 @@ from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.training import Batch, TrainSettings, train
+from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .decoder import Decoder, DecoderSettings
 
+_LOSSES = "losses"  # of the shared decoder, kept beside its weights
 _RIDGES = (1e-3, 1e-1, 10.0)  # penalties of the linear map, relative to the variance of a coordinate
 
 
@@ -64,8 +65,8 @@ class DenoiserDecoder(Decoder):
             raise NotApplicable(f"{self.name} reads vectors; this leak is a map of shape {self.standardize.shape}.")
         z = context.target.public_embeddings()  # (n, D)
         self.clean = Standardize(z[:2])
-        self.denoiser = ResidualMlp(self.standardize.shape[0], z.shape[1], self.settings.hidden)
         self.net = UpDecoder(z.shape[1], context.resolution, self.settings.width)
+        self.denoiser = ResidualMlp(self.standardize.shape[0], z.shape[1], self.settings.hidden)
 
     def _fit(self, context: AttackContext) -> None:
         n = context.target.pair_budget
@@ -73,7 +74,20 @@ class DenoiserDecoder(Decoder):
         self.clean.fit(z)
         self._fit_denoiser(context, self._leaks(context, n), z)
         self.denoiser.requires_grad_(False)
-        super()._fit(context)
+        self._fit_clean(context, n)
+
+    def _fit_clean(self, context: AttackContext, n: int) -> None:
+        """The decoder reads clean embeddings whatever the defence: learnt once for all of them."""
+
+        def learn() -> dict[str, Tensor]:
+            super(DenoiserDecoder, self)._fit(context)
+            assert self.log is not None
+            return {**self.net.state_dict(), _LOSSES: torch.tensor(self.log.losses)}
+
+        spec = {"settings": asdict(self.settings), "pairs": n, "rng": context.rng.labels}
+        kept = dict(context.keep("decoder of clean embeddings", spec, learn))
+        self.log = TrainLog(kept.pop(_LOSSES).tolist())
+        self.net.load_state_dict(kept)
 
     def _fit_denoiser(self, context: AttackContext, leaks: list[Tensor], z: Tensor) -> None:
         s = self.settings
