@@ -46,6 +46,7 @@ from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .wire import WireDefense, WireSettings
 
 SERVER = (16, 32, 64, 128)  # widths of f and f_p
+AT_ONCE = 4  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
 GENTLE = 0.1  # the U-Net's share in x': Adam's steps are of one size, this is g's lower rate (x 0.1 in TFace's readme)
 # Channels below this carry rounding only (a grey data set has no Cb and Cr); pixels count to 255.
 LEAST = 1e-3
@@ -100,8 +101,11 @@ class MinusFace(WireDefense):
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> X_p, (N, 3, side, side) in [0, 1]."""
+        orders, sent = self.orders(secret), []
         with _exactly(images):
-            x_p = inverse_bdct(shuffled(self.residue(images), self.orders(secret))).clamp(0, 1)
+            for part in torch.arange(len(images)).split(AT_ONCE):
+                sent.append(inverse_bdct(shuffled(self.residue(images[part]), orders[part])))
+        x_p = torch.cat(sent).clamp(0, 1)
         if not self.settings.bits:
             return x_p
         steps = (1 << self.settings.bits) - 1
