@@ -133,6 +133,12 @@ class Attack(nn.Module, Plugin, ABC):
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         """One batch of leaks -> recovery; ``index`` are the victims' positions."""
 
+    def _need(self, plane: bool) -> None:
+        """Refuse a leak of the other kind, before any network is built for it."""
+        if self.standardize.is_map is not plane:
+            wanted, seen = ("maps", "vector") if plane else ("vectors", "map")
+            raise NotApplicable(f"{self.name} reads {wanted}; this leak is a {seen} of {self.standardize.shape}.")
+
     def inputs(self, leak: Leak) -> Tensor:
         """The leak as one standardised tensor: (N, K) for vectors, (N, C, H, W) for anything with a picture plane."""
         return self.standardize(leak)  # type: ignore[no-any-return]

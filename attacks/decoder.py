@@ -21,10 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext, Weights
-from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.decoder import UpDecoder
-from ..bench.core.nets.resnet import ResNet
+from ..bench.core.nets.resnet import SMALL, ResNet
 from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
@@ -65,8 +64,7 @@ class Decoder(Attack):
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:
-        if self.standardize.is_map:
-            raise NotApplicable(f"{self.name} reads vectors; this leak is a map of shape {self.standardize.shape}.")
+        self._need(plane=False)
         self.net = UpDecoder(self.standardize.shape[0], context.resolution, self.settings.width)
 
     def _fit(self, context: AttackContext) -> None:
@@ -100,7 +98,7 @@ class Decoder(Attack):
         answers, s, n = context.target.public_embeddings(), self.settings, context.target.pair_budget
         rng = Rng(context.rng.seed, "student")
         with rng.child("weights").seeds_torch():
-            student = ResNet(dim=answers.shape[1], widths=(16, 32, 64, 128)).to(context.device)
+            student = ResNet(dim=answers.shape[1], widths=SMALL).to(context.device)
 
         def embed(x: Tensor) -> Tensor:
             return F.normalize(student(2 * x - 1), dim=1)

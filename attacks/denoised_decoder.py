@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
-from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak, leak_to
+from ..bench.core.linear import ridge
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.nets.standardize import Standardize
@@ -61,8 +61,7 @@ class DenoiserDecoder(Decoder):
     clean: Standardize
 
     def _build(self, context: AttackContext) -> None:
-        if self.standardize.is_map:
-            raise NotApplicable(f"{self.name} reads vectors; this leak is a map of shape {self.standardize.shape}.")
+        self._need(plane=False)
         z = context.target.public_embeddings()  # (n, D)
         self.clean = Standardize(z[:2])
         self.net = UpDecoder(z.shape[1], context.resolution, self.settings.width)
@@ -107,8 +106,8 @@ class DenoiserDecoder(Decoder):
 
         t, wanted = torch.cat([t[kept] for t in leaks]), z[kept].repeat(len(leaks), 1)
         linear = []
-        for ridge in _RIDGES:
-            self._aim(t, wanted, ridge)
+        for penalty in _RIDGES:
+            self._aim(t, wanted, penalty)
             linear.append(candidate())
         best = max(linear, key=lambda found: found[0])
         self.denoiser.load_state_dict(best[1])
@@ -134,7 +133,7 @@ class DenoiserDecoder(Decoder):
         return found
 
     @torch.no_grad()
-    def _aim(self, t: Tensor, z: Tensor, ridge: float) -> None:
+    def _aim(self, t: Tensor, z: Tensor, penalty: float) -> None:
         """Begin as the ridge regression of clean on protected; a large penalty leaves the template as it is."""
         x, spread = t.double(), self.standardize.scale.double()
         k, d = x.shape[1], z.shape[1]
@@ -142,11 +141,9 @@ class DenoiserDecoder(Decoder):
         offset = torch.zeros(d, dtype=x.dtype, device=x.device)
         if k == d:  # undo the standardisation
             as_is, offset = torch.diag(torch.where(spread > 0, 1 / spread, 0.0)), self.standardize.mean.double()
-        rest = z.double() - (x @ as_is + offset)
-        penalty = ridge * len(x) * torch.eye(k, dtype=x.dtype, device=x.device)
-        weight = torch.linalg.solve(x.T @ x + penalty, x.T @ (rest - rest.mean(0)))  # (K, D)
+        weight, rest = ridge(x, z.double() - (x @ as_is + offset), penalty)
         self.denoiser.skip.weight.copy_((as_is + weight).T.float())
-        self.denoiser.skip.bias.copy_((offset + rest.mean(0) - x.mean(0) @ weight).float())
+        self.denoiser.skip.bias.copy_((offset + rest).float())
 
     def _examples(self, batch: Batch, context: AttackContext) -> Tensor:
         z = context.target.public_embeddings()[batch.index]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
-from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak
+from ..bench.core.linear import ridge
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
@@ -42,8 +42,7 @@ class LinearRidge(Attack):
     settings: LinearRidgeSettings
 
     def _fit(self, context: AttackContext) -> None:
-        if self.standardize.is_map:
-            raise NotApplicable("linear-ridge reads vectors; this leak is a map.")
+        self._need(plane=False)
         count = min(self.settings.samples, context.target.pair_budget)
         index = torch.arange(count)
         z = self.inputs(context.target.all_pairs(count)).double()  # (n, K)
@@ -55,9 +54,9 @@ class LinearRidge(Attack):
             torch.manual_seed(0)
             _, _, basis = torch.svd_lowrank(x - mean, q=rank, niter=3)  # (3 s s, rank)
         coefficients = ((x - mean) @ basis).double()
-        gram = z.T @ z + self.settings.ridge * torch.eye(z.shape[1], dtype=z.dtype)
-        weight = torch.linalg.solve(gram, z.T @ coefficients).float()  # (K, rank)
-        for name, value in (("mean", mean), ("basis", basis), ("weight", weight)):
+        weight, offset = ridge(z, coefficients, self.settings.ridge / count)  # (K, rank), (rank,)
+        mean = mean + basis @ offset.float()
+        for name, value in (("mean", mean), ("basis", basis), ("weight", weight.float())):
             self.register_buffer(name, value, persistent=False)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext
-from ..bench.core.errors import NotApplicable
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.unet import UNet
 from ..bench.core.recovery import Recovery
@@ -54,8 +53,7 @@ class RecoveryUNet(Attack):
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:
-        if not self.standardize.is_map:
-            raise NotApplicable(f"recovery-unet reads maps; this leak is a vector of {self.standardize.shape}.")
+        self._need(plane=True)
         self.net = UNet(self.standardize.shape[0], self.settings.width, self.settings.levels)
 
     def _plane(self, leak: Leak, side: int) -> Tensor:

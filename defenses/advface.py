@@ -30,7 +30,7 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.nets.decoder import UpDecoder
-from ..bench.core.nets.latent_noise import Objective, cycle, direct, latent_noise
+from ..bench.core.nets.latent_noise import Objective, objective, protected
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -104,15 +104,10 @@ class AdvFace(Defense):
     def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
         """(N, D) -> (N, D) z + d."""
         draw = secret.sample.child("advface").uniform(secret.ids.cpu(), (embeddings.shape[1],))
-        bound = self.settings.eps * (self.standardize.scale > 0).float()  # a constant coordinate stays constant
-        start = (2 * draw.to(embeddings.device) - 1) * bound / 10
-        u = self.standardize(embeddings)
-        noise = latent_noise(self._objective(), u, start, bound, self.settings.steps)
-        stored = embeddings + torch.where(bound > 0, noise / self.standardize.scale, 0.0)
-        return F.normalize(stored, dim=1) if self.settings.renormalize else stored
+        s = self.settings
+        stored = protected(embeddings, draw, self.standardize, self.increased(), s.eps, s.steps)
+        return F.normalize(stored, dim=1) if s.renormalize else stored
 
-    def _objective(self) -> Objective:
-        """What the noise increases; of standardised embeddings."""
-        if self.settings.mode == "direct":
-            return direct(self.shadow)
-        return cycle(self.shadow, lambda picture: self.standardize(self.recognizer(picture)))
+    def increased(self) -> Objective:
+        """What the noise makes large; of standardised embeddings."""
+        return objective(self.settings.mode, self.shadow, lambda x: self.standardize(self.recognizer(x)))

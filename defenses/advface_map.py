@@ -29,7 +29,7 @@ from ..bench.core.errors import InputError
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak, leak_shape
 from ..bench.core.nets.decoder import norm, up_block
-from ..bench.core.nets.latent_noise import Objective, cycle, direct, in_rows, latent_noise
+from ..bench.core.nets.latent_noise import Objective, in_rows, objective, protected
 from ..bench.core.nets.resnet import ResNet
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
@@ -118,11 +118,13 @@ class AdvFaceMap(Defense):
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) -> (N, C, h, w) map + d."""
         clean = in_rows(self.features, images)
-        bound = self.settings.eps * (self.standardize.scale > 0).float()  # (C, 1, 1); a dead channel stays dead
+        s = self.settings
         draw = secret.sample.child("advface").uniform(secret.ids.cpu(), tuple(clean.shape[1:]))
-        start = (2 * draw.to(clean.device) - 1) * bound / 10
-        noise = latent_noise(self._objective(), self.standardize(clean), start, bound, self.settings.steps)
-        return clean + torch.where(bound > 0, noise / self.standardize.scale, 0.0)
+        return protected(clean, draw, self.standardize, self.increased(), s.eps, s.steps)
+
+    def increased(self) -> Objective:
+        """What the noise makes large; of standardised maps."""
+        return objective(self.settings.mode, self.shadow, lambda x: self.standardize(self.features(x)))
 
     def embed(self, wire: Leak) -> Tensor:
         """(N, C, h, w) -> (N, D) unit norm: the recogniser after the cut.
@@ -135,8 +137,3 @@ class AdvFaceMap(Defense):
             raise InputError(f"advface-map: the server expects a map of shape {expected}, got {seen}.")
         net = self.recognizer.net
         return F.normalize(net.head(net.body[self.settings.blocks :](wire)).float(), dim=1)
-
-    def _objective(self) -> Objective:
-        if self.settings.mode == "direct":
-            return direct(self.shadow)
-        return cycle(self.shadow, lambda picture: self.standardize(self.features(picture)))

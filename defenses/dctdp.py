@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct
+from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
-from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Secret
 from .wire import Brisk, WireDefense, WireSettings
 
@@ -65,7 +65,7 @@ class Budget(nn.Module):
     def forward(self) -> Tensor:
         """(189, H, W)."""
         rho = self.rho()
-        with torch.autocast(rho.device.type, enabled=False):
+        with exactly(rho.device):
             return torch.log_softmax(rho.float().flatten(), 0).reshape(rho.shape) + self.offset
 
 
@@ -135,7 +135,7 @@ class DCTDP(WireDefense):
             x = coefficients(images[part])
             if self.settings.sensitivity != "one":
                 x = torch.minimum(torch.maximum(x, self.low), self.high)
-            noise = laplace(secret.sample.child("dctdp"), secret.ids[part].to(x.device), tuple(x.shape[1:]))
+            noise = secret.sample.child("dctdp").laplace(secret.ids[part].to(x.device), tuple(x.shape[1:]))
             noisy.append(x + noise * scale)
         return torch.cat(noisy)
 
@@ -159,17 +159,6 @@ class DCTDP(WireDefense):
 def coefficients(images: Tensor) -> Tensor:
     """(N, 3, H, W) -> (N, 189, H, W): all frequency channels but the three means."""
     return bdct(images)[:, AC]
-
-
-def laplace(rng: Rng, ids: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """(N, *shape) Laplace(0, 1), float32, as ``Rng.laplace`` but two values from each 64 random bits, the last even.
-
-    A picture takes 10^6 values; this is what protecting it costs.
-    """
-    bits = rng.bits(ids, (*shape[:-1], shape[-1] // 2))
-    u = torch.cat([bits & 0x7FFFFF, (bits >> 41) & 0x7FFFFF], -1).float()  # the low and the high 23 bits
-    u = (u + 0.5) * 2.0**-23 - 0.5  # within (-1/2, 1/2), never 0
-    return -torch.sign(u) * torch.log1p(-2 * u.abs())
 
 
 def smallest(x: Tensor, count: int) -> Tensor:

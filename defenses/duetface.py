@@ -34,7 +34,7 @@ from ..bench.core.faces import FaceSet
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.nets.mobilenet import MobileNet
-from ..bench.core.nets.resnet import ResNet
+from ..bench.core.nets.resnet import SMALL, ResNet
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -74,7 +74,7 @@ class DuetServer(nn.Module):
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
-        self.trunk = ResNet(channels, dim, widths=(16, 32, 64, 128), blocks=1)  # a stage is one block
+        self.trunk = ResNet(channels, dim, widths=SMALL, blocks=1)  # a stage is one block
         self.weights = nn.Parameter(torch.zeros(len(MASKS)))
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:

@@ -28,6 +28,7 @@ from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
 from ..bench.core.nets.mae import MaskedAutoencoder, patches_of
+from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw, SecretSource
 from ..bench.core.seeding import Rng, presentation_ids
@@ -149,7 +150,7 @@ class FaceMae(Defense):
 
 def relation_loss(real: Tensor, drawn: Tensor) -> Tensor:
     """|| C(real) - C(drawn) ||_F^2 / B^2 of (B, D) unit-norm embeddings: what the batch's members are to each other."""
-    with torch.autocast(real.device.type, enabled=False):  # half precision would blur the cosines
+    with exactly(real.device):  # half precision would blur the cosines
         return (real @ real.T - drawn.float() @ drawn.float().T).square().mean()
 
 

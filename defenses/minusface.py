@@ -38,14 +38,14 @@ from ..bench.core.faces import FaceSet
 from ..bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, inverse_bdct, least_coefficients
 from ..bench.core.nets.generator_unet import GeneratorUNet
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.resnet import ResNet
+from ..bench.core.nets.resnet import SMALL, ResNet
+from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .wire import WireDefense, WireSettings
 
-SERVER = (16, 32, 64, 128)  # widths of f and f_p
 AT_ONCE = 4  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
 GENTLE = 0.1  # the U-Net's share in x': Adam's steps are of one size, this is g's lower rate (x 0.1 in TFace's readme)
 # Channels below this carry rounding only (a grey data set has no Cb and Cr); pixels count to 255.
@@ -97,14 +97,13 @@ class MinusFace(WireDefense):
         # No linear map of X_p is the picture, whatever the order: a copied recogniser would be aimed at nothing.
         if self.settings.recognizer_init == "clean_finetune":
             return super()._build_server(channels, context)
-        return ResNet(channels, int(context.recognizer.dim), widths=SERVER)  # type: ignore[arg-type]
+        return ResNet(channels, int(context.recognizer.dim), widths=SMALL)  # type: ignore[arg-type]
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> X_p, (N, 3, side, side) in [0, 1]."""
         orders, sent = self.orders(secret), []
-        with _exactly(images):
-            for part in torch.arange(len(images)).split(AT_ONCE):
-                sent.append(inverse_bdct(shuffled(self.residue(images[part]), orders[part])))
+        for part in torch.arange(len(images)).split(AT_ONCE):
+            sent.append(inverse_bdct(shuffled(self.residue(images[part]), orders[part])))
         x_p = torch.cat(sent).clamp(0, 1)
         if not self.settings.bits:
             return x_p
@@ -117,38 +116,35 @@ class MinusFace(WireDefense):
 
     def residue(self, images: Tensor) -> Tensor:
         """(N, 3, side, side) in [0, 1] -> r = e(X) - g(e(X)), (N, 192, side, side)."""
-        with _exactly(images):
-            x = bdct(images)
-            return x - self.redraw(x)
+        x = bdct(images)
+        return x - self.redraw(x)
 
     def decoded_residue(self, images: Tensor) -> Tensor:
         """R' = d(r), (N, 3, side, side), not clamped; 128/255 where it is blank."""
-        with _exactly(images):
-            return inverse_bdct(self.residue(images))
+        return inverse_bdct(self.residue(images))
 
     def redrawn(self, images: Tensor) -> Tensor:
         """X' = d(g(e(X))), (N, 3, side, side), not clamped."""
-        with _exactly(images):
-            return inverse_bdct(self.redraw(bdct(images)))
+        return inverse_bdct(self.redraw(bdct(images)))
 
     def redraw(self, x: Tensor) -> Tensor:
         """g: coefficients (N, 192, h, w) -> x'."""
-        return seen(x) + GENTLE * self.spread * self.generator(x / self.spread)
+        with exactly(x.device):  # r is the difference of numbers near 1000
+            return seen(x) + GENTLE * self.spread * self.generator(x / self.spread)
 
     def _fit_client(self, context: FitContext) -> None:
         faces, s = self.training_faces(context), self.settings
         scale = self._measure(context, faces)
         flips, dim = context.rng.child("mirror-1"), int(context.recognizer.dim)  # type: ignore[arg-type]
-        throwaway = ResNet(CHANNELS, dim, widths=SERVER).to(context.device)
+        throwaway = ResNet(CHANNELS, dim, widths=SMALL).to(context.device)
         draws = context.rng.child("margin-1").torch()
         head = MarginHead(faces.n_identities, dim, "arcface", s.scale, draws).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
             images, _ = self.training_images(faces, batch, flips, context.device)
-            with _exactly(images):
-                x = bdct(images)
-                redrawn = self.redraw(x)
-                unlike = 2 * (images - inverse_bdct(redrawn)).abs().mean()  # 2: from [0, 1] to the paper's [-1, 1]
+            x = bdct(images)
+            redrawn = self.redraw(x)
+            unlike = 2 * (images - inverse_bdct(redrawn)).abs().mean()  # 2: from [0, 1] to the paper's [-1, 1]
             labels = faces.labels[batch.index].to(context.device)
             margin = ramped(s.margin, batch.progress, s.margin / 3)
             return s.alpha * unlike + s.beta * head(throwaway((x - redrawn) * scale), labels, margin)  # type: ignore[no-any-return]
@@ -185,8 +181,3 @@ def shuffled(r: Tensor, orders: Tensor) -> Tensor:
     """(N, C, h, w) with each sample's channels in its own order, (N, C) int64."""
     rows = torch.arange(len(r), device=r.device)[:, None]
     return r[rows, orders.to(r.device)]
-
-
-def _exactly(images: Tensor) -> torch.autocast:
-    """No autocast: r is the difference of numbers near 1000, of which bf16 keeps three digits."""
-    return torch.autocast(images.device.type, enabled=False)

@@ -101,9 +101,7 @@ class PPFRFDStyle(WireDefense):
             u = secret.sample.child("gates").uniform(secret.ids, (len(AC),)).to(x.device)
             soft = torch.sigmoid((gates() + torch.logit(u)) / s.temperature)
             gate = (soft > 0.5).float() + soft - soft.detach()
-            with torch.autocast(x.device.type, enabled=False):
-                seen = standardize(bdct(x)[:, AC])
-            return net(seen * gate[:, :, None, None])  # type: ignore[no-any-return]
+            return net(standardize(bdct(x)[:, AC]) * gate[:, :, None, None])  # type: ignore[no-any-return]
 
         def visible() -> Tensor:
             return s.penalty * (torch.sigmoid(gates()) * weight).sum()

@@ -30,8 +30,9 @@ from ..bench.core.faces import FaceSet, resize
 from ..bench.core.leaks import Leak, leak_cat, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.resnet import ResNet
+from ..bench.core.nets.resnet import SMALL, ResNet
 from ..bench.core.nets.standardize import Standardize
+from ..bench.core.precision import exactly
 from ..bench.core.secrets import SecretDraw, SecretSource
 from ..bench.core.seeding import Rng, presentation_ids
 from ..bench.core.surfaces import Surface
@@ -111,7 +112,7 @@ class WireDefense(Defense, ABC):
         recognizer: Any = context.recognizer
         if self.settings.recognizer_init != "scratch" and recognizer.differentiable:
             return Adapted(channels, recognizer.trainable_copy())
-        return ResNet(channels, int(recognizer.dim), widths=(16, 32, 64, 128))
+        return ResNet(channels, int(recognizer.dim), widths=SMALL)
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
         """(N, 3, H, W) in [0, 1] -> what travels."""
@@ -181,7 +182,7 @@ class WireDefense(Defense, ABC):
 
         def see(x: Tensor, secret: SecretDraw) -> Tensor:
             # What is deployed runs in float32; a transform in bf16 would be another one (coefficients span 10^4).
-            with torch.autocast(x.device.type, enabled=False):
+            with exactly(x.device):
                 wire = self.training_wire(x, secret)
             return self.read(wire)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .errors import InputError
+from .precision import amp
 from .progress import Progress
 from .seeding import Rng
 
@@ -148,11 +148,6 @@ def _backward(
             parts *= 2
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-
-
-def amp(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """bf16 autocast on CUDA, nothing elsewhere."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
 
 
 def _optimizer(parameters: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:

@@ -18,7 +18,7 @@ from ..core.errors import InputError
 from ..core.nets.blocks import initialise
 from ..core.nets.margin import MarginHead, MarginLoss, ramped
 from ..core.nets.mobilenet import MobileNet
-from ..core.nets.resnet import ResNet
+from ..core.nets.resnet import SMALL, ResNet
 from ..core.nets.vgg import PlainNet
 from ..core.registry import register_recognizer
 from ..core.seeding import Rng, presentation_ids
@@ -131,7 +131,7 @@ class SmallResNet(TrainedRecognizer):
     paper = "after ArcFace, Deng et al., CVPR 2019"
 
     def _network(self) -> nn.Module:
-        return ResNet(3, self.dim, widths=(16, 32, 64, 128))
+        return ResNet(3, self.dim, widths=SMALL)
 
 
 @register_recognizer("small-mobilenet")

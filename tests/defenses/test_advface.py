@@ -61,8 +61,8 @@ def test_from_zero_the_direct_form_never_moves() -> None:
     defense, clean, _ = protected()
     u, zero = defense.standardize(clean), torch.zeros_like(clean)
     bound = torch.full((clean.shape[1],), 0.5)
-    assert torch.equal(latent_noise(defense._objective(), u, zero, bound, 5), zero)
-    assert float(latent_noise(defense._objective(), u, zero + 0.01, bound, 5).abs().mean()) > 0.2
+    assert torch.equal(latent_noise(defense.increased(), u, zero, bound, 5), zero)
+    assert float(latent_noise(defense.increased(), u, zero + 0.01, bound, 5).abs().mean()) > 0.2
 
 
 def test_it_moves_the_shadow_more_than_random_signs_of_the_same_size() -> None:

@@ -39,7 +39,7 @@ def test_the_noise_stays_in_its_ball_and_moves_the_shadow_more_than_random_signs
     moved = ((sent - clean) * defense.standardize.scale).abs()
     assert float(moved.max()) <= 0.4 + 1e-3
     signs = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).sign()
-    objective = defense._objective()(defense.standardize(clean))
+    objective = defense.increased()(defense.standardize(clean))
     found, random = (
         objective(defense.standardize(clean + noise)) for noise in (sent - clean, (sent - clean).abs() * signs)
     )

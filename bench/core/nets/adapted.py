@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..linear import ridge
+
 
 class Adapted(nn.Module):
     """(N, C, h, w) standardised map -> 3x3 convolution -> picture -> recogniser -> (N, D).
@@ -31,7 +33,7 @@ class Adapted(nn.Module):
         return self.recognizer(self.adapter(x).clamp(0, 1))  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def aim(self, x: Tensor, images: Tensor, ridge: float = 1e-3) -> None:
+    def aim(self, x: Tensor, images: Tensor, penalty: float = 1e-3) -> None:
         """Begin as the best linear map to the picture, pixel by pixel (ridge regression, no neighbours).
 
         From a random start the recogniser would see noise first, and lose what it knows before it learns to read.
@@ -39,16 +41,12 @@ class Adapted(nn.Module):
         Args:
             x: (n, C, h, w) standardised maps.
             images: (n, 3, h, w) their pictures.
-            ridge: weight of the penalty, relative to the mean variance of a channel.
+            penalty: on the weights, relative to the mean variance of a channel.
         """
         flat = x.double().movedim(1, -1).flatten(0, -2)  # (n h w, C)
-        wanted = images.double().movedim(1, -1).flatten(0, -2)
-        mean_x, mean_y = flat.mean(0), wanted.mean(0)
-        centred = flat - mean_x
-        gram = centred.T @ centred / len(flat)
-        penalty = ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-        weight = torch.linalg.solve(gram + penalty, centred.T @ (wanted - mean_y) / len(flat)).T  # (3, C)
+        wanted = images.movedim(1, -1).flatten(0, -2)
+        weight, offset = ridge(flat, wanted, penalty * flat.var(0).mean())
         self.adapter.weight.zero_()
-        self.adapter.weight[:, :, 1, 1] = weight.float()
+        self.adapter.weight[:, :, 1, 1] = weight.T.float()
         assert self.adapter.bias is not None
-        self.adapter.bias.copy_((mean_y - weight @ mean_x).float())
+        self.adapter.bias.copy_(offset.float())

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..checks import check_images
 from ..errors import InputError
+from ..precision import exactly
 
 BLOCK = 8
 PER_PLANE = BLOCK * BLOCK
@@ -64,7 +65,7 @@ def bdct(images: Tensor, align_corners: bool = True) -> Tensor:
     check_images(images, "images of bdct")
     h, w = images.shape[-2:]
     rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
-    with torch.autocast(images.device.type, enabled=False):  # bf16 would lose what coefficients spanning 10^4 carry
+    with exactly(images.device):  # coefficients span 10^4
         return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
 
@@ -83,7 +84,7 @@ def inverse_bdct(coefficients: Tensor, align_corners: bool = True) -> Tensor:
     split = coefficients.reshape(n, 3, BLOCK, BLOCK, h, w).permute(0, 1, 4, 2, 5, 3)
     planes = split.reshape(n, 3, BLOCK * h, BLOCK * w)
     rows, columns = (_synthesis(side, align_corners).to(coefficients) for side in (h, w))
-    with torch.autocast(coefficients.device.type, enabled=False):
+    with exactly(coefficients.device):
         return from_ycbcr(rows @ planes @ columns.T)
 
 
@@ -94,7 +95,7 @@ def least_coefficients(images: Tensor, align_corners: bool = True) -> Tensor:
     """
     h, w = images.shape[-2:]
     rows, columns = (_least(side, align_corners).to(images) for side in (h, w))
-    with torch.autocast(images.device.type, enabled=False):
+    with exactly(images.device):
         return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
 
@@ -108,7 +109,7 @@ def fast_bdct(images: Tensor) -> Tensor:
     n, _, h, w = images.shape
     planes = to_ycbcr(images).reshape(3 * n, 1, h, w)
     filters = _filters().to(images)
-    with torch.autocast(images.device.type, enabled=False):
+    with exactly(images.device):
         return F.conv2d(F.pad(planes, (1, 1, 1, 1), mode="replicate"), filters).reshape(n, CHANNELS, h, w)
 
 

@@ -11,6 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..precision import exactly
+from .standardize import Standardize
+
 # Always this many rows at a time, the last ones padded: kernels round differently for other batch sizes, and the sign
 # of a gradient near zero would turn that into another noise.
 _ROWS = 32
@@ -38,6 +41,28 @@ def cycle(shadow: Callable[[Tensor], Tensor], latent: Callable[[Tensor], Tensor]
     return lambda clean: change
 
 
+def objective(mode: str, shadow: Callable[[Tensor], Tensor], latent: Callable[[Tensor], Tensor]) -> Objective:
+    """``direct`` or ``cycle``."""
+    return direct(shadow) if mode == "direct" else cycle(shadow, latent)
+
+
+def protected(x: Tensor, draw: Tensor, standardize: Standardize, increase: Objective, eps: float, steps: int) -> Tensor:
+    """x + d, where |d| <= ``eps`` standard deviations makes ``increase`` large.
+
+    Args:
+        x: (N, ...) clean rows.
+        draw: (N, ...) uniform in (0, 1): the random start, in a tenth of the ball.
+        standardize: of the rows; what never varies stays as it is.
+        increase: of standardised rows.
+        eps: radius, standard deviations.
+        steps: as in ``latent_noise``.
+    """
+    bound = eps * (standardize.scale > 0).float()
+    start = (2 * draw.to(x.device) - 1) * bound / 10
+    noise = latent_noise(increase, standardize(x), start, bound, steps)
+    return x + torch.where(bound > 0, noise / standardize.scale, 0.0)
+
+
 def latent_noise(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps: int) -> Tensor:
     """Noise d with |d| <= bound that makes the objective large, each sample by its own gradient.
 
@@ -57,7 +82,7 @@ def latent_noise(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, 
 
 def _ascend(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps: int) -> Tensor:
     # Callers compute leaks without gradients, and trainers under autocast: neither may change the noise.
-    with torch.autocast(x.device.type, enabled=False):
+    with exactly(x.device):
         with torch.no_grad():
             value = objective(x)
             noise = start.clamp(-bound, bound)
@@ -71,7 +96,7 @@ def _ascend(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps
 
 def in_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``function`` of (N, ...) without gradient, in the batches of ``latent_noise``: for what its noise starts from."""
-    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+    with torch.no_grad(), exactly(x.device):
         parts = [function(_padded(x[i : i + _ROWS]))[: len(x) - i] for i in range(0, max(1, len(x)), _ROWS)]
     return torch.cat(parts)
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..precision import exactly
+
 MarginLoss = Literal["arcface", "cosface"]
 
 # sin = sqrt(1 - cos^2) has an infinite slope at cos = +-1; below this floor its slope is zero instead.
@@ -71,7 +73,7 @@ class MarginHead(nn.Module):
     def forward(self, z: Tensor, labels: Tensor, margin: float) -> Tensor:
         """Mean cross-entropy of (N, D) features of any norm against (N,) labels, with ``margin``."""
         # bf16 has 8 bits of mantissa: cosines near 1 would all be equal, so autocast stays out.
-        with torch.autocast(z.device.type, enabled=False):
+        with exactly(z.device):
             cos = F.normalize(z.float(), dim=1) @ F.normalize(self.centres, dim=1).T  # (N, C)
             logits = (arcface if self.loss == "arcface" else cosface)(cos, labels, margin)
             return F.cross_entropy(self.scale * logits, labels)

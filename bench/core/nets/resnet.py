@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from .blocks import EmbeddingHead, conv_bn
 
+# Widths of a network that a CPU trains in minutes.
+SMALL = (16, 32, 64, 128)
+
 
 class ResidualBlock(nn.Module):
     """PReLU(F(x) + shortcut(x)), F = two 3x3 convolutions: (N, c_in, h, w) -> (N, c_out, h/stride, w/stride)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..precision import exactly
 
 WINDOW = 11  # pixels; = 2 * round(3.5 * sigma) + 1, so skimage's gaussian_weights=True has the same support
 SIGMA = 1.5  # pixels
@@ -58,7 +59,7 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     if min(x.shape[-2:]) < WINDOW:
         raise InputError(f"ssim_map got {x.shape[-2]} x {x.shape[-1]} pixels; its window needs {WINDOW}: upsample")
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-    with torch.autocast(x.device.type, enabled=False):
+    with exactly(x.device):
         x, y = x.to(dtype), y.to(dtype)
         column, row = (_band(side, x) for side in x.shape[-2:])  # (H - 10, H), (W - 10, W)
         moments = torch.cat([x, y, x * x, y * y, x * y])  # (5N, C, H, W): one pass instead of five
