@@ -72,6 +72,17 @@ def compare_pairs(defense: Defense, both: Enrolled, a: np.ndarray, b: np.ndarray
     return torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
 
 
+def fold_row(metric: str, folds: np.ndarray, n: int) -> Row:
+    """Mean over the folds of ``n`` pairs with its interval.
+
+    Of differences fold by fold it is the interval of a paired comparison.
+    """
+    mean, error = float(folds.mean()), float(1.96 * folds.std(ddof=1) / np.sqrt(len(folds)))
+    row = utility_row(metric, mean, "fraction", up=True, n=n, n_unit="pairs")
+    interval = {"ci_lo": mean - error, "ci_hi": min(1.0, mean + error)}
+    return row | interval | {"ci_method": f"1.96 s / sqrt({len(folds)}) of folds"}
+
+
 def utility_row(
     metric: str, value: Any, unit: str, *, up: bool | None = None, n: int | None = None, n_unit: str | None = None
 ) -> Row:

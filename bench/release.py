@@ -13,7 +13,6 @@ person, as everywhere in the suite), and compares it with its very original (SAR
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,11 @@ from .core.registry import RECOGNIZERS
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Surface
-from .enrolment import utility_row
+from .enrolment import fold_row
 from .metrics.pairs import make_pairs
 from .metrics.verification import tenfold_accuracy
 from .plan import Cell
-from .recognizers.base import BuildContext, Recognizer
-from .schema import Row
+from .recognizers.base import Recognizer
 from .scoring import Scored
 from .session import Session, code_hash
 
@@ -58,7 +56,7 @@ def release_rows(session: Session, cell: Cell, defense: Defense, scored: Scored)
     floor = _accuracies(session, cell.seed, untrained(session, cell))
     pairs = session.track.protocol.verification_pairs
     for metric, folds in zip(METRICS, (released, original, released - original, floor)):
-        scored.rows.append(_row(metric, folds, pairs))
+        scored.rows.append(fold_row(metric, folds, pairs))
 
 
 def trained_on_release(session: Session, cell: Cell, defense: Defense) -> Recognizer:
@@ -118,17 +116,8 @@ def _trained(
     kind, settings = (own.type, own.settings) if _trained_here(session, alias) else FALLBACK
     recognizer: Recognizer = RECOGNIZERS.get(kind)(settings | (changed or {}))
     recognizer.alias = f"{alias} of the release"
-
-    def context(train: FaceSet | None) -> BuildContext:
-        return BuildContext(train, Rng(0, "recognizer", alias), session.device, session.progress)
-
-    def build(folder: Path) -> None:
-        session.progress.say(f"Training {recognizer.alias}")
-        recognizer.build(context(faces())).save(folder / "weights.safetensors")
-
     described = recognizer.describe() | {"train": session.faces(RELEASED).sha, "loop": code_hash("bench/core")}
-    folder = session.store.get("recognizer", described | spec | {"alias": alias}, build)
-    return recognizer.load(folder / "weights.safetensors", context(None))
+    return session.trained(recognizer, alias, described | spec, faces)
 
 
 def _accuracies(session: Session, seed: int, recognizer: Recognizer) -> np.ndarray:
@@ -140,11 +129,3 @@ def _accuracies(session: Session, seed: int, recognizer: Recognizer) -> np.ndarr
     pairs = make_pairs(faces.labels.numpy(), rng, session.track.protocol.verification_pairs)
     scores = (z[pairs.first] * z[pairs.second]).sum(1).numpy()
     return tenfold_accuracy(scores, pairs.same, pairs.fold).per_fold
-
-
-def _row(metric: str, folds: np.ndarray, pairs: int) -> Row:
-    """Mean over folds with its interval; of differences fold by fold the interval is that of a paired comparison."""
-    mean, error = float(folds.mean()), float(1.96 * folds.std(ddof=1) / np.sqrt(len(folds)))
-    row = utility_row(metric, mean, "fraction", up=True, n=pairs, n_unit="pairs")
-    interval = {"ci_lo": mean - error, "ci_hi": min(1.0, mean + error), "ci_method": "1.96 s / sqrt(10) of folds"}
-    return row | interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -120,20 +120,34 @@ class Session:
             spec = self.track.recognizers[alias]
             recognizer: Recognizer = RECOGNIZERS.get(spec.type)(spec.settings)
             recognizer.alias = alias
-            train = self._train_split(alias) if recognizer.needs_training else None
-            context = BuildContext(train, Rng(0, "recognizer", alias), self.device, self.progress)
             if recognizer.needs_training:
-
-                def build(folder: Path) -> None:
-                    self.progress.say(f"Training recogniser {alias}")
-                    recognizer.build(context).save(folder / "weights.safetensors")
-
-                folder = self.store.get("recognizer", self.fingerprint(alias) | {"alias": alias}, build)
-                recognizer.load(folder / "weights.safetensors", context)
+                self.trained(recognizer, alias, self.fingerprint(alias), lambda: self._train_split(alias))
             else:
-                recognizer.build(context)
+                recognizer.build(self._building(None, alias))
             self._recognizers[alias] = recognizer
         return self._recognizers[alias]
+
+    def trained(
+        self, recognizer: Recognizer, alias: str, spec: Mapping[str, Any], faces: Callable[[], FaceSet]
+    ) -> Recognizer:
+        """``recognizer`` with the weights that a training on ``faces()`` gives it, made once and kept.
+
+        Args:
+            recognizer: not built yet.
+            alias: of the track; first weights and order of the pictures follow it.
+            spec: what else the training depends on.
+            faces: what it learns from; asked for only if it must be trained.
+        """
+
+        def build(folder: Path) -> None:
+            self.progress.say(f"Training recogniser {recognizer.alias}")
+            recognizer.build(self._building(faces(), alias)).save(folder / "weights.safetensors")
+
+        folder = self.store.get("recognizer", {**spec, "alias": alias}, build)
+        return recognizer.load(folder / "weights.safetensors", self._building(None, alias))
+
+    def _building(self, faces: FaceSet | None, alias: str) -> BuildContext:
+        return BuildContext(faces, Rng(0, "recognizer", alias), self.device, self.progress)
 
     def _train_split(self, alias: str) -> FaceSet:
         if self.track.splits.train is None:

@@ -14,7 +14,7 @@ from .core.leaks import leak_bytes
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Goal, Surface
-from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs, impostor_pairs, utility_row
+from .enrolment import Enrolled, compare_pairs, enrolled, fold_row, genuine_pairs, impostor_pairs, utility_row
 from .linkability import linkability_rows
 from .metrics.intervals import bootstrap_identities
 from .metrics.pairs import Pairs, make_pairs
@@ -82,15 +82,8 @@ def _verification(
     paired, pairs = _verification_pairs(session, alias, defense, seed, both)
     scores = compare_pairs(defense, paired, pairs.first, pairs.second)
     folds = tenfold_accuracy(scores, pairs.same, pairs.fold)
-    error = 1.96 * folds.standard_error
-    row = utility_row("accuracy", folds.mean, "fraction", up=True, n=len(pairs.same), n_unit="pairs")
-    row |= {
-        "split": paired.faces.name,  # "pairs" where these are the set's own, which hold other people too
-        "ci_lo": folds.mean - error,
-        "ci_hi": min(1.0, folds.mean + error),
-        "ci_method": "1.96 s / sqrt(10) of folds",
-    }
-    scored.rows.append(row)
+    row = fold_row("accuracy", folds.per_fold, len(pairs.same))
+    scored.rows.append(row | {"split": paired.faces.name})  # "pairs": the set's own, which hold other people too
     genuine = compare_pairs(defense, both, *genuine_pairs(both.faces))
     impostor = compare_pairs(defense, both, *impostor_pairs(both.faces, seed))
     scored.rows.append(utility_row("eer", eer(genuine, impostor), "fraction", up=False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from .rows import UNDEFENDED, AttackId, Stat, View, union
+from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
 from .strongest import Choice, strongest, value_of
 
 MATCHED_LOSS = 0.01  # rank only where at most one point of verification accuracy is lost
@@ -76,9 +76,9 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
     # Without both accuracies (a partial run) the paired difference decides alone.
     loss = plain.value - accuracy.value if accuracy and plain else -value_of(difference)
     return {
-        **_spread("accuracy", accuracy),
-        **_spread("accuracy_diff", difference),
-        **_spread("tar", tar),
+        **spread("accuracy", accuracy),
+        **spread("accuracy_diff", difference),
+        **spread("tar", tar),
         "eer": value_of(view.use(system, "eer")),
         "matched": "" if math.isnan(loss) else "yes" if loss <= MATCHED_LOSS + 1e-9 else "no",
         "d_sys_excess": value_of(linkable) - value_of(null),
@@ -87,12 +87,6 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         "utility": "training on the release" if released is not None else "verification",
         "recognizer_init": view.texts.get((*system, "recognizer_init"), ""),
     }
-
-
-def _spread(name: str, stat: Stat | None) -> dict[str, float]:
-    if stat is None:
-        return {name: math.nan, f"{name}_lo": math.nan, f"{name}_hi": math.nan}
-    return {name: stat.value, f"{name}_lo": stat.lo, f"{name}_hi": stat.hi}
 
 
 def _privacy(view: View, worst: Choice | None) -> dict[str, Any]:
@@ -106,14 +100,14 @@ def _privacy(view: View, worst: Choice | None) -> dict[str, Any]:
         "judge": judge,
         "chosen_on": worst.chosen_on,
         "n_attacks": worst.n_candidates,
-        **_spread("sar2", success),
+        **spread("sar2", success),
         "sar2_min": success.low,
         "sar2_max": success.high,
         "n_seeds": success.n_seeds,
-        **_spread("sar1", view.get(who, "sar_type1", judge)),
-        **_spread("target_sar2", view.get(who, "sar_type2", who.recognizer)),
-        **_spread("target_sar1", view.get(who, "sar_type1", who.recognizer)),
-        **_spread("rank1", view.get(who, "rank1", judge)),
+        **spread("sar1", view.get(who, "sar_type1", judge)),
+        **spread("target_sar2", view.get(who, "sar_type2", who.recognizer)),
+        **spread("target_sar1", view.get(who, "sar_type1", who.recognizer)),
+        **spread("rank1", view.get(who, "rank1", judge)),
         "rank1_chance": value_of(view.get(who, "rank1_chance", judge)),
         "psnr": value_of(view.get(who, "psnr")),
         "ssim": value_of(view.get(who, "ssim")),

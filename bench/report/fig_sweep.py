@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .load import RunFolder
-from .rows import UNDEFENDED, Stat, View, prepare
+from .rows import UNDEFENDED, View, prepare, spread
 from .strongest import strongest
 from .style import (
     COLUMN,
@@ -117,16 +117,11 @@ def sweep_table(view: View, sweep: Sweep, place: tuple[str, str, str]) -> pd.Dat
             choice = strongest(view, [who for who in here if who.knowledge in knows])
             reach = view.get(choice.who, "sar_type2", choice.judge) if choice else None
             row = dict(zip(_COLUMNS, (*place, sweep.plugin, sweep.setting, value, defense, attacker)))
-            row |= _spread("accuracy", accuracy) | _spread("sar2", reach)
+            row |= spread("accuracy", accuracy) | spread("sar2", reach)
             row |= {"attack": choice.who.label if choice else "", "judge": choice.judge if choice else ""}
             row |= {"chosen_on": choice.chosen_on if choice else "", "n_seeds": reach.n_seeds if reach else 0}
             rows.append(row)
     return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-def _spread(name: str, stat: Stat | None) -> dict[str, float]:
-    numbers = (stat.value, stat.lo, stat.hi) if stat else (math.nan,) * 3
-    return dict(zip((name, f"{name}_lo", f"{name}_hi"), numbers))
 
 
 def _caption(sweep: Sweep, surface: str) -> str:

@@ -44,6 +44,12 @@ class Stat(NamedTuple):
     n_seeds: int
 
 
+def spread(name: str, stat: Stat | None) -> dict[str, float]:
+    """A number and its interval as three columns, empty where there is none."""
+    numbers = (stat.value, stat.lo, stat.hi) if stat else (math.nan,) * 3
+    return dict(zip((name, f"{name}_lo", f"{name}_hi"), numbers, strict=True))
+
+
 class Cells(NamedTuple):
     """What became of the cells (seeds) of one attack."""
 
