@@ -13,7 +13,7 @@ from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, inverse_bdct
-from faceleak.bench.core.nets.resnet import ResNet
+from faceleak.bench.core.nets.resnet import SMALL, ResNet
 from faceleak.bench.core.nets.standardize import Standardize
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS, DEFENSES
@@ -240,7 +240,7 @@ def test_the_residue_speaks_where_its_picture_is_silent() -> None:
     table = data._index()
     pixels = torch.from_numpy(np.stack(list(data._read(table)))).float() / 255
     people = sample_identity(0, torch.as_tensor(table["person"].to_numpy().copy()))  # what is to be learnt
-    known = torch.as_tensor((table["group"] == "0").to_numpy())
+    known = torch.as_tensor((table["group"] == "0").to_numpy().copy())
     rows = table[known.numpy()]
     train_set = FaceSet(
         "train",
@@ -263,7 +263,7 @@ def _auc(view: Any, images: torch.Tensor, wanted: torch.Tensor, unseen: torch.Te
     standardize = Standardize(view(images[:2]))
     standardize.fit(view(images[::20]))
     with rng.seeds_torch():
-        net = ResNet(standardize.shape[0], wanted.shape[1], widths=(16, 32, 64, 128))
+        net = ResNet(standardize.shape[0], wanted.shape[1], widths=SMALL)
 
     def loss(batch: Batch) -> torch.Tensor:
         said = net(standardize(view(images[batch.index])))
