@@ -91,21 +91,23 @@ class Decoder(Attack):
         return self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))
 
     def _features(self, context: AttackContext) -> Callable[[Tensor], Tensor]:
-        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student distilled from the black box's answers.
+        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student of the black box."""
+        student = self.student(context)
+        return lambda x: F.normalize(student(2 * x - 1), dim=1)
 
-        The student knows nothing of the defence, so one serves all fits on this recogniser.
+    def student(self, context: AttackContext) -> ResNet:
+        """A frozen network distilled from the black box's answers, of pictures in [-1, 1].
+
+        It knows nothing of the defence, so one serves all fits on this recogniser.
         """
         answers, s, n = context.target.public_embeddings(), self.settings, context.target.pair_budget
         rng = Rng(context.rng.seed, "student")
         with rng.child("weights").seeds_torch():
             student = ResNet(dim=answers.shape[1], widths=SMALL).to(context.device)
 
-        def embed(x: Tensor) -> Tensor:
-            return F.normalize(student(2 * x - 1), dim=1)
-
         def loss(batch: Batch) -> Tensor:
             x = context.public.resized(batch.index, context.resolution).to(context.device)
-            return 1 - (embed(x) * answers[batch.index].to(x.device)).sum(1).mean()
+            return 1 - (F.normalize(student(2 * x - 1), dim=1) * answers[batch.index].to(x.device)).sum(1).mean()
 
         def distil() -> Weights:
             budget = TrainSettings(s.student_steps, s.student_batch, lr=2e-3, weight_decay=0.05)
@@ -114,8 +116,7 @@ class Decoder(Attack):
 
         spec = {"steps": s.student_steps, "batch": s.student_batch, "pairs": n}
         student.load_state_dict(context.keep("student", spec, distil))
-        student.eval().requires_grad_(False)
-        return embed
+        return student.eval().requires_grad_(False)
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

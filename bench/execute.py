@@ -23,6 +23,7 @@ from .core.leaks import Leak
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
 from .core.seeding import Rng, presentation_ids
+from .core.surfaces import Surface
 from .core.target import Target
 from .plan import Cell, make_attack
 from .session import Session, code_hash
@@ -84,6 +85,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     start = time.perf_counter()
     for split, part in leaked.items():
         ids = presentation_ids(part.faces.ids[part.index], part.presentation)
+        context.target.enrol(part.leak if cell.surface is Surface.TEMPLATE else None)
         outcome.recoveries[split] = attack.recover(part.leak, ids, context)
     outcome.invert_s = time.perf_counter() - start
     outcome.params = sum(p.numel() for p in attack.parameters())
@@ -98,6 +100,8 @@ def leaked_set(session: Session, system: Defense, cell: Cell, split: str, instal
     assert cell.surface is not None
     protocol, faces = session.track.protocol, session.faces(split)
     limit = protocol.selection_victims if split == "calibration" else faces.n_identities
+    if cell.attack is not None and cell.attack.victims is not None:
+        limit = min(limit, cell.attack.victims)
     each = 1 if split == "calibration" else protocol.leaks_per_identity
     draws = protocol.draws if split == "victims" and system.randomised(cell.surface) else 1
     first = first_images(faces, each, limit)
@@ -142,7 +146,6 @@ def attack_context(
         cell.seed,
         public,
         session.pipeline_embeddings(alias),
-        victims.leak if cell.surface.value == "template" else None,
     )
     photographs = None
     if cell.threat.victims:
@@ -155,6 +158,7 @@ def attack_context(
         depends = {
             "name": name,
             "recognizer": session.fingerprint(alias),
+            "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
             "public": public.sha,
             "seed": cell.seed,
             "resolution": session.track.protocol.resolution,

@@ -170,6 +170,7 @@ def cell_key(session: Session, cell: Cell) -> str:
         "threat": str(cell.threat),
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
+        "victims": cell.attack.victims if cell.attack else None,
         "code": code_hash("bench/core", "bench/metrics", "attacks/base.py", "defenses/base.py", *_MEASURING),
     }  # fmt: skip
     return digest(spec)

@@ -15,7 +15,7 @@ from .core.recovery import Recovery
 from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge, RecognizerAccess
-from .execute import LeakedSet, Outcome, other_images
+from .execute import LeakedSet, Outcome, first_images, other_images
 from .judges import Judge, judges_of
 from .metrics.distribution import frechet_distance
 from .metrics.intervals import Interval, bootstrap_identities
@@ -141,7 +141,7 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise:
     """Rank 1/5/20 in a gallery of one photograph per identity, never the one that leaked, and the ratio of rank 1 to
     that of shuffled recoveries (another victim's recovery scored as if it were this one's)."""
     faces = part.faces
-    first = torch.tensor(sorted({int(i) for i in part.index}))
+    first = first_images(faces, 1, faces.n_identities)  # everybody, also where only some leaked
     gallery = torch.unique(other_images(faces, first)).numpy()
     probe, owner = faces.labels[part.index].numpy(), faces.labels[gallery].numpy()
     rows: list[Row] = []

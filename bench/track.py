@@ -75,6 +75,7 @@ class AttackSpec(_Strict):
     surfaces: tuple[Surface, ...] = ()
     pairs: int | None = Field(None, ge=1)
     queries: int | None = Field(None, ge=0)
+    victims: int | None = Field(None, ge=2)  # only the first so many: what optimises each victim takes minutes apiece
 
     @property
     def title(self) -> str:

@@ -22,6 +22,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
+NEEDS_SURROGATE = ("score-regression",)
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 
@@ -110,6 +111,13 @@ class ToySystem:
             self.target(threat, surface), self.public, Rng(0, "attack"), CPU, Progress(), 32, photographs=photographs
         )
 
+    def with_surrogate(self, context: AttackContext) -> AttackContext:
+        """The same, and the adversary has a recogniser of its own."""
+        own = recognizer("toy-b")
+        z = own.embed(self.public.images(torch.arange(len(self.public))))
+        context.surrogate, context.surrogate_embeddings = own, lambda: z
+        return context
+
 
 def small(name: str) -> dict[str, Any]:
     """Settings that make an attack quick; attacks that know none of these keep their defaults."""
@@ -118,7 +126,8 @@ def small(name: str) -> dict[str, Any]:
     known = getattr(ATTACKS.get(name).Settings, "__dataclass_fields__", {})
     wanted = {
         "steps": 40, "vector_steps": 60, "map_steps": 60, "width": 16, "levels": 2, "batch": 32, "components": 32,
-        "side": 16, "student_steps": 15,
+        "side": 16, "student_steps": 15, "rounds": 12, "candidates": 12, "draw_steps": 40, "draw_width": 16,
+        "draw_batch": 32, "scores": 40, "groups": 4,
     }  # fmt: skip
     if name == "recovery-unet":
         wanted |= {"width": 6, "steps": 30}
@@ -130,5 +139,7 @@ def fitted(name: str, system: ToySystem, threat: ThreatModel, surface: Surface) 
     from faceleak.bench.core.registry import ATTACKS
 
     context = system.context(threat, surface)
+    if name in NEEDS_SURROGATE:
+        system.with_surrogate(context)
     torch.manual_seed(0)
     return ATTACKS.get(name)(small(name)).fit(context), context

@@ -30,7 +30,7 @@ class Target:
         seed: seed of the adversary's own secrets.
         public: the adversary's images.
         embeddings: cached embeddings of a face set under a pipeline.
-        enrolled: (V, ...) templates of the victims, for score queries.
+        enrolled: (V, ...) templates of the victims, for score queries; ``enrol`` changes them.
     """
 
     def __init__(
@@ -66,6 +66,11 @@ class Target:
     def pair_budget(self) -> int:
         """How many of the public images may be leaked."""
         return len(self._public) if self.threat.pairs is None else min(self.threat.pairs, len(self._public))
+
+    def enrol(self, templates: Leak | None) -> None:
+        """From here on victim i is whom ``templates`` holds at position i; nobody was asked about yet."""
+        self._enrolled = templates
+        self._per_victim.clear()
 
     def forget_counts(self) -> None:
         """Start the meter anew: the harness does so after a fit whose cost it has written down."""
@@ -104,6 +109,17 @@ class Target:
         count = min(self.pair_budget, limit or len(self._public))
         return leak_cat([self.pairs(part) for part in torch.arange(count).split(512)])
 
+    def query(self, images: Tensor, victims: Tensor) -> Leak:
+        """What candidate pictures (N, 3, H, W) for ``victims`` (N,) would leak: ``leak``, counted as queries.
+
+        Raises:
+            BudgetError: a victim's candidates are more than the threat model's ``queries``.
+            ThreatModelError: templates without black-box access.
+        """
+        self._need_templates()
+        draw = self._secrets.draw(victims, self._charge(victims))
+        return self._pipeline.leak(images, self.surface, draw)  # type: ignore[no-any-return]
+
     def embed(self, images: Tensor) -> Tensor:
         """(N, D) embeddings of ``images`` by the attacked recogniser, without gradient. Counted."""
         self._need(RecognizerAccess.BLACK_BOX, "embed(images)")
@@ -123,15 +139,7 @@ class Target:
         self._need(RecognizerAccess.SCORES, "scores(images, victims)")
         if self._enrolled is None:
             raise ThreatModelError("This run has no enrolled victims to compare with; scores cannot be asked.")
-        for victim in victims.tolist():
-            self._per_victim[victim] = self._per_victim.get(victim, 0) + 1
-            if self.threat.queries is not None and self._per_victim[victim] > self.threat.queries:
-                raise BudgetError(
-                    f"Victim {victim} was queried {self._per_victim[victim]} times, the threat model grants "
-                    f"{self.threat.queries}; ask for fewer or declare a larger budget."
-                )
-        self.n_queries += len(images)
-        draw = self._installation.draw(victims, presentation=1 + self.n_queries)
+        draw = self._installation.draw(victims, self._charge(victims))
         probes = self._system.probe_images(images, draw)
         return self._system.compare(leak_take(self._enrolled, victims), probes)  # type: ignore[no-any-return]
 
@@ -179,6 +187,20 @@ class Target:
                 f"{len(self._seen)} distinct (image, leak) pairs were asked for, the threat model grants "
                 f"{self.threat.pairs}; use target.pair_budget."
             )
+
+    def _charge(self, victims: Tensor) -> Tensor:
+        """(N,) the how-manieth query about its victim each one is: sample secrets are fresh for every query."""
+        counts = []
+        for victim in victims.tolist():
+            self._per_victim[victim] = self._per_victim.get(victim, 0) + 1
+            counts.append(self._per_victim[victim])
+            if self.threat.queries is not None and self._per_victim[victim] > self.threat.queries:
+                raise BudgetError(
+                    f"Victim {victim} was queried {self._per_victim[victim]} times, the threat model grants "
+                    f"{self.threat.queries}; ask for fewer or declare a larger budget."
+                )
+        self._spend(len(victims))
+        return torch.tensor(counts, dtype=torch.int64)
 
     def _spend(self, count: int) -> None:
         self.n_queries += count

@@ -16,7 +16,7 @@ from .standardize import Standardize
 
 # Always this many rows at a time, the last ones padded: kernels round differently for other batch sizes, and the sign
 # of a gradient near zero would turn that into another noise.
-_ROWS = 32
+ROWS = 32
 
 Objective = Callable[[Tensor], Callable[[Tensor], Tensor]]
 
@@ -74,8 +74,8 @@ def latent_noise(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, 
         steps: steps of 2.5 bound / steps, enough to reach any corner from any other.
     """
     parts = [
-        _ascend(objective, _padded(x[i : i + _ROWS]), _padded(start[i : i + _ROWS]), bound, steps)[: len(x) - i]
-        for i in range(0, len(x), _ROWS)
+        _ascend(objective, padded(x[i : i + ROWS]), padded(start[i : i + ROWS]), bound, steps)[: len(x) - i]
+        for i in range(0, len(x), ROWS)
     ]
     return torch.cat(parts) if parts else torch.zeros_like(x)
 
@@ -97,9 +97,10 @@ def _ascend(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps
 def in_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``function`` of (N, ...) without gradient, in the batches of ``latent_noise``: for what its noise starts from."""
     with torch.no_grad(), exactly(x.device):
-        parts = [function(_padded(x[i : i + _ROWS]))[: len(x) - i] for i in range(0, max(1, len(x)), _ROWS)]
+        parts = [function(padded(x[i : i + ROWS]))[: len(x) - i] for i in range(0, max(1, len(x)), ROWS)]
     return torch.cat(parts)
 
 
-def _padded(x: Tensor) -> Tensor:
-    return torch.cat([x, x.new_zeros(_ROWS - len(x), *x.shape[1:])]) if len(x) < _ROWS else x
+def padded(x: Tensor) -> Tensor:
+    """(n, ...) -> (``ROWS``, ...), zeros behind."""
+    return torch.cat([x, x.new_zeros(ROWS - len(x), *x.shape[1:])]) if len(x) < ROWS else x
