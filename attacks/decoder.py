@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..bench.core.context import AttackContext, Weights
+from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.resnet import SMALL, ResNet
@@ -115,8 +115,8 @@ class Decoder(Attack):
             return student.state_dict()
 
         spec = {"steps": s.student_steps, "batch": s.student_batch, "pairs": n}
-        student.load_state_dict(context.keep("student", spec, distil))
-        return student.eval().requires_grad_(False)
+        as_kept(student, context.keep("student", spec, distil))
+        return student
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

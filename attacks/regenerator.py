@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from ..bench.core.context import AttackContext, Weights
+from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.nets.standardize import Standardize
@@ -74,7 +74,7 @@ class Regenerator(nn.Module):
             return self.state_dict()
 
         mine = {key: value for key, value in asdict(settings).items() if key in RegeneratorSettings.__annotations__}
-        self.load_state_dict(context.keep("regenerator", mine | {"pairs": len(z), "space": space}, make))
+        as_kept(self, context.keep("regenerator", mine | {"pairs": len(z), "space": space}, make))
 
 
 def _restart(module: nn.Module) -> None:

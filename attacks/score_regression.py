@@ -66,7 +66,6 @@ class ScoreRegression(Attack):
         self.keys = z[self.probes]  # (n, D)
         self.draw = Regenerator(z.shape[1], context.resolution, self.settings.draw_width).to(context.device)
         self.draw.learn(z, context, self.settings, "surrogate")
-        self.draw.eval()
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

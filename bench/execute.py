@@ -162,7 +162,7 @@ def attack_context(
             "public": public.sha,
             "seed": cell.seed,
             "resolution": session.track.protocol.resolution,
-            "code": code_hash("bench/core", "attacks"),
+            "code": code_hash("bench/core", "bench/zoo", "attacks"),
         }
         return session.store.tensors("shared", depends | dict(spec), make)
 
@@ -235,7 +235,7 @@ def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
         "public": session.faces("public").sha,
         "resolution": session.track.protocol.resolution,
         "seed": cell.seed,
-        "code": code_hash("bench/core", "attacks/base.py", "defenses/base.py"),
+        "code": code_hash("bench/core", "bench/zoo", "attacks/base.py", "defenses/base.py"),
     }
 
 

@@ -33,6 +33,7 @@ from .track import Track
 from .utility import score_utility
 
 # The files that decide a cell's numbers; an edit of any makes other cells.
+_BASES = ("attacks/base.py", "defenses/base.py")
 _MEASURING = tuple(
     f"bench/{name}.py"
     for name in (
@@ -171,7 +172,7 @@ def cell_key(session: Session, cell: Cell) -> str:
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
-        "code": code_hash("bench/core", "bench/metrics", "attacks/base.py", "defenses/base.py", *_MEASURING),
+        "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
     }  # fmt: skip
     return digest(spec)
 

@@ -108,8 +108,9 @@ class ToySystem:
             images = self.victims.images(torch.arange(len(self.victims)))
             photographs = {"same": images, "other": images.roll(1, 0)}
         return AttackContext(
-            self.target(threat, surface), self.public, Rng(0, "attack"), CPU, Progress(), 32, photographs=photographs
-        )
+            self.target(threat, surface), self.public, Rng(0, "attack"), CPU, Progress(), 32, photographs=photographs,
+            keep=functools.partial(kept, self.recognizer.name),
+        )  # fmt: skip
 
     def with_surrogate(self, context: AttackContext) -> AttackContext:
         """The same, and the adversary has a recogniser of its own."""
@@ -117,6 +118,17 @@ class ToySystem:
         z = own.embed(self.public.images(torch.arange(len(self.public))))
         context.surrogate, context.surrogate_embeddings = own, lambda: z
         return context
+
+
+_KEPT: dict[str, dict[str, torch.Tensor]] = {}
+
+
+def kept(recognizer: str, name: str, spec: Any, make: Any) -> dict[str, torch.Tensor]:
+    """What attacks share is made once for all tests of a process, as the harness makes it once for all cells."""
+    key = json.dumps([recognizer, name, spec], sort_keys=True, default=str)
+    if key not in _KEPT:
+        _KEPT[key] = {label: value.detach().clone() for label, value in make().items()}
+    return _KEPT[key]
 
 
 def small(name: str) -> dict[str, Any]:
@@ -127,8 +139,11 @@ def small(name: str) -> dict[str, Any]:
     wanted = {
         "steps": 40, "vector_steps": 60, "map_steps": 60, "width": 16, "levels": 2, "batch": 32, "components": 32,
         "side": 16, "student_steps": 15, "rounds": 12, "candidates": 12, "draw_steps": 40, "draw_width": 16,
-        "draw_batch": 32, "scores": 40, "groups": 4,
+        "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 120,
+        "prior_kl": 0.002, "tried": 24, "starts": 2, "iterations": 8,
     }  # fmt: skip
+    if name == "latent-mapping":
+        wanted |= {"width": 64, "steps": 80, "feature_batch": 8}
     if name == "recovery-unet":
         wanted |= {"width": 6, "steps": 30}
     return {key: value for key, value in wanted.items() if key in known}

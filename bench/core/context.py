@@ -73,6 +73,13 @@ class FitContext:
         return torch.cat(parts)
 
 
+def as_kept(module: nn.Module, weights: Weights) -> nn.Module:
+    """``module`` with kept weights, frozen, in the layout that training leaves: made or read, the same last bits."""
+    module.load_state_dict(weights)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module.eval().requires_grad_(False)
+
+
 @dataclass
 class AttackContext:
     """For an attack.
