@@ -57,6 +57,7 @@ class Outcome:
     train_s: float = 0.0
     invert_s: float = 0.0
     n_queries: int = 0
+    queries_per_victim: int = 0
     n_pairs: int = 0
     params: int = 0
     peak_memory_mb: float = 0.0
@@ -87,6 +88,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
         ids = presentation_ids(part.faces.ids[part.index], part.presentation)
         context.target.enrol(part.leak if cell.surface is Surface.TEMPLATE else None)
         outcome.recoveries[split] = attack.recover(part.leak, ids, context)
+        outcome.queries_per_victim = max(outcome.queries_per_victim, context.target.queries_per_victim)
     outcome.invert_s = time.perf_counter() - start
     outcome.params = sum(p.numel() for p in attack.parameters())
     outcome.n_queries += context.target.n_queries

@@ -240,6 +240,9 @@ def _cost(cell: Cell, outcome: Outcome, scored: Scored) -> None:
             "invert_s": outcome.invert_s / max(1, victims),
             "params": outcome.params,
         }
+    if outcome.queries_per_victim:
+        asked = {"metric": "queries_per_victim", "split": "victims", "value": outcome.queries_per_victim}
+        scored.rows.append(asked | {"unit": "queries", "higher_is_better": False})
     scored.rows.append({"metric": "peak_memory_mb", "split": "victims", "value": outcome.peak_memory_mb, "unit": "MB"})
 
 

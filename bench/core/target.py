@@ -63,6 +63,11 @@ class Target:
         return len(self._seen)
 
     @property
+    def queries_per_victim(self) -> int:
+        """The most questions asked about one victim since ``enrol``."""
+        return max(self._per_victim.values(), default=0)
+
+    @property
     def pair_budget(self) -> int:
         """How many of the public images may be leaked."""
         return len(self._public) if self.threat.pairs is None else min(self.threat.pairs, len(self._public))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .fig_budget import draw_budgets
 from .fig_grid import draw_grids
 from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses, read_losses
@@ -31,6 +32,7 @@ def draw_figures(boards: dict[str, pd.DataFrame], run: RunFolder, folder: Path, 
             *draw_ladders(boards["attacks"], fmr, folder),
             *draw_scatters(boards["defenses"], boards["attacks"], fmr, folder),
             *draw_sweeps(run, folder),
+            *draw_budgets(run, folder),
             *draw_matrices(boards["matrix"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),
             *draw_losses(read_losses(run.cells, problems), folder),

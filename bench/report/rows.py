@@ -60,6 +60,7 @@ class Cells(NamedTuple):
     train_s: float
     invert_s: float
     n_queries: float
+    n_aux: float
     params: float
 
 
@@ -240,6 +241,7 @@ def _cells(rows: pd.DataFrame) -> Cells:
         train_s=float(first["train_s"].mean()),
         invert_s=float(first["invert_s"].mean()),
         n_queries=float(first["n_queries"].mean()),
+        n_aux=float(first["n_aux"].mean()),
         params=float(first["params"].mean()),
     )
 

@@ -1,0 +1,48 @@
+"""Success against budget: which points make a curve, and that it is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from faceleak.bench.report.fig_budget import budget_table, draw_budgets
+from faceleak.bench.report.rows import prepare
+
+from .test_boards import attack, base_row, table
+
+PLUGINS = {"climb 100": "climb", "climb 1000": "climb", "decoder": "decoder", "once": "once"}
+
+
+def _rows():  # type: ignore[no-untyped-def]
+    rows = []
+    for name, asked, reach in (("climb 100", 100, 0.2), ("climb 1000", 1000, 0.6), ("once", 99, 0.4)):
+        found = attack(name, reach, cell=name)
+        asked_row = base_row(attack=name, surface="template", knowledge="K1", metric="queries_per_victim", cell=name)
+        rows += [*found, asked_row | {"value": asked}]
+    for pairs, reach in ((256, 0.1), (4000, 0.5)):
+        rows += [
+            row | {"n_aux": pairs, "n_protected_pairs": pairs} for row in attack("decoder", reach, cell=f"d{pairs}")
+        ]
+    return rows
+
+
+def test_attacks_with_several_budgets_are_curves_and_others_are_not() -> None:
+    found = budget_table(prepare(table(_rows()), 0.01), PLUGINS)
+    climb = found[found["axis"] == "queries"]
+    assert climb["plugin"].unique().tolist() == ["climb"]
+    assert climb["budget"].tolist() == [100, 1000]
+    assert climb["sar2"].tolist() == pytest.approx([0.2, 0.6])
+    learnt = found[found["axis"] == "pairs"]
+    assert learnt[["plugin", "budget"]].to_numpy().tolist() == [["decoder", 256], ["decoder", 4000]]
+
+
+def test_the_figures_are_drawn(tmp_path: Path) -> None:
+    entries = [{"name": plugin, "label": title} for title, plugin in PLUGINS.items()]
+    run = SimpleNamespace(results=table(_rows()), headline_fmr=0.01, run={"resolved": {"attacks": entries}})
+    made = draw_budgets(run, tmp_path)  # type: ignore[arg-type]
+    assert [one.kind for one in made] == ["budget", "budget"]
+    for one in made:
+        assert (tmp_path / f"{one.stem}.png").stat().st_size > 5000
+    empty = SimpleNamespace(results=table([]), headline_fmr=0.01, run={})
+    assert draw_budgets(empty, tmp_path) == []  # type: ignore[arg-type]
