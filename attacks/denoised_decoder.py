@@ -5,8 +5,6 @@ never meets the protection, so noise that was aimed at decoders has nothing to a
 another space with an MLP before a generator is FEM ("KAN See Your Face", arXiv 2411.18165; AAAI 2026).
 Two trainings on the adversary's public faces: 1 - mean cos(g(t), f(x)) for the denoiser g on protected templates t and
 the recogniser's own answers f(x); then `decoder` on f(x) (its losses and settings, `attacks/decoder.py`).
-Seen on synthetic faces (128 coordinates, 4,800 pictures): AdvFace at eps 0.5 and 1 leaves cosines of .90 and .74 to the
-clean template, the denoiser brings them back to .97 and .94; it costs 15 s beside the protected pairs.
 At K0 the pairs are clean and g is the identity: the attack is then `decoder`.
 
 Differs from the paper: the denoiser starts from the best linear map (ridge regression), which alone undoes an

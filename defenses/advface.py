@@ -15,7 +15,7 @@ the shadow's shape and the squared distance are ours; the published method acts 
 ``advface-map``. Trained against it, an attacker undoes most of it (MinusFace's finding): `denoiser-decoder`.
 The shadow is small (1.1 M multiply-adds at the default; 32 pixels and 48 channels moved another decoder of 64 pixels no
 further and cost three times as much), because every template costs ``steps`` passes forth and back, and an adaptive
-attacker enrols its pictures anew for every epoch. On one core: fit 15 s, then 2 ms a template.
+attacker enrols its pictures anew for every epoch; `protect_ms` on the board says what one costs.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ SENT = tuple(k for k in range(3 * PER_PLANE) if k not in CLIENT)
 TAPS, SHRINK = (1, 3, 4, 5), (4, 8, 16, 16)
 MASKS = tuple(f"mask{stage}" for stage in (1, 2, 3, 4))
 
-# Ellipse of the face in an aligned crop, as shares of its side: centre x, y and half axes. It holds 94 % of the hull of
-# brows, cheeks, jaw and chin of 96 synthetic faces (intersection over union .79).
+# Ellipse of the face in an aligned crop, as shares of its side: centre x, y and half axes; about the hull of brows,
+# cheeks, jaw and chin of the synthetic faces.
 ROI_CENTRE, ROI_HALF = (0.50, 0.63), (0.32, 0.36)
 
 
