@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.leaks import Leak, leak_to
+from ..bench.core.nets.cascade import CascadeDecoder
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.resnet import SMALL, ResNet
 from ..bench.core.nets.ssim import ssim_map
@@ -35,19 +37,26 @@ from .base import Attack
 
 
 @dataclass(frozen=True)
-class DecoderSettings:
-    """Size and budget; the defaults are the small form for 64x64 on a CPU."""
+class InversionSettings:
+    """Budget that the inversion networks share; the defaults are for 64x64 on a CPU."""
 
-    width: int = 96  # channels at 4x4
     steps: int = 1000  # optimiser steps
     batch: int = 64  # pairs per step
     lr: float = 3e-3  # peak learning rate
+    feature_batch: int = 32  # samples of each batch that a loss in features sees
+    student_steps: int = 250  # distillation steps of the student g
+    student_batch: int = 64  # pairs per distillation step
+
+
+@dataclass(frozen=True)
+class DecoderSettings(InversionSettings):
+    """Which network, and its losses."""
+
+    network: Literal["up", "cascade"] = "up"  # up-sampling, or the cascaded deconvolution of TIFS 2024
+    width: int = 96  # channels at 4x4; TIFS 2024: 512, for 112 pixels
     weight_ssim: float = 0.3  # of (1 - SSIM)
     weight_feature: float = 0.3  # of the feature term; 0 = pixels only
     feature_from: float = 0.3  # share of the training after which the feature term starts [0, 1]
-    feature_batch: int = 32  # samples of each batch that the feature term sees
-    student_steps: int = 250  # distillation steps of the student g
-    student_batch: int = 64  # pairs per distillation step
 
 
 @register_attack("decoder")
@@ -59,13 +68,18 @@ class Decoder(Attack):
     trained = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "Mai et al., TPAMI 2019; Duong et al., CVPR 2020"
-    Settings = DecoderSettings
-    settings: DecoderSettings
+    Settings: ClassVar[type] = DecoderSettings
+    settings: Any
     net: nn.Module
 
     def _build(self, context: AttackContext) -> None:
         self._need(plane=False)
-        self.net = UpDecoder(self.standardize.shape[0], context.resolution, self.settings.width)
+        self.net = self.network(self.standardize.shape[0], context)
+
+    def network(self, dim: int, context: AttackContext) -> nn.Module:
+        """(N, dim) -> (N, 3, s, s), as the settings ask for."""
+        kind = CascadeDecoder if self.settings.network == "cascade" else UpDecoder
+        return kind(dim, context.resolution, self.settings.width)
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings

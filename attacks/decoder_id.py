@@ -6,9 +6,12 @@ recogniser.
 
 Loss: mean |y - x| + w_ssim (1 - SSIM(y, x)) + w_feature (1 - cos(f(y), f(x))), f the attacked recogniser.
 
-Differs from the paper: the net of ``decoder.py`` rather than the cascaded deconvolution, cosine rather than squared
-distance, no perceptual term (its backbone is not always on disk), and the ID term may start late because it costs a
-pass through the recogniser. Fidelity: simplified.
+The paper's own network and weights are settings: ``network = "cascade"``, ``width = 512`` at 112 pixels,
+``weight_ssim = 0.75``, ``weight_feature = 0.025``.
+
+Differs from the paper: by default the net of ``decoder.py``; cosine rather than squared distance, no perceptual term
+(its backbone is not always on disk), and the ID term may start late because it costs a pass through the recogniser.
+Fidelity: simplified.
 """
 
 from __future__ import annotations

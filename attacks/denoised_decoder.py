@@ -25,7 +25,6 @@ from torch import Tensor
 from ..bench.core.context import AttackContext
 from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.linear import ridge
-from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.recovery import Recovery
@@ -62,7 +61,7 @@ class DenoiserDecoder(Decoder):
         self._need(plane=False)
         z = context.target.public_embeddings()  # (n, D)
         self.clean = Standardize(z[:2])
-        self.net = UpDecoder(z.shape[1], context.resolution, self.settings.width)
+        self.net = self.network(z.shape[1], context)
         self.denoiser = ResidualMlp(self.standardize.shape[0], z.shape[1], self.settings.hidden)
 
     def _fit(self, context: AttackContext) -> None:

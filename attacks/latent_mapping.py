@@ -28,11 +28,11 @@ from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.training import Batch, TrainSettings, train
 from ..bench.zoo.prior import PriorSettings, encoded, face_prior
-from .decoder import Decoder, DecoderSettings
+from .decoder import Decoder, InversionSettings
 
 
 @dataclass(frozen=True)
-class LatentMappingSettings(PriorSettings, DecoderSettings):
+class LatentMappingSettings(PriorSettings, InversionSettings):
     """Losses and budget of the mapping; the rest is the prior's and the student's."""
 
     width: int = 512  # hidden units

@@ -22,11 +22,11 @@ from ..bench.core.errors import InputError
 from ..bench.core.nets.nbnet import NbNet as Network
 from ..bench.core.registry import register_attack
 from ..bench.core.training import Batch, TrainSettings, train
-from .decoder import Decoder, DecoderSettings
+from .decoder import Decoder, InversionSettings
 
 
 @dataclass(frozen=True)
-class NbNetSettings(DecoderSettings):
+class NbNetSettings(InversionSettings):
     """Size and budget; the defaults are the small form for 64x64 on a CPU."""
 
     widths: tuple[int, ...] = (96, 48, 24, 12, 8)  # channels at each side; paper: 256, 128, 64, 32, 16, 8

@@ -81,13 +81,14 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
         leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
     context = attack_context(session, cell, system, installation, leaked["victims"])
     outcome = Outcome({}, leaked)
-    attack.check_shape(leaked["victims"].leak, context)  # before minutes go into a fit that cannot be used
+    # Before minutes go into a fit that cannot be used.
+    attack.check_shape(context.target.cut(leaked["victims"].leak), context)
     _fit(session, cell, attack, context, outcome)
     start = time.perf_counter()
     for split, part in leaked.items():
         ids = presentation_ids(part.faces.ids[part.index], part.presentation)
         context.target.enrol(part.leak if cell.surface is Surface.TEMPLATE else None)
-        outcome.recoveries[split] = attack.recover(part.leak, ids, context)
+        outcome.recoveries[split] = attack.recover(context.target.cut(part.leak), ids, context)
         outcome.queries_per_victim = max(outcome.queries_per_victim, context.target.queries_per_victim)
     outcome.invert_s = time.perf_counter() - start
     outcome.params = sum(p.numel() for p in attack.parameters())

@@ -82,7 +82,9 @@ def _attack_cells(track: Track, target: TargetSpec, spec: DefenseSpec, seed: int
             if surface not in attack.surfaces:
                 continue
             for knowledge in levels(attack, defense, entry.knowledge):
-                threat = replace(attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries)
+                threat = replace(
+                    attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries, part=entry.part
+                )
                 yield Cell(target, spec, seed, entry, surface, threat)
 
 

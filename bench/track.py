@@ -75,6 +75,7 @@ class AttackSpec(_Strict):
     surfaces: tuple[Surface, ...] = ()
     pairs: int | None = Field(None, ge=1)
     queries: int | None = Field(None, ge=0)
+    part: float = Field(1.0, gt=0, le=1)  # share of the coordinates of a leaked vector that got out
     victims: int | None = Field(None, ge=2)  # only the first so many: what optimises each victim takes minutes apiece
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .seeding import Rng
 
 Leak: TypeAlias = "Tensor | dict[str, Tensor]"
 
@@ -44,6 +45,23 @@ def leak_cat(leaks: Sequence[Leak]) -> Leak:
     if isinstance(first, dict):
         return {name: torch.cat([leak[name] for leak in leaks if isinstance(leak, dict)]) for name in first}
     return torch.cat([leak for leak in leaks if isinstance(leak, Tensor)])
+
+
+def leak_part(leak: Leak, share: float, rng: Rng) -> Leak:
+    """What is left of a leak of which ``share`` (0, 1] got out: of vectors the same random coordinates of every sample.
+
+    Maps stay whole. At least one coordinate is left.
+    """
+    if share >= 1:
+        return leak
+
+    def cut(part: Tensor) -> Tensor:
+        if part.ndim != 2:
+            return part
+        order = torch.randperm(part.shape[1], generator=rng.torch())
+        return part[:, order[: max(1, round(share * part.shape[1]))].sort().values.to(part.device)]
+
+    return leak_map(cut, leak)
 
 
 def leak_shape(leak: Leak) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from .errors import BudgetError, NoGradientError, ThreatModelError
 from .faces import FaceSet
-from .leaks import Leak, leak_cat, leak_take
+from .leaks import Leak, leak_cat, leak_part, leak_take
 from .secrets import SecretSource
+from .seeding import Rng
 from .surfaces import Surface
 from .threat import DefenseKnowledge, RecognizerAccess, ThreatModel
 
@@ -54,6 +55,7 @@ class Target:
         oblivious = threat.defense is DefenseKnowledge.K0
         self._pipeline = undefended if oblivious else system
         self._system, self._undefended = system, undefended
+        self._seed = seed
         self._secrets = installation.adversary(seed, own_key=threat.defense is DefenseKnowledge.K2)
         self._installation = installation
 
@@ -77,6 +79,10 @@ class Target:
         self._enrolled = templates
         self._per_victim.clear()
 
+    def cut(self, leak: Leak) -> Leak:
+        """The part of a leak that got out (``threat.part``): of all templates the same coordinates."""
+        return leak_part(leak, self.threat.part, Rng(self._seed, "partial leak"))
+
     def forget_counts(self) -> None:
         """Start the meter anew: the harness does so after a fit whose cost it has written down."""
         self.n_queries, self._asked_public = 0, False
@@ -96,7 +102,7 @@ class Target:
         """
         self._need_templates()
         self._count_pairs(ids)
-        return self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
+        return self.cut(self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation)))
 
     def pairs(self, index: Tensor, presentation: int = 0) -> Leak:
         """The leaks of the public images at ``index``: ``leak``, but embeddings are computed once for all attacks."""
@@ -106,7 +112,7 @@ class Target:
             self._count_pairs(ids)
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             z = z.to(self._pipeline.recognizer.device)
-            return self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation))  # type: ignore[no-any-return]
+            return self.cut(self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation)))
         return self.leak(self._public.images(index), ids, presentation)
 
     def all_pairs(self, limit: int | None = None) -> Leak:
@@ -123,7 +129,7 @@ class Target:
         """
         self._need_templates()
         draw = self._secrets.draw(victims, self._charge(victims))
-        return self._pipeline.leak(images, self.surface, draw)  # type: ignore[no-any-return]
+        return self.cut(self._pipeline.leak(images, self.surface, draw))
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, D) embeddings of ``images`` by the attacked recogniser, without gradient. Counted."""

@@ -44,6 +44,7 @@ class ThreatModel:
         defense: knowledge of the defence.
         pairs: how many (image, leak) pairs the adversary may make or hold; None is unlimited.
         queries: how many embeddings or scores it may ask for per victim; None is unlimited.
+        part: how much of each leaked vector it holds (0, 1]; the same coordinates of every template.
         data: the adversary's images: ``same`` or ``shifted`` distribution.
         victims: a ceiling row: the victims' own photographs are handed over. Never true for an attack.
     """
@@ -52,6 +53,7 @@ class ThreatModel:
     defense: DefenseKnowledge = DefenseKnowledge.K0
     pairs: int | None = None
     queries: int | None = None
+    part: float = 1.0
     data: str = "same"
     victims: bool = False
 

@@ -62,3 +62,7 @@ def test_the_losses_of_the_mapping_are_settings() -> None:
     system = ToySystem("none")
     latent_only = _recovered("latent-mapping", system, {"weight_pixel": 0.0, "weight_id": 0.0, "steps": 80})[0]
     assert latent_only > 0.1, "Dong's regression"
+
+
+def test_the_decoders_take_the_cascaded_network() -> None:
+    assert _recovered("decoder-id", ToySystem("none"), {"network": "cascade", "width": 32, "steps": 60})[0] > 0.2

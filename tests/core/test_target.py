@@ -153,3 +153,17 @@ def test_a_surface_that_the_attack_cannot_read_is_not_applicable(system: ToySyst
 
     with pytest.raises(NotApplicable, match="reads template"):
         TemplateOnly().fit(system.context(ThreatModel(BLACK), Surface.WIRE))
+
+
+def test_a_partial_leak_is_the_same_coordinates_of_everybody(system: ToySystem) -> None:
+    from dataclasses import replace
+
+    threat = ThreatModel(BLACK, K1)
+    whole = system.target(threat).pairs(torch.arange(8))
+    target = system.target(replace(threat, part=0.25))
+    part = target.pairs(torch.arange(8))
+    assert part.shape == (8, round(0.25 * whole.shape[1]))
+    assert torch.equal(part, target.cut(whole)), "victims lose the same coordinates"
+    assert torch.equal(part[:3], target.pairs(torch.arange(3)))
+    pictures = torch.zeros(2, 3, 4, 4)
+    assert target.cut(pictures) is pictures

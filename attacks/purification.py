@@ -1,0 +1,82 @@
+"""Purification: wash a published or sent picture, and see whom a recogniser then sees in it.
+
+Cloaks and other perturbations of the picture promise that recognisers fail on it; the oldest answer is to take off what
+a face does not have. Methods, as settings:
+  jpeg      stored and read again at ``quality``;
+  blur      averaged over squares, then sharp edges are gone and with them most perturbations;
+  project   onto the shared face prior (`bench/zoo/prior.py`): encoded and drawn anew, which nothing but a face survives
+            (DiffPure, ICML 2022, does so with a diffusion model).
+The result is identified like any other recovery. Methods of our own making, small on purpose.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..bench.core.context import AttackContext
+from ..bench.core.errors import InputError, NotApplicable
+from ..bench.core.faces import resize
+from ..bench.core.leaks import Leak
+from ..bench.core.nets.vae import FaceVae
+from ..bench.core.recovery import Recovery
+from ..bench.core.registry import register_attack
+from ..bench.core.surfaces import Surface
+from ..bench.zoo.prior import PriorSettings, face_prior
+from .base import Attack
+
+
+@dataclass(frozen=True)
+class PurificationSettings(PriorSettings):
+    """How the picture is washed."""
+
+    method: Literal["jpeg", "blur", "project"] = "jpeg"
+    quality: int = 50  # of the JPEG, 1 to 95
+    squares: int = 3  # side of the blur's squares, pixels, odd
+
+
+@register_attack("purification")
+class Purification(Attack):
+    """Picture -> picture without what a face does not have."""
+
+    surfaces = frozenset({Surface.IMAGE, Surface.WIRE})
+    Settings = PurificationSettings
+    settings: PurificationSettings
+    prior: FaceVae
+
+    def _fit(self, context: AttackContext) -> None:
+        s = self.settings
+        if not 1 <= s.quality <= 95 or s.squares < 1 or s.squares % 2 == 0:
+            raise InputError(
+                f"purification: quality must lie in 1..95 and squares be odd, got {s.quality} and {s.squares}."
+            )
+        if s.method == "project":
+            object.__setattr__(self, "prior", face_prior(context, s))
+
+    @torch.no_grad()
+    def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
+        if isinstance(leak, dict) or leak.ndim != 4 or leak.shape[1] != 3:
+            raise NotApplicable("purification washes pictures of three channels, and this leak is none.")
+        images = leak.float().clamp(0, 1)
+        if self.settings.method == "jpeg":
+            return Recovery(torch.stack([stored(one, self.settings.quality) for one in images]))
+        if self.settings.method == "blur":
+            k = self.settings.squares
+            return Recovery(F.avg_pool2d(F.pad(images, (k // 2,) * 4, mode="replicate"), k, stride=1).clamp(0, 1))
+        return Recovery(self.prior(self.prior.encode(resize(images, self.prior.size))[0]))
+
+
+def stored(image: Tensor, quality: int) -> Tensor:
+    """(3, H, W) in [0, 1] as it reads back from a JPEG file."""
+    pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    again = np.asarray(Image.open(file)).copy()
+    return torch.from_numpy(again).permute(2, 0, 1).to(image.device).float() / 255

@@ -1,0 +1,41 @@
+"""Washing pictures: each method takes off what it should and leaves the face."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from faceleak.bench.core.errors import InputError, NotApplicable
+from faceleak.bench.core.registry import ATTACKS
+from faceleak.bench.core.surfaces import Surface
+from faceleak.bench.metrics.quality import psnr
+from systems import ToySystem, small
+
+SOME = torch.arange(0, 90, 9)
+METHODS = {"jpeg": {"quality": 80}, "blur": {"squares": 3}, "project": {}}
+
+
+def washed(images: torch.Tensor, **settings: object) -> torch.Tensor:
+    context = ToySystem("none").context(ATTACKS.get("purification").threat, Surface.IMAGE)
+    attack = ATTACKS.get("purification")(small("purification") | settings).fit(context)
+    found = attack.recover(images, torch.arange(len(images)), context).images
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_perturbation_is_reduced_more_than_the_face(method: str) -> None:
+    plain = ToySystem("none").victims.resized(SOME, 32)
+    signs = torch.randint(0, 2, plain.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    cloaked = (plain + 0.1 * signs).clamp(0, 1)
+    before = (cloaked - plain).square().mean()
+    clean, found = (washed(x, method=method, **METHODS[method]) for x in (plain, cloaked))
+    assert (found - clean).square().mean() < 0.6 * before
+    if method != "project":
+        assert float(psnr(clean, plain).mean()) > 25
+
+
+def test_only_pictures_are_washed_and_settings_are_checked() -> None:
+    with pytest.raises(NotApplicable, match="three channels"):
+        washed(torch.zeros(2, 27, 16, 16))
+    with pytest.raises(InputError, match=r"quality must lie in 1\.\.95"):
+        washed(torch.zeros(2, 3, 16, 16), quality=0)
