@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,10 +39,8 @@ def collect(folder: Path, keys: list[str]) -> list[Row]:
 def reproduce(track: Track, cell: Cell) -> str:
     """The one command that runs this cell again."""
     labels = cell.labels()
-    chosen = [f"--only {key}={labels[key]}" for key in FILTERS if labels[key] != ""]
-    if not cell.attack:
-        chosen.append("--only attack=")
-    return f"faceleak run {track.name} " + " ".join(chosen)
+    chosen = [f"{key}={labels[key]}" for key in FILTERS if labels[key] != ""] + ([] if cell.attack else ["attack="])
+    return shlex.join(["faceleak", "run", track.name, *(word for one in chosen for word in ("--only", one))])
 
 
 def common(session: Session, cell: Cell, key: str) -> Row:
