@@ -37,6 +37,10 @@ _ALLOWED = {
 }  # fmt: skip
 
 
+# What a pickle that is damaged, or none, raises.
+_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, OSError)
+
+
 class _Reader(pickle.Unpickler):
     """Builds plain data; a name outside the list stops the reading before anything is called."""
 
@@ -132,16 +136,7 @@ def read_bin(file: Path) -> tuple[list[bytes], list[bool]]:
         raise DataError(
             f"{file} was not read: {error}. It may be malicious; get it from where it was published."
         ) from None
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        AttributeError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OSError,
-    ) as error:
+    except _DAMAGE as error:
         raise DataError(f"{file} is no verification set ({type(error).__name__}: {error}); get it anew.") from error
     if not isinstance(content, (tuple, list)) or len(content) != 2:
         raise DataError(f"{file} holds a {type(content).__name__}, not (pictures, same); is it another kind of .bin?")

@@ -60,9 +60,14 @@ class RecordIo(FaceDataset):
         record, index = self._files()
         status = record.stat()
         return {
-            "dataset": self.name, "idx": hashlib.sha256(index.read_bytes()).hexdigest(), "bytes": status.st_size,
-            "stamp": status.st_mtime_ns, "size": self.settings.size, "identities": self.settings.identities, "version": 1,
-        }  # fmt: skip
+            "dataset": self.name,
+            "idx": hashlib.sha256(index.read_bytes()).hexdigest(),
+            "bytes": status.st_size,
+            "stamp": status.st_mtime_ns,
+            "size": self.settings.size,
+            "identities": self.settings.identities,
+            "version": 1,
+        }
 
     def _index(self) -> pd.DataFrame:
         record, index = self._files()
