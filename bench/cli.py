@@ -101,6 +101,39 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
     typer.echo(f"Page: {_report(run_folder)}")
 
 
+@app.command()
+def doctor(track: Annotated[str, typer.Argument(help="A track; without one, everything is looked at.")] = "") -> None:
+    """What is present, what is missing, and which tracks can run here."""
+    from .doctor import examine, show
+
+    findings = examine(track)
+    typer.echo(show(findings))
+    if track and findings[-1].state != "ok":
+        raise typer.Exit(1)
+
+
+class NewKind(str, Enum):
+    """What a plug-in file can be begun for."""
+
+    ATTACK = "attack"
+    DEFENSE = "defense"
+
+
+@app.command()
+def new(
+    kind: NewKind,
+    name: Annotated[str, typer.Argument(help="Lower-case words joined by dashes.")],
+    out: Annotated[Path, typer.Option(help="Folder of the file.")] = Path(),
+) -> None:
+    """Begin an attack or a defense: a file that passes its contract tests as it stands."""
+    from .scaffold import scaffold
+
+    file = scaffold(kind.value, name, out)
+    typer.echo(f"Wrote {file}.")
+    typer.echo(f"Its contract tests: FACELEAK_PLUGIN={file.absolute()} make test ARGS='-k {name}'")
+    typer.echo(f"On a board: name it in a track, then faceleak run TRACK.toml --plugin {file}")
+
+
 def _report(folder: Path) -> Path:
     from .report import make_report
 

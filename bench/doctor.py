@@ -1,0 +1,127 @@
+"""``faceleak doctor``: what is present, what is missing, and which tracks can run here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .core.errors import FaceleakError
+from .core.paths import expand
+from .core.registry import DATASETS, RECOGNIZERS
+from .listing import table
+from .metrics.perceptual import Fid, Lpips, MetricUnavailable
+from .provenance import environment
+from .store import default_root
+from .track import TRACKS, Track, load_track
+
+_FOLDERS = {
+    "FACELEAK_DATA": "real faces and recognisers of the tracks lfw, lfw-ci and lfw-defenses",
+    "FACELEAK_WEIGHTS": "backbones of LPIPS and FID",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination.
+
+    Args:
+        what: what was looked at.
+        state: ``ok``, ``missing`` or ``note``.
+        text: what was seen, and what to do about it.
+    """
+
+    what: str
+    state: str
+    text: str
+
+
+def examine(track: str = "") -> list[Finding]:
+    """Everything, or what one track needs.
+
+    Args:
+        track: name of a track or path of its file; empty for all that come with the suite.
+    """
+    if track:
+        return [*_machine(), _track(load_track(track))]
+    tracks = [_track(load_track(file.stem)) for file in sorted(TRACKS.glob("*.toml"))]
+    return [*_machine(), *_folders(), *_backbones(), _packs(), *tracks]
+
+
+def show(findings: list[Finding]) -> str:
+    """As an aligned table."""
+    return table(("what", "state", "seen"), [(one.what, one.state, one.text) for one in findings])
+
+
+def track_problems(track: Track) -> list[str]:
+    """Why a track cannot run here, one sentence each; none where it can."""
+    problems = []
+    try:
+        DATASETS.get(track.dataset.name)(track.dataset.settings)._key()  # finds the files, reads none of the pictures
+    except FaceleakError as error:
+        problems.append(str(error))
+    used = {alias for target in track.targets for alias in (target.recognizer, *target.judges, target.surrogate)}
+    for alias in sorted(filter(None, used)):
+        try:
+            spec = track.recognizers[alias]
+            weights = getattr(RECOGNIZERS.get(spec.type)(spec.settings).settings, "path", "")
+            if weights and not Path(expand(weights)).exists():
+                problems.append(f"recognizer {alias}: {expand(weights)} does not exist; put the file there.")
+        except FaceleakError as error:
+            problems.append(f"recognizer {alias}: {error}")
+    return problems
+
+
+def _track(track: Track) -> Finding:
+    problems = track_problems(track)
+    text = problems[0] if problems else track.expected or "can run"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Finding(f"track {track.name}", "missing" if problems else "ok", text + more)
+
+
+def _machine() -> Iterator[Finding]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    seen = environment(device)
+    yield Finding("faceleak", "ok", f"{seen['faceleak']}, commit {seen['code_sha'][:12] or 'unknown'}")
+    yield Finding("python", "ok", f"{seen['python']}, torch {seen['torch']}")
+    yield Finding("device", "ok", f"{seen['device']}, {seen['cores']} cores")
+    for package, version in seen["versions"].items():
+        if version == "absent":
+            yield Finding(package, "missing", f"not installed; pip install {package}")
+    root = default_root()
+    place = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    state = "ok" if free > 5 else "note"
+    yield Finding("store", state, f"{root}, {free:.0f} GiB free" + ("" if free > 5 else "; a full track needs about 5"))
+
+
+def _folders() -> Iterator[Finding]:
+    for name, holds in _FOLDERS.items():
+        value = os.environ.get(name)
+        if not value:
+            yield Finding(name, "note", f"not set; it names the folder with {holds}")
+        elif not Path(value).expanduser().is_dir():
+            yield Finding(name, "missing", f"{value} is no folder; it should hold {holds}")
+        else:
+            yield Finding(name, "ok", value)
+
+
+def _backbones() -> Iterator[Finding]:
+    for name, make in (("LPIPS", lambda: Lpips("alex")), ("FID", Fid)):
+        try:
+            make()
+            yield Finding(name, "ok", "backbone found")
+        except MetricUnavailable as error:
+            yield Finding(name, "note", f"its rows will be absent: {error.reason}")
+
+
+def _packs() -> Finding:
+    folder = Path.home() / ".insightface" / "models"
+    packs = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if packs:
+        return Finding("insightface packs", "ok", ", ".join(packs))
+    return Finding("insightface packs", "note", f"none in {folder}; raw photographs would need one")

@@ -1,0 +1,73 @@
+"""The command line: what a newcomer types, and what it answers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faceleak.bench.cli import app
+from faceleak.bench.core.errors import InputError
+from faceleak.bench.doctor import examine, track_problems
+from faceleak.bench.scaffold import scaffold
+from faceleak.bench.track import TRACKS, load_track
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_doctor_looks_at_every_track(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACELEAK_DATA", raising=False)
+    text = call("doctor")
+    for file in TRACKS.glob("*.toml"):
+        assert f"track {file.stem} " in text
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert " ok " in lines["track quick"]
+    assert "needs the environment variable FACELEAK_DATA" in lines["track lfw"]
+    assert "not set" in lines["FACELEAK_DATA"]
+
+
+def test_doctor_says_which_file_a_track_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FACELEAK_DATA", str(tmp_path))
+    problems = track_problems(load_track("lfw"))
+    assert "lfw112" in problems[0]
+    assert any(problem.startswith("recognizer ") for problem in problems)
+    assert CliRunner().invoke(app, ["doctor", "lfw"]).exit_code == 1
+    assert examine("quick")[-1].state == "ok"
+    monkeypatch.setenv("FACELEAK_DATA", str(tmp_path / "nowhere"))
+    assert "is no folder" in call("doctor")
+
+
+@pytest.mark.parametrize("kind", ["attack", "defense"])
+def test_a_new_plugin_passes_its_contract_tests(tmp_path: Path, kind: str) -> None:
+    text = call("new", kind, "my-own", "--out", str(tmp_path))
+    file = tmp_path / "my_own.py"
+    assert str(file) in text
+    folder = {"attack": "attacks", "defense": "defenses"}[kind]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", f"tests/{folder}/test_contract.py", "-k", "my-own", "-p", "no:xdist",
+         "-p", "no:cacheprovider"],
+        cwd=ROOT, env=os.environ | {"FACELEAK_PLUGIN": str(file)}, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert " passed" in done.stdout or "." in done.stdout.splitlines()[0]
+
+
+def test_new_refuses_what_would_be_lost_or_confused(tmp_path: Path) -> None:
+    for name in ("My Attack", "a_b", "-x", ""):
+        with pytest.raises(InputError, match="no plug-in name"):
+            scaffold("attack", name, tmp_path)
+    with pytest.raises(InputError, match="exists already; choose another name"):
+        scaffold("attack", "decoder", tmp_path)
+    (tmp_path / "mine.py").write_text("precious")
+    with pytest.raises(InputError, match="left alone"):
+        scaffold("defense", "mine", tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "precious"
