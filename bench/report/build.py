@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .boards import build_boards, write_boards
 from .figures import draw_figures
+from .latex import write_tables
 from .load import load_run
 from .page import render_page
 
-_PARTS = ("boards", "figures", "index.html")
+_PARTS = ("boards", "tables", "figures", "index.html")
 
 
 def build_report(folder: Path) -> Path:
@@ -22,6 +23,7 @@ def build_report(folder: Path) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")
+        write_tables(boards["defenses"], run, work / "tables")
         (work / "figures").mkdir()
         made = draw_figures(boards, run, work / "figures", problems)
         (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")

@@ -58,12 +58,14 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
         key[1]: max(_mean(values.loc[other]) for other in values.index if other[1] == key[1]) for key in values.index
     }
     order = sorted(values.index, key=lambda key: (ROLE_ORDER[key[0]], -best[key[1]], key))
-    labels = [f"{shorten(key[1], _NAME)}  {key[2] if key[0] == 'attack' else ''}".rstrip() for key in order]
+    levels = {name: len({key[2] for key in order if key[1] == name}) for _, name, _ in order}
+    told = [key[2] if key[0] == "attack" or levels[key[1]] > 1 else "" for key in order]
+    labels = [f"{shorten(key[1], _NAME)}  {level}".rstrip() for key, level in zip(order, told)]
     side = 0.35 + 0.052 * max(map(len, labels))
     heads = [shorten(name, _NAME) for name in columns]
     slant = 0.12 + 0.035 * max(map(len, heads))
     # A slanted heading leans out to the right of its column: only the last ones can leave the figure.
-    lean = max(0.042 * len(name) - 0.36 * (len(heads) - i - 0.5) for i, name in enumerate(heads)) + 0.05
+    lean = max(0.045 * len(name) - 0.36 * (len(heads) - i - 1) for i, name in enumerate(heads)) + 0.05
     cell = min(max((2 * COLUMN - side - lean) / (len(columns) - 0.5), 0.36), 1.1)
     units = max(2, math.ceil((side + cell * (len(columns) - 0.5) + lean) / COLUMN))
     breaks = sum(a[0] != b[0] for a, b in pairwise(order))

@@ -1,0 +1,109 @@
+"""The defense board as LaTeX tables for papers: booktabs, intervals, and emphasis only where the data carry it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from .load import RunFolder
+from .rows import UNDEFENDED
+from .style import fmr_text, stem, surface_text
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+def write_tables(board: pd.DataFrame, run: RunFolder, folder: Path) -> list[Path]:
+    """One file per data set, recogniser and surface, to be read with ``\\input``; needs the package booktabs.
+
+    Args:
+        board: ``defenses`` of ``build_boards``.
+        run: where captions get commit, seeds and victims from.
+        folder: where the files go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made: list[Path] = []
+    if board.empty:
+        return made
+    attacked = board[board["surface"] != ""]
+    for (dataset, recognizer, surface), rows in attacked.groupby(["dataset", "recognizer", "surface"], sort=False):
+        file = folder / f"{stem('defenses', str(dataset), str(recognizer), str(surface))}.tex"
+        file.write_text(_table(rows, run, str(dataset), str(recognizer), str(surface)))
+        made.append(file)
+    return made
+
+
+def escape(text: str) -> str:
+    """``text`` as LaTeX prints it literally."""
+    return re.sub(r"[\\&%$#_{}~^]", lambda found: _SPECIAL[found[0]], text)
+
+
+def percent(value: float, lo: float = math.nan, hi: float = math.nan) -> str:
+    """``31.2`` or ``31.2 {\\scriptsize [28.0, 34.5]}``, percent; ``--`` where there is no number."""
+    if math.isnan(value):
+        return "--"
+    text = f"{100 * value:.1f}"
+    return text if math.isnan(lo) or math.isnan(hi) else f"{text} {{\\scriptsize [{100 * lo:.1f}, {100 * hi:.1f}]}}"
+
+
+def best_of(rows: pd.DataFrame) -> set[str]:
+    """The defenses to be set in bold: of those that keep recognition, who leaks least, and everyone whom the intervals
+    do not tell from it. Nobody where the unprotected system itself cannot be told from the best."""
+    kept = rows[(rows["matched"] == "yes") & rows["sar2"].notna()]
+    defended = kept[kept["defense"] != UNDEFENDED]
+    if defended.empty:
+        return set()
+    least = defended.sort_values("sar2", kind="stable").iloc[0]
+    plain = kept[kept["defense"] == UNDEFENDED]
+    if len(plain) and float(plain["sar2_lo"].iloc[0]) <= float(least["sar2_hi"]):
+        return set()
+    return set(defended.loc[defended["sar2_lo"] <= least["sar2_hi"], "defense"])
+
+
+def _spread(row: Mapping[Hashable, Any], name: str) -> str:
+    return percent(*(float(row[f"{name}{end}"]) for end in ("", "_lo", "_hi")))
+
+
+def _table(rows: pd.DataFrame, run: RunFolder, dataset: str, recognizer: str, surface: str) -> str:
+    best = best_of(rows)
+    lines = []
+    for row in rows.to_dict("records"):
+        defense = str(row["defense"])
+        cells = [
+            f"\\textbf{{{escape(defense)}}}" if defense in best else escape(defense),
+            *(
+                percent(*(float(row[name + end]) for end in ("", "_lo", "_hi")))
+                for name in ("accuracy", "sar2", "rank1")
+            ),
+            "--" if math.isnan(row["ssim"]) else f"{row['ssim']:.3f}",
+        ]
+        cells.insert(2, escape(str(row["worst_attack"])) or "--")
+        lines.append(" & ".join(cells) + r" \\")
+        if defense == UNDEFENDED:
+            lines.append(r"\midrule")
+    here = run.results[(run.results["dataset"] == dataset) & (run.results["recognizer"] == recognizer)]
+    victims = here[(here["metric"] == "sar_type2") & (here["surface"] == surface) & (here["split"] == "victims")]
+    judges = sorted({str(judge) for judge in rows["judge"]} - {"", "nan"})
+    facts = {
+        "fmr": escape(fmr_text(run.headline_fmr)),
+        "n": int(victims["n"].max()) if victims["n"].notna().any() else 0,
+        "seeds": int(victims["seed"].nunique()),
+        "judges": escape(", ".join(judges)),
+        "commit": escape(str(run.env.get("code_sha", ""))[:12] or "unknown"),
+        "surface": escape(surface_text(surface)),
+        "dataset": escape(dataset),
+        "recognizer": escape(recognizer),
+        "best": bool(best),
+    }
+    folder = Path(__file__).parent / "templates"
+    loader = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=False, keep_trailing_newline=True)
+    template = loader.get_template("defenses.tex")
+    return template.render(lines=lines, label="tab:" + stem("defenses", dataset, recognizer, surface), **facts)
