@@ -12,8 +12,8 @@ d adds 128, so a zero residue is mid-grey (128/255) and X_p lies closely about i
 average on the faces of `synthetic`: the clamp touches next to nothing, 8-bit rounding (``bits``) costs.
 
 Why r does not collapse to 0: behind f's first batch norm ArcFace does not see how large r is, so nothing in the loss
-holds r up. What does is the start (``seen``): g repeats the block means and, of the other coefficients, the least that
-d needs to get the picture right. r begins as all the rest, which d does not see at all, and the U-Net learns what to
+holds r up. What does is the start (``subtract``): g repeats the block means and, of the other coefficients, the least
+that d needs to get the picture right. r begins as all the rest, which d does not see at all, and the U-Net learns what to
 take away or add. Started at the identity, r would stay as small as it began, and so would X_p. The start carries most
 of the result: X' is at 54 dB after the 80 steps of `synthetic` (of the paper's start, 0, no such run was made).
 
@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet
-from ..bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, inverse_bdct, least_coefficients
+from ..bench.core.nets.bdct import CHANNELS, bdct_and_blind, inverse_bdct
 from ..bench.core.nets.generator_unet import GeneratorUNet
 from ..bench.core.nets.margin import MarginHead, ramped
 from ..bench.core.nets.resnet import SMALL, ResNet
@@ -46,7 +46,7 @@ from ..bench.core.surfaces import Fidelity, Secret
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .wire import WireDefense, WireSettings
 
-AT_ONCE = 4  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
+AT_ONCE = 8  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
 GENTLE = 0.1  # the U-Net's share in x': Adam's steps are of one size, this is g's lower rate (x 0.1 in TFace's readme)
 # Channels below this carry rounding only (a grey data set has no Cb and Cr); pixels count to 255.
 LEAST = 1e-3
@@ -116,8 +116,7 @@ class MinusFace(WireDefense):
 
     def residue(self, images: Tensor) -> Tensor:
         """(N, 3, side, side) in [0, 1] -> r = e(X) - g(e(X)), (N, 192, side, side)."""
-        x = bdct(images)
-        return x - self.redraw(x)
+        return self.subtract(images)[1]
 
     def decoded_residue(self, images: Tensor) -> Tensor:
         """R' = d(r), (N, 3, side, side), not clamped; 128/255 where it is blank."""
@@ -125,12 +124,18 @@ class MinusFace(WireDefense):
 
     def redrawn(self, images: Tensor) -> Tensor:
         """X' = d(g(e(X))), (N, 3, side, side), not clamped."""
-        return inverse_bdct(self.redraw(bdct(images)))
+        x, r = self.subtract(images)
+        return inverse_bdct(x - r)
 
-    def redraw(self, x: Tensor) -> Tensor:
-        """g: coefficients (N, 192, h, w) -> x'."""
+    def subtract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, side, side) in [0, 1] -> x = e(X) and r = x - g(x), (N, 192, side, side) each.
+
+        At the start x' = x - r holds what d sees: the means of the blocks, and the least of all that decodes to what
+        they lack.
+        """
+        x, blind = bdct_and_blind(images)
         with exactly(x.device):  # r is the difference of numbers near 1000
-            return seen(x) + GENTLE * self.spread * self.generator(x / self.spread)
+            return x, blind - GENTLE * self.spread * self.generator(x / self.spread)
 
     def _fit_client(self, context: FitContext) -> None:
         faces, s = self.training_faces(context), self.settings
@@ -142,12 +147,11 @@ class MinusFace(WireDefense):
 
         def loss(batch: Batch) -> Tensor:
             images, _ = self.training_images(faces, batch, flips, context.device)
-            x = bdct(images)
-            redrawn = self.redraw(x)
-            unlike = 2 * (images - inverse_bdct(redrawn)).abs().mean()  # 2: from [0, 1] to the paper's [-1, 1]
+            x, r = self.subtract(images)
+            unlike = 2 * (images - inverse_bdct(x - r)).abs().mean()  # 2: from [0, 1] to the paper's [-1, 1]
             labels = faces.labels[batch.index].to(context.device)
             margin = ramped(s.margin, batch.progress, s.margin / 3)
-            return s.alpha * unlike + s.beta * head(throwaway((x - redrawn) * scale), labels, margin)  # type: ignore[no-any-return]
+            return s.alpha * unlike + s.beta * head(throwaway(r * scale), labels, margin)  # type: ignore[no-any-return]
 
         learner = nn.ModuleList([self.generator, throwaway, head])
         budget = TrainSettings(s.steps, s.batch, s.lr, weight_decay=s.weight_decay)
@@ -161,20 +165,12 @@ class MinusFace(WireDefense):
         some = context.some("spread", count)
         squares = torch.zeros(2, CHANNELS, dtype=torch.float64, device=context.device)
         for part in some.split(32):
-            x = bdct(faces.resized(part, self.settings.side).to(context.device))
-            for row, channels in enumerate((x, x - seen(x))):
+            parts = bdct_and_blind(faces.resized(part, self.settings.side).to(context.device))
+            for row, channels in enumerate(parts):
                 squares[row] += channels.double().square().mean((2, 3)).sum(0) / len(some)
         of_x, of_r = squares.sqrt().clamp(min=LEAST).float()[:, :, None, None]
         self.spread.copy_(of_x)
         return 1 / of_r  # type: ignore[no-any-return]
-
-
-@torch.no_grad()
-def seen(x: Tensor) -> Tensor:
-    """What d sees of (N, 192, h, w): the means of the blocks, and the least of all that decodes to what they lack."""
-    means = torch.zeros_like(x)
-    means[:, ::PER_PLANE] = x[:, ::PER_PLANE]
-    return means + least_coefficients(inverse_bdct(x - means))
 
 
 def shuffled(r: Tensor, orders: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
-from ..bench.core.leaks import Leak, leak_cat, leak_shape, leak_take
+from ..bench.core.leaks import Leak, leak_cat, leak_map, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.margin import MarginHead, ramped
 from ..bench.core.nets.resnet import SMALL, ResNet
@@ -55,6 +55,7 @@ class WireSettings:
     weight_decay: float = 5e-4  # as in TFace
     scale: float = 24.0  # s of the margin softmax; papers: 64, which needs many identities
     margin: float = 0.3  # m, radians (ArcFace); papers: 0.5
+    pool: int = 0  # wires made of each train picture, once, that the server learns from; 0 = anew at every step
 
 
 class Brisk(nn.Module):
@@ -187,11 +188,37 @@ class WireDefense(Defense, ABC):
             return self.read(wire)
 
         learner = [self.server, *self.learner_modules()]
-        self.log = self.learn_faces(see, learner, self.settings.server_steps, context, context.rng, "server")
+        wires = self._pooled(context) if self.settings.pool else None
+        steps = self.settings.server_steps
+        self.log = self.learn_faces(see, learner, steps, context, context.rng, "server", wires=wires)
+
+    @torch.no_grad()
+    def _pooled(self, context: FitContext) -> Callable[[Batch], tuple[Leak, Tensor]]:
+        """Wires of all train pictures under ``pool`` secrets each, half of them mirrored, in half precision."""
+        if self.learner_modules():
+            raise InputError(f"{self.name}: its client learns together with the server, so wires cannot be pooled.")
+        faces, source, flips = self.training_faces(context), self.secrets_of(context), context.rng.child("mirror")
+        kept: list[tuple[Leak, Tensor]] = []
+        parts = torch.arange(len(faces)).split(64)
+        for presentation in range(self.settings.pool):
+            wires, mirrors = [], []
+            for part in context.progress.track(parts, len(parts), f"{self.name}: pool"):
+                batch = Batch(part, presentation, 0, 0.0)
+                x, mirrored = self.training_images(faces, batch, flips, context.device)
+                wires.append(leak_map(_halved, self.encode(x, source.draw(faces.ids[part], presentation))))
+                mirrors.append(mirrored)
+            kept.append((leak_cat(wires), torch.cat(mirrors)))
+
+        def wires_of(batch: Batch) -> tuple[Leak, Tensor]:
+            wire, mirrored = kept[batch.presentation % len(kept)]
+            taken = leak_map(lambda part: part[batch.index].to(context.device).float(), wire)
+            return taken, mirrored[batch.index]
+
+        return wires_of
 
     def learn_faces(
         self, see: See, learner: list[nn.Module], steps: int, context: FitContext, rng: Rng, title: str,
-        penalty: Callable[[], Tensor] | None = None,
+        penalty: Callable[[], Tensor] | None = None, wires: Callable[[Batch], tuple[Leak, Tensor]] | None = None,
     ) -> TrainLog:  # fmt: skip
         """Train ``learner`` by the recognition loss of ``recognizer_init``, plus ``penalty`` where there is one.
 
@@ -203,6 +230,7 @@ class WireDefense(Defense, ABC):
             rng: order of the pictures, mirrors, class centres.
             title: what is trained, for the progress bar.
             penalty: what is added to the loss.
+            wires: batch -> what travelled, and which pictures were mirrored: read instead of what ``see`` makes.
         """
         faces, source, s = self.training_faces(context), self.secrets_of(context), self.settings
         flips = rng.child("mirror")
@@ -214,8 +242,12 @@ class WireDefense(Defense, ABC):
         head = MarginHead(faces.n_identities, dim, "arcface", s.scale, generator).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
-            x, mirrored = self.training_images(faces, batch, flips, context.device)
-            z = see(x, source.draw(faces.ids[batch.index], batch.presentation))
+            if wires is not None:
+                wire, mirrored = wires(batch)
+                z = self.read(wire)
+            else:
+                x, mirrored = self.training_images(faces, batch, flips, context.device)
+                z = see(x, source.draw(faces.ids[batch.index], batch.presentation))
             extra = penalty() if penalty is not None else 0.0
             if wanted is not None:
                 return extra + 1 - (F.normalize(z, dim=1) * wanted(batch.index, mirrored)).sum(1).mean()
@@ -239,6 +271,11 @@ class WireDefense(Defense, ABC):
         if aim is not None:
             few = slice(0, 64)
             aim(self.standardize(leak_take(wire, few)), images[few])
+
+
+def _halved(part: Tensor) -> Tensor:
+    """On the CPU and in half precision, integers as they are."""
+    return part.cpu().half() if part.is_floating_point() else part.cpu()
 
 
 def _distillation(context: FitContext) -> Callable[[Tensor, Tensor], Tensor]:

@@ -74,13 +74,17 @@ class Rng:
     def laplace(self, ids: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
         """(N, *shape) float32, Laplace of scale 1 (standard deviation sqrt 2).
 
-        Two values come from each 64 random bits: noise on a map takes 10^6 of them per picture.
+        An exponential with a random sign, from numpy's counter-based generator keyed by sample: noise on a map takes
+        10^6 values per picture, and this is three times as fast as mixing them one by one.
         """
         count = math.prod(shape)
-        bits = self.bits(ids, ((count + 1) // 2,))
-        u = torch.cat([bits & 0x7FFFFF, (bits >> 41) & 0x7FFFFF], 1)[:, :count].float()  # its low and its high 23 bits
-        u = (u + 0.5) * 2.0**-23 - 0.5  # within (-1/2, 1/2), never 0
-        return (-torch.sign(u) * torch.log1p(-2 * u.abs())).reshape(len(ids), *shape)
+        drawn = np.empty((len(ids), count), np.float32)
+        for row, key in enumerate(_mix(ids.to(torch.int64).cpu() * _GAMMA + self._key).tolist()):
+            generator = np.random.Generator(np.random.Philox(key=key & 0xFFFFFFFFFFFFFFFF))
+            generator.standard_exponential(out=drawn[row], dtype=np.float32)
+            signs = np.unpackbits(np.frombuffer(generator.bytes((count + 7) // 8), np.uint8), count=count)
+            drawn[row] *= 1 - 2 * signs.astype(np.float32)
+        return torch.from_numpy(drawn).reshape(len(ids), *shape).to(ids.device)
 
     def permutation(self, ids: Tensor, n: int) -> Tensor:
         """(N, n) int64, one uniformly random permutation of 0..n-1 per sample."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.faces import FaceSet
-from faceleak.bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, inverse_bdct
+from faceleak.bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct, bdct_and_blind, inverse_bdct, least_coefficients
 from faceleak.bench.core.nets.resnet import SMALL, ResNet
 from faceleak.bench.core.nets.standardize import Standardize
 from faceleak.bench.core.progress import Progress
@@ -22,7 +22,7 @@ from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.training import Batch, TrainSettings, train
 from faceleak.bench.metrics.quality import psnr
 from faceleak.datasets.rendering import sample_identity
-from faceleak.defenses.minusface import MinusFace, seen, shuffled
+from faceleak.defenses.minusface import MinusFace, shuffled
 from systems import CPU, ToySystem, faces, recognizer
 
 SIDE = 32
@@ -44,6 +44,21 @@ def _subtracted(train: FaceSet, settings: dict[str, Any], spoilt: float = 0.0) -
         torch.nn.init.normal_(defense.generator.head.weight, std=spoilt)
         defense._fit_client(context)
     return defense.eval().requires_grad_(False)
+
+
+def seen(x: torch.Tensor) -> torch.Tensor:
+    """What d sees of (N, 192, h, w), step by step: the block means, and the least that decodes to what they lack."""
+    means = torch.zeros_like(x)
+    means[:, ::PER_PLANE] = x[:, ::PER_PLANE]
+    return means + least_coefficients(inverse_bdct(x - means))
+
+
+def test_the_short_way_to_the_blind_part_is_the_long_one() -> None:
+    for side in (16, 24, 64):
+        images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(side))
+        x, blind = bdct_and_blind(images)
+        assert torch.equal(x, bdct(images))
+        assert torch.allclose(blind, x - seen(x), atol=2e-2), "on the scale of 2000"
 
 
 def _victims() -> torch.Tensor:

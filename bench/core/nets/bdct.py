@@ -99,6 +99,29 @@ def least_coefficients(images: Tensor, align_corners: bool = True) -> Tensor:
         return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
 
+def bdct_and_blind(images: Tensor, align_corners: bool = True) -> tuple[Tensor, Tensor]:
+    """``bdct(images)``, and what of it is left when block means and all that the decoder needs beside them are gone.
+
+    With means m, c = bdct(images): the second is (c - m) - least_coefficients(inverse_bdct(c - m)), offsets aside, but
+    computed on three planes instead of 192 channels. ``inverse_bdct`` sees nothing of it.
+
+    Raises:
+        InputError: not images in [0, 1].
+    """
+    check_images(images, "images of bdct_and_blind")
+    h, w = images.shape[-2:]
+    with exactly(images.device):
+        planes = to_ycbcr(images)
+        rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
+        down, across = (_round_trip(side, align_corners).to(images) for side in (h, w))
+        whole, means = (a @ planes @ b.T for a, b in zip(down, across, strict=True))
+        least_h, least_w = (_least(side, align_corners).to(images) for side in (h, w))
+        c = rows @ planes @ columns.T
+        blind = c - least_h @ (whole - means) @ least_w.T
+        blind[..., ::BLOCK, ::BLOCK] -= c[..., ::BLOCK, ::BLOCK]
+        return _by_channel(c), _by_channel(blind)
+
+
 def fast_bdct(images: Tensor) -> Tensor:
     """``bdct(images, align_corners=False)`` as one 3x3 convolution with replicated borders.
 
@@ -131,6 +154,15 @@ def _synthesis(side: int, align_corners: bool) -> Tensor:
 def _least(side: int, align_corners: bool) -> Tensor:
     """(8 side, side): the pseudo-inverse of ``_synthesis``; its rows hardly overlap, so it is well conditioned."""
     return torch.linalg.pinv(_synthesis(side, align_corners))
+
+
+@lru_cache(maxsize=16)
+def _round_trip(side: int, align_corners: bool) -> Tensor:
+    """(2, side, side): one axis there and back, of all coefficients and of the block means alone."""
+    there, back = _analysis(side, align_corners), _synthesis(side, align_corners)
+    means = torch.zeros_like(there)
+    means[::BLOCK] = there[::BLOCK]
+    return torch.stack([back @ there, back @ means])
 
 
 def _by_channel(planes: Tensor) -> Tensor:
