@@ -13,9 +13,9 @@ average on the faces of `synthetic`: the clamp touches next to nothing, 8-bit ro
 
 Why r does not collapse to 0: behind f's first batch norm ArcFace does not see how large r is, so nothing in the loss
 holds r up. What does is the start (``subtract``): g repeats the block means and, of the other coefficients, the least
-that d needs to get the picture right. r begins as all the rest, which d does not see at all, and the U-Net learns what to
-take away or add. Started at the identity, r would stay as small as it began, and so would X_p. The start carries most
-of the result: X' is at 54 dB after the 80 steps of `synthetic` (of the paper's start, 0, no such run was made).
+that d needs to get the picture right. r begins as all the rest, which d does not see at all, and the U-Net learns what
+to take away or add. Started at the identity, r would stay as small as it began, and so would X_p. The start carries
+most of the result: X' is at 54 dB after the 80 steps of `synthetic` (of the paper's start, 0, no such run was made).
 
 Differs from the paper: that start, which is computed and not learnt; the U-Net works on channels divided by their root
 mean square on the train split (their scales span 10^4), has width 8 and 3 levels for 64 pixels (released code: 64 and
