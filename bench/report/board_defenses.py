@@ -28,7 +28,6 @@ DEFENSE_COLUMNS = (
 def defense_board(view: View) -> pd.DataFrame:
     """One row per (dataset, recognizer, surface, defense), undefended first, then by what leaks."""
     keys = {(*who[:3], who.surface) for who in view.cells}
-    keys |= {(*key[:3], key[3]) for key in view.utility if key[3]}
     attacked = {key[:3] for key in keys}
     keys |= {(*system, "") for system in view.systems() if system not in attacked}
     board = pd.DataFrame([_row(view, *key) for key in sorted(keys)], columns=list(DEFENSE_COLUMNS))
