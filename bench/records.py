@@ -103,7 +103,7 @@ def write_manifest(
         "protocol": track.protocol.model_dump(),
         "resolved": track.model_dump(mode="json"),
         "started": started,
-        "finished": now() if state == "finished" else None,
+        "finished": None if state == "running" else now(),
         "cells": len(keys),
         "state": state,
     }

@@ -103,7 +103,9 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
         failed += not run_cell(session, cell, folder / key, options.progress)
     write_results(collect(folder, list(planned)), results)
     write_failures(folder, list(planned), options.out / "failures.csv")
-    write_manifest(session, options.out, options.command, started, planned, state="finished")
+    ended = sum(_finished(folder / key) for key in planned)
+    state = "finished" if ended == len(planned) else f"partial: {ended} of {len(planned)} cells"
+    write_manifest(session, options.out, options.command, started, planned, state=state)
     return RunSummary(len(left), len(wanted) - len(left), failed, results)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -205,6 +206,8 @@ def test_filters_leave_the_other_cells_alone(place: Path, tmp_path: Path) -> Non
     second = run(place / "toy.toml", tmp_path / "out", place, "--only", "attack=other-photo", "--seeds", "0")
     assert second.returncode == 0
     assert set(read_results(tmp_path / "out" / "results.csv")["attack"]) == {"mean-face", "other-photo"}
+    state = json.loads((tmp_path / "out" / "run.json").read_text())["state"]
+    assert state.startswith("partial: "), "some cells only: the page must not say finished"
     wrong = run(place / "toy.toml", tmp_path / "out", place, "--only", "atack=x")
     assert wrong.returncode == 2
     assert "did you mean 'attack'" in wrong.output  # type: ignore[attr-defined]
