@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext
@@ -138,6 +139,15 @@ class Attack(nn.Module, Plugin, ABC):
         if self.standardize.is_map is not plane:
             wanted, seen = ("maps", "vector") if plane else ("vectors", "map")
             raise NotApplicable(f"{self.name} reads {wanted}; this leak is a {seen} of {self.standardize.shape}.")
+
+    def _as_embedding(self, leak: Leak, dim: int) -> Tensor:
+        """(N, D) unit norm: the leak taken for embeddings of the recogniser, as searches by gradient need it."""
+        if isinstance(leak, dict) or leak.shape[1:] != (dim,):
+            raise NotApplicable(
+                f"{self.name} matches the leak as an embedding of the recogniser, {dim} numbers; this leak has another "
+                "shape."
+            )
+        return F.normalize(leak.float(), dim=1)
 
     def inputs(self, leak: Leak) -> Tensor:
         """The leak as one standardised tensor: (N, K) for vectors, (N, C, H, W) for anything with a picture plane."""

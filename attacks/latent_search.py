@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
-from ..bench.core.errors import InputError, NotApplicable
+from ..bench.core.errors import InputError
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.latent_noise import in_rows
 from ..bench.core.nets.vae import FaceVae, limited
@@ -72,12 +72,7 @@ class LatentInversion(Attack):
         self.pool_embeddings = in_rows(lambda w: context.target.recognizer(self.prior(limited(w))), first)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
-        if isinstance(leak, dict) or leak.shape[1:] != self.pool_embeddings.shape[1:]:
-            raise NotApplicable(
-                "latent-inversion matches the leak as an embedding of the recogniser, "
-                f"{tuple(self.pool_embeddings.shape[1:])} numbers; this leak has another shape."
-            )
-        wanted = F.normalize(leak.float(), dim=1)
+        wanted = self._as_embedding(leak, self.pool_embeddings.shape[1])
         starts = (wanted @ self.pool_embeddings.T).topk(self.settings.starts).indices  # (N, K)
         found = [self._descend(self.pool[start], one, context) for start, one in zip(starts, wanted, strict=True)]
         w = torch.stack([self._choose(w, one, context) for w, one in zip(found, wanted, strict=True)])

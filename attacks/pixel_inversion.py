@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
-from ..bench.core.errors import InputError, NotApplicable
+from ..bench.core.errors import InputError
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.latent_noise import ROWS, padded
 from ..bench.core.recovery import Recovery
@@ -62,12 +62,7 @@ class PixelInversion(Attack):
         self.keys = context.target.public_embeddings()  # (n, D)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
-        if isinstance(leak, dict) or leak.shape[1:] != self.keys.shape[1:]:
-            raise NotApplicable(
-                "pixel-inversion matches the leak as an embedding of the recogniser, "
-                f"{tuple(self.keys.shape[1:])} numbers; this leak has another shape."
-            )
-        wanted = F.normalize(leak.float(), dim=1)
+        wanted = self._as_embedding(leak, self.keys.shape[1])
         guide = self._guides(wanted, context)
         found = [
             self._descend(padded(guide[i : i + ROWS]), padded(wanted[i : i + ROWS]), context)[: len(guide) - i]
