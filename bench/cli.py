@@ -62,6 +62,7 @@ def run(
     import torch
 
     from .core.progress import Progress
+    from .provenance import spoken
     from .runner import RunOptions, parse_only, run_track
     from .store import default_root
     from .track import load_track
@@ -77,7 +78,7 @@ def run(
         store=store or default_root(),
         device=_device(device, torch),
         only=parse_only(only or []),
-        command="faceleak " + shlex.join(sys.argv[1:]),
+        command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
     )
     summary = run_track(loaded, options)

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,18 @@ def git_state(root: Path) -> tuple[str, bool]:
         return "", False
 
 
+def spoken(argv: Sequence[str]) -> list[str]:
+    """The words of a command that decide what is computed: without the folders of this machine that it wrote to."""
+    kept: list[str] = []
+    skip = False
+    for word in argv:
+        place = word in ("--out", "--store")
+        if not skip and not place and not word.startswith(("--out=", "--store=")):
+            kept.append(word)
+        skip = place
+    return kept
+
+
 @cache
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and machine."""
@@ -57,7 +70,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "os": platform.platform(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "argv": sys.argv[1:],
+        "argv": spoken(sys.argv[1:]),
     }
 
 

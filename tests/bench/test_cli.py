@@ -11,6 +11,7 @@ import pytest
 from faceleak.bench.cli import app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.doctor import examine, track_problems
+from faceleak.bench.provenance import spoken
 from faceleak.bench.scaffold import scaffold
 from faceleak.bench.track import TRACKS, load_track
 from typer.testing import CliRunner
@@ -59,6 +60,11 @@ def test_a_new_plugin_passes_its_contract_tests(tmp_path: Path, kind: str) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
     assert " passed" in done.stdout or "." in done.stdout.splitlines()[0]
+
+
+def test_a_command_is_written_down_without_this_machine_s_folders() -> None:
+    words = ["run", "quick", "--out", "/a/b", "--only", "attack=x y", "--store=/c", "--seeds", "0", "--store", "/d"]
+    assert spoken(words) == ["run", "quick", "--only", "attack=x y", "--seeds", "0"]
 
 
 def test_new_refuses_what_would_be_lost_or_confused(tmp_path: Path) -> None:
