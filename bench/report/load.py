@@ -80,15 +80,21 @@ def load_run(folder: Path) -> RunFolder:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is not a folder. Give the folder of a run, the one that holds results.csv.")
-    if not (folder / "results.csv").is_file() and not (folder / "run.json").is_file():
+    if not table_of(folder).is_file() and not (folder / "run.json").is_file():
         raise RunFolderError(
             f"{folder} is not a run folder: it has neither results.csv nor run.json. "
             "`faceleak run` makes one under results/runs/."
         )
     problems: list[str] = []
     parts = {name: _read_json(folder / f"{name}.json", problems) for name in ("run", "env", "manifest")}
-    results = _read_table(folder / "results.csv", problems)
+    results = _read_table(table_of(folder), problems)
     return RunFolder(folder, results, cells=_read_cells(folder, problems), problems=tuple(problems), **parts)
+
+
+def table_of(folder: Path) -> Path:
+    """The file with the rows: results.csv, or results.csv.gz where a large run was packed to be kept."""
+    packed = folder / "results.csv.gz"
+    return packed if packed.is_file() and not (folder / "results.csv").is_file() else folder / "results.csv"
 
 
 def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..flag_docs import FLAGS
 from .columns import ATTACKS_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
-from .load import RunFolder
+from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import sentences
 from .tables import Table, board_table, failure_rows, matrix_table
@@ -52,7 +52,8 @@ def render_page(
     sections = _sections(run, boards, figures)
     used = sorted({name for text in run.results["flags"].unique() for name in str(text).split(",")} & set(FLAGS))
     return environment.get_template("index.html").render(
-        run=run.run, env=run.env, title=run.run.get("title") or run.run.get("track") or run.path.name,
+        run=run.run, env=run.env, rows=table_of(run.path).name,
+        title=run.run.get("title") or run.run.get("track") or run.path.name,
         track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
         fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
         transfer=_transfer(boards["transfer"]), filters=_filters(run, boards, sections),

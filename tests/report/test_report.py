@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -136,3 +137,14 @@ def test_the_headline_rate_comes_from_the_protocol(tmp_path: Path) -> None:
     run["protocol"]["headline_fmr"] = 0.1
     (folder / "run.json").write_text(json.dumps(run))
     assert "false match rate of 10 %" in make_report(folder).read_text()
+
+
+def test_a_packed_table_gives_the_same_boards(tmp_path: Path) -> None:
+    folder = build_run(tmp_path / "run", Shape(2, 1, (0,), ("template",), pictures=False, victims=2), failures=False)
+    make_report(folder)
+    boards = (folder / "boards" / "defenses.csv").read_bytes()
+    (folder / "results.csv.gz").write_bytes(gzip.compress((folder / "results.csv").read_bytes()))
+    (folder / "results.csv").unlink()
+    make_report(folder)
+    assert (folder / "boards" / "defenses.csv").read_bytes() == boards
+    assert 'href="results.csv.gz"' in (folder / "index.html").read_text()
