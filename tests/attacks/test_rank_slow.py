@@ -66,4 +66,4 @@ def test_the_rank_is_read_off_what_is_sent(groups: int, orders: int) -> None:
     reached["mean face"] = float(psnr(mean.expand_as(truth), truth).mean())
     reached["grey"] = float(psnr(torch.full_like(truth, 0.5), truth).mean())
     print(f"{groups} groups, {orders} orders: {right:.1%} of ranks right, PSNR {reached}")
-    assert right > 10 / (groups * orders)
+    assert right > 0.8, "chance is one in the number of ranks"

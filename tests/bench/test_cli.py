@@ -59,7 +59,6 @@ def test_a_new_plugin_passes_its_contract_tests(tmp_path: Path, kind: str) -> No
         cwd=ROOT, env=os.environ | {"FACELEAK_PLUGIN": str(file)}, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
-    assert " passed" in done.stdout or "." in done.stdout.splitlines()[0]
 
 
 def test_a_command_is_written_down_without_this_machine_s_folders() -> None:
