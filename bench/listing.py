@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
+from .ensemble import StandardEnsemble
 from .track import TRACKS, load_track
 
 
@@ -26,7 +27,11 @@ def listing(kind: str) -> str:
         rows: list[tuple[str, ...]] = [(track.name, track.title, track.expected) for track in tracks]
         return table(("name", "title", "expected"), rows)
     registry, header, describe = makers[kind]
-    return table(header, [describe(name, registry.get(name)) for name in registry.names()])
+    lines = [describe(name, registry.get(name)) for name in registry.names()]
+    if kind == "attacks":  # no plug-in: it runs the others
+        kept = StandardEnsemble
+        lines.append((kept.name, "any", "image", "as its members", "no", kept.fidelity.value, kept.paper))
+    return table(header, lines)
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

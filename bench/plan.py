@@ -12,7 +12,8 @@ from ..defenses.base import Defense, compose
 from .core.registry import ATTACKS, DEFENSES
 from .core.surfaces import Secret, Surface
 from .core.threat import DefenseKnowledge, ThreatModel
-from .track import AttackSpec, DefenseSpec, TargetSpec, Track
+from .ensemble import REFEREE, WITHIN, StandardEnsemble
+from .track import AttackSpec, DefenseSpec, TargetSpec, Track, members_of
 
 
 def make_defense(spec: DefenseSpec) -> Defense:
@@ -25,12 +26,15 @@ def make_defense(spec: DefenseSpec) -> Defense:
 
 def make_attack(spec: AttackSpec) -> Attack:
     """The attack of a track's entry, not fitted."""
+    if spec.name == StandardEnsemble.name:
+        return StandardEnsemble(spec.settings)
     return ATTACKS.get(spec.name)(spec.settings)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One unit of work. ``attack`` is None for the cell that measures a defence's utility."""
+    """One unit of work. ``attack`` is None for the cell that measures a defence's utility; ``members`` are what an
+    ensemble runs."""
 
     target: TargetSpec
     defense: DefenseSpec
@@ -38,6 +42,7 @@ class Cell:
     attack: AttackSpec | None = None
     surface: Surface | None = None
     threat: ThreatModel | None = None
+    members: tuple[Cell, ...] = ()
 
     def labels(self) -> dict[str, Any]:
         """What rows, filters and messages call it."""
@@ -75,17 +80,53 @@ def _attack_cells(track: Track, target: TargetSpec, spec: DefenseSpec, seed: int
     order = list(Surface)
     surfaces = spec.surfaces or tuple(s for s in order if order.index(s) >= order.index(defense.protects))
     for surface in surfaces:
-        for entry in track.attacks:
-            if not _matches(entry.title, spec.attacks) or (entry.surfaces and surface not in entry.surfaces):
-                continue
+        here: list[Cell] = []
+        entries = [e for e in track.attacks if _matches(e.title, spec.attacks) and surface in (e.surfaces or surfaces)]
+        for entry in entries:
             attack = make_attack(entry)
-            if surface not in attack.surfaces:
+            if entry.name == StandardEnsemble.name or surface not in attack.surfaces:
                 continue
             for knowledge in levels(attack, defense, entry.knowledge):
                 threat = replace(
                     attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries, part=entry.part
                 )
-                yield Cell(target, spec, seed, entry, surface, threat)
+                here.append(Cell(target, spec, seed, entry, surface, threat))
+        yield from here
+        for entry in entries:
+            if entry.name == StandardEnsemble.name:
+                members = members_of(entry, track.attacks)
+                yield from _ensemble_cells(entry, [cell for cell in here if cell.attack in members])
+
+
+def _ensemble_cells(entry: AttackSpec, candidates: list[Cell]) -> Iterator[Cell]:
+    """One cell for each level at which members differ; in it every member runs at the best level that it includes."""
+    by_title: dict[str, dict[DefenseKnowledge, Cell]] = {}
+    for cell in candidates:
+        assert cell.attack is not None
+        assert cell.threat is not None
+        if not cell.threat.victims:  # a ceiling is no attack
+            by_title.setdefault(cell.attack.title, {})[cell.threat.defense] = cell
+    seen = {level for cells in by_title.values() for level in cells}
+    wanted = seen if seen == {DefenseKnowledge.K0} else seen & set(entry.knowledge or DefenseKnowledge)
+    for level in sorted(wanted):
+        best = (next((cells[known] for known in WITHIN[level] if known in cells), None) for cells in by_title.values())
+        members = tuple(_as_member(cell, entry) for cell in best if cell)
+        first = members[0]
+        if len(members) > 1 and not any(cell.attack and cell.attack.name == REFEREE for cell in members):
+            referee = AttackSpec(name=REFEREE, victims=entry.victims)
+            threat = replace(make_attack(referee).threat, defense=level)
+            members += (replace(first, attack=referee, threat=threat),)
+        access = max((cell.threat.recognizer for cell in members if cell.threat), key=lambda one: one.rank)
+        threat = ThreatModel(recognizer=access, defense=level)
+        yield replace(first, attack=entry, threat=threat, members=members)
+
+
+def _as_member(cell: Cell, entry: AttackSpec) -> Cell:
+    """With no more victims than the ensemble has; who leaked is told of all of these, it takes one forward pass."""
+    assert cell.attack is not None
+    own = cell.attack.victims if "image" in make_attack(cell.attack).recovers else None
+    limit = min((count for count in (own, entry.victims) if count is not None), default=None)
+    return replace(cell, attack=cell.attack.model_copy(update={"victims": limit}))
 
 
 def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]) -> tuple[DefenseKnowledge, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..datasets.splits import save_splits
+from .ensemble import CHOSEN
 from .flags import cross_cell_flags
 from .plan import Cell, make_attack, make_defense
 from .provenance import device_name, environment
@@ -29,7 +30,9 @@ def collect(folder: Path, keys: list[str]) -> list[Row]:
     for key in keys:
         if (folder / key / "state.json").is_file():
             rows += json.loads((folder / key / "rows.json").read_text())
-    extra = cross_cell_flags(rows)
+    # An ensemble holds members of every access: it would hide that a black box beats the white ones (F2).
+    ensembles = {row["cell"] for row in rows if row["metric"].startswith(CHOSEN)}
+    extra = cross_cell_flags([row for row in rows if row["cell"] not in ensembles])
     for row in rows:
         if added := extra.get(row["cell"]):
             row["flags"] = ",".join(sorted({*filter(None, str(row["flags"]).split(",")), *added}))

@@ -19,13 +19,14 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from .core.errors import NotApplicable, ThreatModelError, TrackError
+from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
 from .execute import run_attack
+from .execute_ensemble import score_ensemble
 from .plan import Cell, cells, make_attack, make_defense
 from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
-from .schema import Row, write_results
+from .schema import Row, status_of, write_results
 from .scoring import Scored, score_attack
 from .session import Session, code_hash
 from .store import Store, digest
@@ -115,16 +116,12 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     start = time.perf_counter()
     error: BaseException | None = None
     try:
-        scored = score_attack(session, cell, run_attack(session, cell)) if cell.attack else score_utility(session, cell)
-        status = "ok"
-    except NotApplicable as caught:
-        status, error, scored = "not-applicable", caught, Scored([])
-    except ThreatModelError as caught:
-        status, error, scored = "refused", caught, Scored([])
+        status, scored = "ok", _score(session, cell)
     except Exception as caught:  # a failed cell is a row, never a hole
-        status, error, scored = "failed", caught, Scored([])
-        (folder / "traceback.txt").write_text(traceback.format_exc())
-        progress.say(f"  failed: {type(caught).__name__}: {caught}")
+        status, error, scored = status_of(caught), caught, Scored([])
+        if status == "failed":
+            (folder / "traceback.txt").write_text(traceback.format_exc())
+            progress.say(f"  failed: {type(caught).__name__}: {caught}")
     rows = scored.rows or [{"metric": "cell"}]
     shared = common(session, cell, folder.name) | {"status": status}
     state: dict[str, Any] = {
@@ -141,6 +138,12 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
         row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
     _save(folder, scored, [shared | row for row in rows], state)
     return status != "failed"
+
+
+def _score(session: Session, cell: Cell) -> Scored:
+    if cell.attack is None:
+        return score_utility(session, cell)
+    return score_ensemble(session, cell) if cell.members else score_attack(session, cell, run_attack(session, cell))
 
 
 def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any]) -> None:
@@ -176,6 +179,9 @@ def cell_key(session: Session, cell: Cell) -> str:
         "victims": cell.attack.victims if cell.attack else None,
         "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
     }  # fmt: skip
+    if cell.members:
+        spec["members"] = sorted(cell_key(session, member) for member in cell.members)
+        spec["choice"] = code_hash("bench/ensemble.py", "bench/execute_ensemble.py")
     return digest(spec)
 
 

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from .core.errors import NotApplicable, ThreatModelError
+
 Row: TypeAlias = "dict[str, Any]"
 
 COLUMNS: tuple[str, ...] = (
@@ -27,6 +29,13 @@ STATUSES: tuple[str, ...] = ("ok", "failed", "refused", "not-applicable", "absen
 _ORDER = [
     "dataset", "recognizer", "defense", "surface", "attack", "knowledge", "seed", "split", "metric", "judge", "fmr",
 ]  # fmt: skip
+
+
+def status_of(error: BaseException) -> str:
+    """What a cell that ended with ``error`` is called."""
+    if isinstance(error, NotApplicable):
+        return "not-applicable"
+    return "refused" if isinstance(error, ThreatModelError) else "failed"
 
 
 def _number(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ from .core.errors import TrackError
 from .core.registry import nearest
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge
+from .ensemble import REFEREE, STANDARD, StandardEnsemble
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -76,12 +79,18 @@ class AttackSpec(_Strict):
     pairs: int | None = Field(None, ge=1)
     queries: int | None = Field(None, ge=0)
     part: float = Field(1.0, gt=0, le=1)  # share of the coordinates of a leaked vector that got out
+    members: tuple[str, ...] = ()  # standard-ensemble only: labels of this track's attacks; empty: the standard ones
     victims: int | None = Field(None, ge=2)  # only the first so many: what optimises each victim takes minutes apiece
 
     @property
     def title(self) -> str:
         """What rows call it."""
         return self.label or self.name
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is one point of a curve: with fewer pairs, queries or coordinates than there are."""
+        return (self.pairs, self.queries, self.part) != (None, None, 1.0)
 
 
 class SplitsSpec(_Strict):
@@ -206,3 +215,37 @@ def _check_names(track: Track, file: Path) -> None:
         twice = {title for title in titles if titles.count(title) > 1}
         if twice:
             raise TrackError(f"{file}: {kind} {sorted(twice)} occur twice; give each a label of its own.")
+    for entry in track.attacks:
+        _check_ensemble(entry, track, file)
+
+
+def members_of(ensemble: AttackSpec, attacks: Sequence[AttackSpec]) -> list[AttackSpec]:
+    """Those of a track's attacks that are run by ``ensemble``: the ones it names and what tells who leaked, else the
+    standard ones in full."""
+
+    def wanted(entry: AttackSpec) -> bool:
+        standard = entry.name in STANDARD and not entry.limited
+        if not ensemble.members:
+            return standard
+        named = any(fnmatch(entry.title, pattern) for pattern in ensemble.members)
+        return named or (standard and entry.name == REFEREE)
+
+    return [entry for entry in attacks if entry.name != StandardEnsemble.name and wanted(entry)]
+
+
+def _check_ensemble(entry: AttackSpec, track: Track, file: Path) -> None:
+    if entry.name != StandardEnsemble.name:
+        if entry.members:
+            raise TrackError(f"{file}: attack {entry.title!r} has members; only {StandardEnsemble.name} runs others.")
+        return
+    if entry.settings or entry.limited:
+        raise TrackError(
+            f"{file}: {entry.title!r} runs its members as the track has them; give settings, pairs, queries or part to "
+            "the members."
+        )
+    titles = [one.title for one in track.attacks if one.name != StandardEnsemble.name]
+    for pattern in entry.members:
+        if not any(fnmatch(title, pattern) for title in titles):
+            raise TrackError(f"{file}: {entry.title!r}: no attack is called {pattern!r}; {nearest(pattern, titles)}")
+    if not members_of(entry, track.attacks):
+        raise TrackError(f"{file}: {entry.title!r} has no member in this track; name attacks of {', '.join(STANDARD)}.")

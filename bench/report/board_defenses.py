@@ -20,7 +20,8 @@ DEFENSE_COLUMNS = (
     "worst_attack", "judge", "chosen_on", "n_attacks", "sar2", "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds",
     "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1", "target_sar1_lo",
     "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2",
-    "target_worst", "target_worst_sar2", "d_sys_excess", "protect_ms", "leak_bytes",
+    "target_worst", "target_worst_sar2", "identity_attack", "identity_judge", "identity_sar2", "identity_sar2_lo",
+    "identity_sar2_hi", "d_sys_excess", "protect_ms", "leak_bytes",
     "utility", "recognizer_init", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
@@ -54,9 +55,13 @@ def _row(view: View, dataset: str, recognizer: str, defense: str, surface: str) 
     row["target_worst_sar2"] = value_of(
         view.get(against_target.who, "sar_type2", recognizer) if against_target else None
     )
+    named = strongest(view, attacks, pictures=False)
+    row |= {"identity_attack": named.who.label if named else "", "identity_judge": named.judge if named else ""}
+    row |= spread("identity_sar2", view.get(named.who, "sar_type2", named.judge) if named else None)
     row["n_cells"] = sum(view.cells[who].n_cells for who in here)
     row["n_failed"] = sum(view.cells[who].n_failed for who in here)
-    row["flags"] = union([view.utility_flags.get(system, ""), view.cells[worst.who].flags if worst else ""])
+    shown = [view.cells[choice.who].flags for choice in (worst, named) if choice]
+    row["flags"] = union([view.utility_flags.get(system, ""), *shown])
     return row
 
 

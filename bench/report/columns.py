@@ -30,10 +30,9 @@ COLUMN_HELP: dict[str, str] = {
     "accuracy_diff": "Accuracy minus that of the unprotected system, in percentage points; negative is a loss.",
     "tar": "True accept rate: share of genuine attempts accepted when strangers pass at the headline false match rate.",
     "eer": "Equal error rate: the error where false accepts and false rejects are equally common; low is good.",
-    "worst_attack": "The attack that recovered most victims, picked on other people (calibration identities) than "
-    "those it is "
-    "reported on; in brackets what it knows of the defense (K0 nothing, K1 trained against it, K2 its algorithm, "
-    "K3 the victim's secrets too).",
+    "worst_attack": "The attack whose pictures recovered most victims, picked on other people (calibration identities) "
+    "than those it is reported on; a standard ensemble stands for its members; in brackets what it knows of the "
+    "defense (K0 nothing, K1 trained against it, K2 its algorithm, K3 the victim's secrets too).",
     "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
     "attacked one.",
     "judge_kind": "independent: no attack saw this judge; target: it is the attacked recognizer; other: another "
@@ -60,6 +59,10 @@ COLUMN_HELP: dict[str, str] = {
     "floor_sar2": "SAR Type-II of that floor.",
     "target_worst": "The strongest attack when the attacked recognizer itself is the judge.",
     "target_worst_sar2": "Its SAR Type-II under the attacked recognizer.",
+    "identity_attack": "The strongest attack that tells who somebody is without drawing a picture.",
+    "identity_judge": "Whose space its answers live in: the attacker's own recognizer (surrogate) or the attacked one.",
+    "identity_sar2": "SAR Type-II of that attack in that space. It was trained towards this judge, so the number does "
+    "not compare with that of pictures under an independent one, and the rank leaves it out.",
     "d_sys_excess": "How well two templates of one person under different keys can be linked (D_sys, 0 to 1), minus "
     "what "
     "shuffled labels give; about 0 is unlinkable. Only for defenses with keys.",
@@ -110,6 +113,9 @@ SHOWN: dict[str, Shown] = {
     "rank1_chance": Shown("chance, %", "percent"),
     "psnr": Shown("PSNR, dB", "tenths"),
     "ssim": Shown("SSIM", "unit"),
+    "identity_attack": Shown("identity by"),
+    "identity_judge": Shown("in the space of"),
+    "identity_sar2": Shown("identity SAR-II, %", "percent"),
     "floor": Shown("which floor"),
     "status": Shown("status"),
     "floor_sar2": Shown("floor SAR-II, %", "percent"),
@@ -140,9 +146,10 @@ SHOWN: dict[str, Shown] = {
 }
 
 DEFENSES_SHOWN = (
-    "defense", "rank", "sar2", "worst_attack", "floor_sar2", "floor", "accuracy_diff", "matched", "pareto", "flags",
-    "accuracy", "tar", "judge", "sar1", "target_sar2", "target_sar1", "rank1", "rank1_chance", "psnr", "ssim",
-    "d_sys_excess", "protect_ms", "leak_bytes", "utility", "recognizer_init", "n_seeds", "n_failed",
+    "defense", "rank", "sar2", "worst_attack", "identity_sar2", "floor_sar2", "floor", "accuracy_diff", "matched",
+    "pareto", "flags", "accuracy", "tar", "judge", "identity_attack", "identity_judge", "sar1", "target_sar2",
+    "target_sar1", "rank1", "rank1_chance", "psnr", "ssim", "d_sys_excess", "protect_ms", "leak_bytes", "utility",
+    "recognizer_init", "n_seeds", "n_failed",
 )  # fmt: skip
 ATTACKS_SHOWN = (
     "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",

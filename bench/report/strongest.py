@@ -18,18 +18,27 @@ class Choice(NamedTuple):
     n_candidates: int
 
 
-def strongest(view: View, candidates: Sequence[AttackId], *, judge: str | None = None) -> Choice | None:
-    """The candidate with the highest SAR-II at the headline FMR.
+def strongest(
+    view: View, candidates: Sequence[AttackId], *, judge: str | None = None, pictures: bool = True
+) -> Choice | None:
+    """The candidate with the highest SAR-II at the headline FMR, among those of one kind.
+
+    A picture is shown to an independent judge; an identity without a picture is scored in the very space it was learnt
+    for, the easier task. A maximum over both would compare unlike numbers.
 
     The choice is a maximum of noisy numbers, so it is made on the calibration identities; only where no candidate
-    has calibration rows it is made on the victims, and the board says so.
+    has calibration rows it is made on the victims, and the board says so. An ensemble stands for its members: it is
+    their worst case, chosen victim by victim without a judge.
 
     Args:
         view: the results.
         candidates: attacks on one system at one surface.
-        judge: the judge to use for all; None takes the judge that decides for each and prefers independent ones.
+        judge: the judge to use for all, of either kind; None takes the judge that decides for each.
+        pictures: without ``judge``, whether attacks that recover pictures compete or those that only tell who it is.
     """
-    judged = [(who, judge if judge is not None else view.judge_of(who)) for who in candidates]
+    inside = {member for who in candidates for member in view.members.get(who, ())}
+    able = [who for who in candidates if who not in inside and (judge or view.draws(who) == pictures)]
+    judged = [(who, judge if judge is not None else view.judge_of(who)) for who in able]
     judged = [(who, name) for who, name in judged if view.get(who, "sar_type2", name)]
     if judge is None:
         # A score under the attacked network alone is not comparable with an independent one.

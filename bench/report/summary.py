@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from .rows import UNDEFENDED, own_space
+from .rows import UNDEFENDED
 from .style import percent, surface_text
 
 
@@ -34,8 +34,6 @@ def _undefended(row: pd.Series, fmr: float) -> str:
     judge = f"another recognizer ({row['judge']})"
     if row["judge"] == row["recognizer"]:
         judge = "the attacked recognizer itself"
-    elif own_space(row["judge"]):
-        judge = f"the attacker's own recognizer ({row['judge']})"
     attack = row["worst_attack"].split(" (K")[0]  # without a defense there is nothing to know about it
     text = (
         f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {attack}, {judge} recognizes "
@@ -61,7 +59,14 @@ def _best(protected: pd.DataFrame) -> str:
         f"{row['worst_attack']}, for {change} points of accuracy."
     )
     rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if other["sar2_lo"] <= row["sar2_hi"]]
-    return f"{text} Its interval overlaps that of {', '.join(rivals)}: this order is not proven." if rivals else text
+    if rivals:
+        text += f" Its interval overlaps that of {', '.join(rivals)}: this order is not proven."
+    if row["identity_attack"]:
+        text += (
+            f" Without drawing a picture, {row['identity_attack']} recognizes {percent(row['identity_sar2'])} of its "
+            f"victims in the space of {row['identity_judge']}."
+        )
+    return text
 
 
 def _range(row: pd.Series) -> str:

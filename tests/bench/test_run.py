@@ -237,7 +237,14 @@ def test_help_is_fast_and_lists_name_what_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("defenses", "biohash"), ("datasets", "lfw"), ("recognizers", "onnx"), ("tracks", "quick")]
+    ("kind", "name"),
+    [
+        ("attacks", "standard-ensemble"),
+        ("defenses", "biohash"),
+        ("datasets", "lfw"),
+        ("recognizers", "onnx"),
+        ("tracks", "quick"),
+    ],
 )
 def test_lists_name_what_there_is(kind: str, name: str) -> None:
     assert name in listing(kind)

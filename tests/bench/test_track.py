@@ -36,6 +36,7 @@ name = "grey"
 [[attacks]]
 name = "decoder"
 """
+ENSEMBLE = "[[attacks]]\nname = 'standard-ensemble'\n"
 
 
 def _load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
@@ -66,6 +67,11 @@ def test_the_tracks_that_ship_are_valid(file: Path) -> None:
         (lambda t: t + "[protocol]\nbootstrap = 'many'\n", "protocol.bootstrap = 'many'"),
         (lambda t: t + "[[attacks]]\nname = 'decoder'\n", "occur twice"),
         (lambda t: t.replace("[dataset]", "[dataset"), "not valid TOML"),
+        (lambda t: t + ENSEMBLE + "members = ['decoderr']\n", "no attack is called 'decoderr'; did you mean 'decoder'"),
+        (lambda t: t + ENSEMBLE + "settings = { steps = 3 }\n", "settings, pairs, queries or part to the members"),
+        (lambda t: t + ENSEMBLE + "pairs = 3\n", "give settings, pairs, queries or part to the members"),
+        (lambda t: t.replace('"decoder"', '"mean-face"') + ENSEMBLE, "'standard-ensemble' has no member in this track"),
+        (lambda t: t + "members = ['grey']\n", "'decoder' has members; only standard-ensemble runs others"),
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -115,3 +121,36 @@ def test_levels_asked_for_are_kept_within_what_makes_sense(tmp_path: Path) -> No
     none, biohash = (make_defense(spec) for spec in track.defenses)
     assert levels(attack, biohash, (DefenseKnowledge.K1,)) == (DefenseKnowledge.K1,)
     assert levels(attack, none, (DefenseKnowledge.K1,)) == (DefenseKnowledge.K0,)
+
+
+MEMBERS = """
+[[defenses]]
+name = "biohash"
+[[attacks]]
+name = "decoder"
+knowledge = ["K0", "K1"]
+[[attacks]]
+name = "decoder"
+label = "few pairs"
+pairs = 9
+[[attacks]]
+name = "score-regression"
+victims = 5
+[[attacks]]
+name = "linear-ridge"
+victims = 20
+"""
+
+
+def test_every_member_of_an_ensemble_runs_at_the_best_level_that_the_adversary_has(tmp_path: Path) -> None:
+    text = HEAD + MEMBERS + ENSEMBLE + 'knowledge = ["K0", "K3"]\nvictims = 10\n'
+    planned = [cell for cell in cells(_load(tmp_path, text)) if cell.members]
+    assert [cell.labels()["knowledge"] for cell in planned] == ["K0", "K3"]
+    known = {one.labels()["attack"]: (one.labels()["knowledge"], one.attack.victims)  # type: ignore[union-attr]
+             for one in planned[1].members}  # fmt: skip
+    assert known == {
+        "decoder": ("K1", 10), "score-regression": ("K0", 5), "linear-ridge": ("K3", 10),
+        "identity-extraction": ("K3", 10),
+    }, "in full budgets, and with what tells who leaked"  # fmt: skip
+    lone = [cell for cell in cells(_load(tmp_path, text.replace('"biohash"', '"none"'))) if cell.members]
+    assert [cell.labels()["knowledge"] for cell in lone] == ["K0"], "without a defence there is nothing to know"

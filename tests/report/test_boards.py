@@ -159,7 +159,30 @@ def test_a_surrogates_own_space_is_not_taken_for_the_independent_judge() -> None
     boards = build_boards(table(rows))
     kinds = boards["matrix"].set_index(["attack", "judge"])["judge_kind"]
     assert (kinds["link", "surrogate"], kinds["real", "toy-b"]) == ("other", "independent")
-    assert one(boards["defenses"])["worst_attack"] == "link (K1)"
+    row = one(boards["defenses"])
+    assert (row["worst_attack"], row["judge"], row["sar2"]) == ("real (K1)", "toy-b", pytest.approx(0.5))
+    assert (row["identity_attack"], row["identity_judge"]) == ("link (K1)", "surrogate")
+    assert row["identity_sar2"] == pytest.approx(0.7)
+
+
+def test_an_identity_in_the_attacked_space_is_no_picture_for_the_target() -> None:
+    rows = attack("link", 0.9, 0.9, judge="toy-a") + attack("real", 0.5, 0.5, judge="toy-a")
+    rows.append(rows[2] | {"metric": "psnr", "judge": "", "fmr": None, "value": 12.0})
+    row = one(build_boards(table(rows))["defenses"])
+    assert (row["worst_attack"], row["identity_attack"]) == ("real (K1)", "link (K1)")
+
+
+def test_an_ensemble_stands_for_its_members_and_for_nobody_else() -> None:
+    rows = attack("all", 0.5, 0.5) + attack("inside", 0.9, 0.9) + attack("inside", 0.2, 0.2, knowledge="K3")
+    rows += attack("inside", 0.8, 0.8, knowledge="K0") + attack("outside", 0.3, 0.3) + attack("left out", 0.4, 0.4)
+    share = {"attack": "all", "surface": "template", "knowledge": "K1", "cell": rows[0]["cell"]}
+    rows.append(base_row(**share, metric="chosen_inside", value=1.0))
+    rows.append(base_row(**share, metric="chosen_left out", status="refused"))
+    row = one(build_boards(table(rows))["defenses"])
+    assert (row["worst_attack"], row["sar2"]) == ("all (K1)", pytest.approx(0.5))
+    assert row["n_attacks"] == 4, "itself, the outsider, the one left out, the member with the stolen key"
+    stronger = one(build_boards(table(rows + attack("adaptive", 0.6, 0.6)))["defenses"])
+    assert stronger["worst_attack"] == "adaptive (K1)"
 
 
 def test_every_column_is_explained() -> None:
