@@ -87,7 +87,7 @@ def test_own_faces_own_recogniser_and_the_readme_s_attack(
     monkeypatch.delitem(sys.modules, "faceleak_plugin_ten_nearest", raising=False)
     boards = board_of("mine.toml", "--plugin", "ten_nearest.py")
     defenses = boards["defenses"].set_index("defense")
-    assert set(defenses.index) == {"none", "biohash"}
+    assert set(defenses.index) == {"none", "quantise"}
     assert (defenses["n_failed"] == 0).all()
     assert defenses["worst_attack"].str.startswith("decoder").all()
     attacks = boards["attacks"].query("knowledge == 'K0'").set_index("attack")
@@ -147,9 +147,7 @@ def test_the_package_in_a_fresh_environment(tmp_path: Path, rendered: tuple[np.n
 
     assert str(site) in say(str(python), "-c", "import faceleak; print(faceleak.__file__)")
     faceleak = str(python.with_name("faceleak"))
-    for kind, name in (("attacks", "weighted-faces"), ("defenses", "signs-only"), ("datasets", "numpy-file"),
-                       ("recognizers", "colour-grid")):  # fmt: skip
-        assert name in say(faceleak, "list", kind)
+    assert "weighted-faces" in say(faceleak, "list", "attacks")
     words = ["--out", "board", "--store", "store", "--threads", "1"]
     say(faceleak, "run", str(tmp_path / "package" / "track.toml"), *words)
     boards = {name: pd.read_csv(elsewhere / "board" / "boards" / f"{name}.csv") for name in ("defenses", "attacks")}

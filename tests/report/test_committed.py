@@ -49,7 +49,7 @@ def test_the_page_shows_the_board() -> None:
     column_of = {shown.label: name for name, shown in SHOWN.items() if name in board}
     seen = 0
     for whole in re.findall(r'<h3 id="s\d+-defenses">.*?<table[^>]*>(.*?)</table>', page, flags=re.DOTALL):
-        heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]*)", whole)
+        heads = re.findall(r"<th [^>]*>(?:<button[^>]*>)?([^<]*)", whole)
         for line in re.findall(r"<tr[^>]*>(.*?)</tr>", whole.partition("<tbody>")[2], flags=re.DOTALL):
             shown = dict(zip(heads, re.findall(r'data-sort="([^"]*)"', line), strict=True))
             told = {column_of[head]: float(text) for head, text in shown.items() if _is_number(text)}
