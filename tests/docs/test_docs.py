@@ -31,7 +31,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 def rows_of(page: Path) -> list[list[str]]:
     """Cells of all table rows of a page; code marks are taken off."""
     lines = [line for line in page.read_text().splitlines() if line.startswith("| ")]
-    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 
 
 def spoken_commands(page: Path) -> list[str]:
