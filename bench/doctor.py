@@ -114,12 +114,12 @@ def _folders() -> Iterator[Finding]:
 
 
 def _backbones() -> Iterator[Finding]:
-    for name, make in (("LPIPS", lambda: Lpips("alex")), ("FID", Fid)):
+    for name, make, weights in (("LPIPS", lambda: Lpips("alex"), "lpips-alex"), ("FID", Fid, "fid-inception")):
         try:
             make()
             yield Finding(name, "ok", "backbone found")
         except MetricUnavailable as error:
-            yield Finding(name, "note", f"its rows will be absent: {error.reason}")
+            yield Finding(name, "note", f"its rows will be absent: {error.reason}; or `faceleak fetch {weights}`")
 
 
 def _packs() -> Finding:

@@ -59,7 +59,8 @@ def overview() -> str:
 
 def notice(artefact: Artefact, folder: Path, url: str = "") -> str:
     """What the user is told before anything is downloaded."""
-    pin = f"must begin with {artefact.sha256}" if artefact.sha256 else "not pinned: none is published"
+    must = "must be" if len(artefact.sha256) == 64 else "must begin with"
+    pin = f"{must} {artefact.sha256}" if artefact.sha256 else "not pinned: none is known; what comes is recorded"
     return "\n".join(
         (
             f"{artefact.name}: {artefact.what}",
@@ -167,7 +168,7 @@ def download(url: str, part: Path, progress: Progress) -> int:
             total = have + int(response.headers.get("Content-Length") or 0)
             _copy(response, part, have, total, progress)
     except urllib.error.HTTPError as error:
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # it was complete, or is shorter now
+        if have and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # complete, or shorter now
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return have
             _forget(part)

@@ -141,7 +141,7 @@ class CropFinder:
         eyes = max(1e-6, float(np.linalg.norm(found[0][1] - found[0][0])))
         shift = max(np.linalg.norm(one - found[0], axis=1).mean() for one in found[1:])
         if not shift <= _AGREE * eyes:  # a network that divides may answer NaN
-            return LeftOut("no face was found in it; a crop should show one upright face, from the brows to the chin")
+            return LeftOut("no face was found")
         first = similarity(np.mean(found, axis=0), TEMPLATE)
         # Once more where the face is upright and as large as the model was trained on.
         second = self._points(warp(picture, first, SIDE), _TIGHT)
@@ -189,7 +189,7 @@ class PhotographFinder:
         pixels = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])  # BGR
         _, points = self._detector.detect(pixels, max_num=1)
         if not len(points):
-            return LeftOut("no face was found in it")
+            return LeftOut("no face was found")
         return np.asarray(points[0], np.float64)
 
 

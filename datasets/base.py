@@ -92,11 +92,14 @@ class FaceDataset(Plugin, ABC):
         if not count:
             return
         seen = f"{self.name}: {count} of {total} pictures were left out"
-        first = f"first {self.left_out['sample'].iloc[0]}: {self.left_out['reason'].iloc[0]}"
+        sample, reason = self.left_out[["sample", "reason"]].iloc[0]
         if 2 * count > total:
-            raise InputError(f"{seen} ({first}); look at a few of them, and at the setting align of the data set.")
-        progress.say(f"{seen} ({first})")
-        self.caveats = (*type(self).caveats, f"{seen}: no face was found in them.")
+            raise InputError(
+                f"{seen} (first {sample}: {reason}); look at a few of them, and at the setting align: 'crops' expects "
+                "one upright face in each picture, 'photographs' whole photographs."
+            )
+        progress.say(f"{seen} (first {sample}: {reason}).")
+        self.caveats = (*type(self).caveats, f"{seen}: {reason}.")  # no names: results are published
 
     def images(self, index: np.ndarray) -> Tensor:
         """(B, 3, size, size) float32 RGB [0, 1] of the rows at ``index``."""

@@ -129,12 +129,15 @@ class FolderDataset(FaceDataset):
                 archive.close()
 
     def pairs(self) -> pd.DataFrame | None:
+        """The pairs file's pairs; without those that need a picture that was left out."""
         if not self.settings.pairs:
             return None
         file = Path(expand(self.settings.pairs))
         if not file.is_file():
             raise DataError(f"{self.name}: pairs file {file} does not exist; correct the path or leave it out.")
-        return read_pairs(file, self.table)
+        pairs = read_pairs(file, pd.concat([self.table[["sample"]], self.left_out[["sample"]]]))
+        gone = pairs[["a", "b"]].isin(set(self.left_out["sample"])).any(axis=1)
+        return pairs[~gone].reset_index(drop=True)
 
 
 def read_pairs(file: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def find_pack(text: str, owner: str) -> Path:
 
     Args:
         text: ``insightface:NAME``, looked for where insightface keeps its packs (``~/.insightface/models``), then in
-            FACELEAK_WEIGHTS; or a path, ``${VARIABLES}`` and ``~`` allowed.
+            FACELEAK_WEIGHTS and FACELEAK_DATA; or a path, ``${VARIABLES}`` and ``~`` allowed.
         owner: who asks, for messages.
 
     Raises:
@@ -64,8 +64,8 @@ def find_pack(text: str, owner: str) -> Path:
     if not name or Path(name).name != name:
         raise InputError(f"{owner}: {text!r} names no pack; write {PREFIX}buffalo_l, or the path of a folder or zip.")
     places = [Path.home() / ".insightface" / "models"]
-    if os.environ.get("FACELEAK_WEIGHTS"):
-        places.append(Path(os.environ["FACELEAK_WEIGHTS"]).expanduser())
+    given = (os.environ.get(variable) for variable in ("FACELEAK_WEIGHTS", "FACELEAK_DATA"))
+    places += [Path(folder).expanduser() for folder in given if folder]
     for place in places:
         for path in (place / name, place / f"{name}.zip"):
             if path.exists():

@@ -151,14 +151,24 @@ def test_a_folder_of_crops_is_aligned_and_walls_are_left_out(tmp_path: Path) -> 
     assert dataset.table["sample"].tolist() == [f"al/al_{number:04d}.png" for number in range(3)]
     assert dataset.left_out["sample"].tolist() == ["al/wall_0000.png", "al/wall_0001.png"]
     assert len(dataset.corrupt) == 0
-    assert "2 of 5 pictures were left out (first al/wall_0000.png: no face was found" in said.lines[0]
-    assert "2 of 5 pictures were left out" in dataset.caveats[-1]
+    assert "2 of 5 pictures were left out (first al/wall_0000.png: no face was found)" in said.lines[0]
+    assert dataset.caveats[-1] == "folder: 2 of 5 pictures were left out: no face was found."
     assert type(dataset).caveats == (), "another folder's results do not say it"
     for face in dataset.images(np.arange(3)):
         assert np.abs(middles((face * 255).numpy().astype(np.uint8)) - TEMPLATE).max() < 0.7
     again = Said()
     assert load(tmp_path, tmp_path / "faces", again, landmarks=model).sha == dataset.sha
     assert again.lines == said.lines, "said again when the pixels come from the cache"
+
+
+def test_pairs_with_a_left_out_picture_go_too(tmp_path: Path) -> None:
+    model = str(write_landmarks(tmp_path / "landmarks.onnx"))
+    faces = fill(tmp_path / "faces", 2, 1)
+    (faces / "al" / "wall_0000.png").rename(faces / "al" / "al_0002.png")
+    (tmp_path / "pairs.txt").write_text("1 1\nal 0 1\nal 0 al 2\n")
+    pairs = load(tmp_path, faces, landmarks=model, pairs=str(tmp_path / "pairs.txt")).pairs()
+    assert pairs is not None
+    assert pairs[["a", "b"]].to_numpy().tolist() == [["al/al_0000.png", "al/al_0001.png"]]
 
 
 def test_mostly_walls_are_refused(tmp_path: Path) -> None:
@@ -189,7 +199,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"w/landmarks5_retail0009.onnx and .*d/aux/landmarks5"):
         load(tmp_path, faces)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(InputError, match=r"\.insightface/models or .*w; get it with `faceleak fetch buffalo_l`"):
+    with pytest.raises(InputError, match=r"\.insightface/models or .*w or .*d; get it with `faceleak fetch buffalo_l`"):
         load(tmp_path, faces, align="photographs")
     write_landmarks(tmp_path / "w" / "landmarks5_retail0009.onnx", 9)
     with pytest.raises(InputError, match="gives 9 numbers"):
@@ -207,7 +217,7 @@ def test_real_faces_are_found_and_brought_back(data_pack: Path) -> None:
     finder = CropFinder(str(data_pack / "aux" / "landmarks5_retail0009.onnx"), "test")
     rng = np.random.default_rng(0)
     with zipfile.ZipFile(data_pack / "faces" / "lfw112_core.zip") as archive:
-        names = sorted(archive.namelist())[::77][:100]
+        names = sorted(archive.namelist())[::150][:50]
         faces = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
     errors, missed = [], 0
     frame = np.array([[20, 20], [92, 20], [20, 100], [92, 100]], float)
@@ -222,7 +232,7 @@ def test_real_faces_are_found_and_brought_back(data_pack: Path) -> None:
         else:
             back = moved(moved(frame, away), similarity(found, TEMPLATE))
             errors.append(np.linalg.norm(back - frame, axis=1).mean())
-    assert missed <= 5
+    assert missed <= 3
     assert np.median(errors) < 2, "pixels of 112"
     noise = [Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize((112, 112)) for n in [6, 112] * 30]
     assert sum(isinstance(finder(picture), LeftOut) for picture in noise) >= 57

@@ -91,6 +91,7 @@ def test_a_changed_pack_is_another_recogniser(tmp_path: Path) -> None:
 def test_what_is_no_pack_is_said(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("FACELEAK_WEIGHTS", raising=False)
+    monkeypatch.delenv("FACELEAK_DATA", raising=False)
     twins = write_pack(tmp_path / "twins")
     shutil.copy(twins / "w600k_r50.onnx", twins / "another.onnx")
     write_other(tmp_path / "none" / "genderage.onnx", 96)
