@@ -151,22 +151,15 @@ def download(url: str, part: Path, progress: Progress) -> int:
     """
     if not url.startswith(("https://", "http://")):
         raise InputError(f"{url!r} is no address that can be fetched; it must begin with https:// or http://.")
-    origin = part.with_name(part.name + ".from")
-    have, mark = _begun(url, part, origin)
+    have, mark = _begun(url, part)
     request = urllib.request.Request(url, headers={"User-Agent": "faceleak", "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", mark)
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-            start = response.headers.get("Content-Range", "")
-            if response.status != http.HTTPStatus.PARTIAL_CONTENT or not start.startswith(f"bytes {have}-"):
-                have = 0
-                _forget(part)
-            mark = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            origin.write_text(json.dumps({"url": url, "mark": mark}))
-            total = have + int(response.headers.get("Content-Length") or 0)
-            _copy(response, part, have, total, progress)
+            have = _answered(response, have, url, part)
+            _copy(response, part, have, progress)
     except urllib.error.HTTPError as error:
         if have and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # complete, or shorter now
             if error.headers.get("Content-Range") == f"bytes */{have}":
@@ -185,10 +178,10 @@ def download(url: str, part: Path, progress: Progress) -> int:
     return have
 
 
-def _begun(url: str, part: Path, origin: Path) -> tuple[int, str]:
+def _begun(url: str, part: Path) -> tuple[int, str]:
     """Bytes that may be kept, and the mark of their version: none without a strong mark from the same address."""
     try:
-        content: dict[str, Any] = json.loads(origin.read_text())
+        content: dict[str, Any] = json.loads(_origin(part).read_text())
         have = part.stat().st_size
     except (OSError, ValueError):
         return 0, ""
@@ -197,21 +190,43 @@ def _begun(url: str, part: Path, origin: Path) -> tuple[int, str]:
     return (have, mark) if content.get("url") == url and mark and not mark.startswith("W/") else (0, "")
 
 
-def _copy(response: Any, part: Path, have: int, total: int, progress: Progress) -> None:
+def _answered(response: Any, have: int, url: str, part: Path) -> int:
+    """How many bytes stand after the server's answer: all, or none where it sends the file whole; keeps its mark.
+
+    Raises:
+        HTTPException: it sends another part than was asked for.
+    """
+    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        have = 0
+        _forget(part)
+    elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        _forget(part)
+        raise http.client.HTTPException("other bytes came than were asked for; it begins anew next time")
+    mark = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+    _origin(part).write_text(json.dumps({"url": url, "mark": mark}))
+    return have
+
+
+def _origin(part: Path) -> Path:
+    return part.with_name(part.name + ".from")
+
+
+def _copy(response: Any, part: Path, have: int, progress: Progress) -> None:
     """Append ``response`` to the first ``have`` bytes of ``part``.
 
     Raises:
         OSError: fewer bytes came than were announced.
     """
+    length = int(response.headers.get("Content-Length") or 0)
     with part.open("r+b" if have else "wb") as file:
         file.truncate(have)
         file.seek(have)
         blocks: Iterator[bytes] = iter(lambda: response.read(_BLOCK), b"")
-        for block in progress.track(blocks, -(-(total - have) // _BLOCK), f"fetching {part.stem}, MiB"):
+        for block in progress.track(blocks, -(-length // _BLOCK), f"fetching {part.stem}, MiB"):
             file.write(block)
         got = file.tell()
-    if total and got < total:
-        raise OSError(f"{got} of {total} bytes came")
+    if length and got < have + length:
+        raise OSError(f"{got} of {have + length} bytes came")
 
 
 def _sha256(file: Path) -> str:
@@ -223,7 +238,7 @@ def _sha256(file: Path) -> str:
 
 
 def _forget(part: Path) -> None:
-    for file in (part, part.with_name(part.name + ".from")):
+    for file in (part, _origin(part)):
         file.unlink(missing_ok=True)
 
 

@@ -149,11 +149,12 @@ class CropFinder:
 
     def _points(self, picture: Image.Image, window: tuple[float, float, float, float]) -> Array:
         """(5, 2) points that the model sees in a window, in pixels of the picture."""
-        box = np.array(window) * [picture.width, picture.height, picture.width, picture.height]
-        small = picture.resize((48, 48), Image.Resampling.BILINEAR, tuple(box.tolist()))
+        (width, height), (left, top, right, bottom) = picture.size, window
+        box = (left * width, top * height, right * width, bottom * height)
+        small = picture.resize((48, 48), Image.Resampling.BILINEAR, box)
         x = torch.from_numpy(np.asarray(small, np.float32)[:, :, ::-1].transpose(2, 0, 1).copy())[None]  # BGR, 0..255
         points = self._net(x).reshape(5, 2).double().numpy()
-        return np.asarray(box[:2] + points * (box[2:] - box[:2]) - 0.5)
+        return np.asarray(box[:2] + points * [box[2] - box[0], box[3] - box[1]] - 0.5)
 
 
 class PhotographFinder:

@@ -87,8 +87,9 @@ class CelebA(FaceDataset):
             if len(missing):
                 raise DataError(f"{root / name} says nothing of {missing.iloc[0]}; get it whole.")
         wanted = [PARTS.index(part) for part in self._parts()]
-        if not set(table["part"]) <= set(range(len(PARTS))):
-            raise DataError(f"{root / PARTITION} has a part {int(table['part'].max())}; expected 0, 1 and 2.")
+        strange = set(table["part"]) - set(range(len(PARTS)))
+        if strange:
+            raise DataError(f"{root / PARTITION} has a part {int(strange.pop())}; expected 0, 1 and 2.")
         table = table[table["part"].isin(wanted)].sort_values("sample")
         return table.assign(
             identity=[f"{number:05d}" for number in table["identity"]],

@@ -22,7 +22,7 @@ class InsightfaceRecognizer(OnnxRecognizer):
     """The recogniser of an insightface pack, by name or path."""
 
     @dataclass(frozen=True)
-    class Settings:
+    class Settings:  # type: ignore[assignment, misc]
         path: str  # insightface:NAME, or the folder or zip of a pack; ${VARIABLES} and ~ are replaced
         family: str  # architecture and training in a word; a judge must differ from the target in it
         sha256: str = ""  # of the recogniser's file, checked where given
@@ -44,7 +44,8 @@ class InsightfaceRecognizer(OnnxRecognizer):
                 "another or a damaged file."
             )
         self.size, self.family = model.size, settings.family
-        self.scale, self.color = "byte" if model.normalises else "symmetric", "rgb"
+        self.scale = "byte" if model.normalises else "symmetric"
+        self.color = "rgb"
         self.provenance = {"file": model.source.name, "sha256": model.sha256, "licence": settings.licence}
         self._take(read_graph(model.source, model.size, "", self.alias), context)
 

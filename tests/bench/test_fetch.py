@@ -32,7 +32,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {"/a.bin": DATA}
-        self.stop_after, self.ranges, self.weak = 0, True, ""
+        self.stop_after, self.ranges, self.weak, self.broken = 0, True, "", False
         self.seen: list[tuple[str, str | None]] = []
 
     def address(self, path: str = "/a.bin") -> str:
@@ -51,6 +51,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         mark = f'{self.server.weak}"{hashlib.sha256(data).hexdigest()[:8]}"'
         start = 0
+        if wanted and self.server.broken:
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes 7-{len(data) - 1}/{len(data)}")
+            self.end_headers()
+            return
         if wanted and self.server.ranges and self.headers.get("If-Range") == mark:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start >= len(data):
@@ -115,6 +120,16 @@ def test_an_interrupted_download_goes_on(server: Server, tmp_path: Path) -> None
     assert got.resumed == 4000
     assert got.path.read_bytes() == DATA
     assert server.seen[-1][1] == "bytes=4000-"
+
+
+def test_a_part_that_was_not_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
+    server.stop_after = 4000
+    with pytest.raises(InputError):
+        get(wanted(server, None), tmp_path)
+    server.stop_after, server.broken = 0, True
+    with pytest.raises(InputError, match="other bytes came than were asked for"):
+        get(wanted(server, None), tmp_path)
+    assert get(wanted(server, None), tmp_path).path.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("why", ["changed", "no ranges", "weak mark", "another address"])
