@@ -53,7 +53,7 @@ class Fetched:
 
 def overview() -> str:
     """All that can be fetched, as an aligned table."""
-    rows = [(one.name, one.what, one.licence) for one in ARTEFACTS.values()]
+    rows: list[tuple[str, ...]] = [(one.name, one.what, one.licence) for one in ARTEFACTS.values()]
     return table(("name", "what", "licence"), rows)
 
 
