@@ -113,6 +113,33 @@ def doctor(track: Annotated[str, typer.Argument(help="A track; without one, ever
         raise typer.Exit(1)
 
 
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="What to get; without one, all that can be fetched is listed.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="You accept the licence that is shown; do not ask.")] = False,
+    to: Annotated[str, typer.Option(help="Folder, instead of the one where the suite looks for it.")] = "",
+    url: Annotated[str, typer.Option(help="A mirror; the sha256 must be the same.")] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Download weights or data of others, after showing their licence. Nothing else ever downloads."""
+    from .artefacts import artefact
+    from .core.progress import Progress
+    from .fetch import fetch as get
+    from .fetch import notice, overview, place
+
+    if not name:
+        typer.echo(overview())
+        return
+    wanted = artefact(name)
+    folder = place(wanted, to)
+    typer.echo(notice(wanted, folder, url))
+    if not yes and not typer.confirm("Do you accept the licence?"):
+        typer.echo("Nothing was downloaded.")
+        raise typer.Exit(1)
+    got = get(wanted, folder, Progress(quiet=quiet), url)
+    typer.echo(f"{'Got' if got.new else 'Already there:'} {got.path} (sha256 {got.sha256 or 'not recorded'})")
+
+
 class NewKind(str, Enum):
     """What a plug-in file can be begun for."""
 

@@ -18,6 +18,7 @@ from .metrics.perceptual import Fid, Lpips, MetricUnavailable
 from .provenance import environment
 from .store import default_root
 from .track import TRACKS, Track, load_track
+from .zoo.packs import PREFIX, find_pack
 
 _FOLDERS = {
     "FACELEAK_DATA": "real faces and recognisers of the tracks lfw, lfw-ci and lfw-defenses",
@@ -69,7 +70,9 @@ def track_problems(track: Track) -> list[str]:
         try:
             spec = track.recognizers[alias]
             weights = getattr(RECOGNIZERS.get(spec.type)(spec.settings).settings, "path", "")
-            if weights and not Path(expand(weights)).exists():
+            if weights.startswith(PREFIX):
+                find_pack(weights, alias)
+            elif weights and not Path(expand(weights)).exists():
                 problems.append(f"recognizer {alias}: {expand(weights)} does not exist; put the file there.")
         except FaceleakError as error:
             problems.append(f"recognizer {alias}: {error}")
@@ -111,12 +114,12 @@ def _folders() -> Iterator[Finding]:
 
 
 def _backbones() -> Iterator[Finding]:
-    for name, make in (("LPIPS", lambda: Lpips("alex")), ("FID", Fid)):
+    for name, make, weights in (("LPIPS", lambda: Lpips("alex"), "lpips-alex"), ("FID", Fid, "fid-inception")):
         try:
             make()
             yield Finding(name, "ok", "backbone found")
         except MetricUnavailable as error:
-            yield Finding(name, "note", f"its rows will be absent: {error.reason}")
+            yield Finding(name, "note", f"its rows will be absent: {error.reason}; or `faceleak fetch {weights}`")
 
 
 def _packs() -> Finding:
@@ -124,4 +127,4 @@ def _packs() -> Finding:
     packs = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if packs:
         return Finding("insightface packs", "ok", ", ".join(packs))
-    return Finding("insightface packs", "note", f"none in {folder}; raw photographs would need one")
+    return Finding("insightface packs", "note", f"none in {folder}; `faceleak fetch buffalo_l` gets one")

@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..bench.core.errors import DataError
+from ..bench.core.errors import DataError, InputError
 from ..bench.core.plugin import Plugin
 from ..bench.core.progress import Progress
+from .pictures import LeftOut
 
 # kind, what identifies the artefact, a function that writes it into a folder -> the finished folder
 Cache = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Path]
@@ -46,15 +47,17 @@ class FaceDataset(Plugin, ABC):
         table: one row per readable image: ``sample`` (unique name), ``identity``, ``group`` (a fold, or empty),
             ``sha`` (of its pixels), and whatever else the subclass knows.
         corrupt: one row per unreadable image: ``sample``, ``reason``.
+        left_out: as ``corrupt``, for images that can be read but not used.
         caveats: sentences that must be printed with any result.
     """
 
     licence: ClassVar[str] = ""
-    caveats: ClassVar[tuple[str, ...]] = ()
+    caveats: tuple[str, ...] = ()
     Settings: ClassVar[type] = DataSettings
     settings: Any
     table: pd.DataFrame
     corrupt: pd.DataFrame
+    left_out: pd.DataFrame
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self.configure(values)
@@ -64,6 +67,7 @@ class FaceDataset(Plugin, ABC):
 
         Raises:
             DataError: nothing there, or corrupt images where the settings refuse them; all are named.
+            InputError: more than half of the images that can be read had to be left out.
         """
         folder = context.cache("pixels", self._key(), lambda path: self._decode(path, context.progress))
         self.table = pd.read_parquet(folder / "table.parquet")
@@ -76,9 +80,26 @@ class FaceDataset(Plugin, ABC):
                 f"{self.name}: {len(self.corrupt)} of {len(self.corrupt) + len(self.table)} images cannot be read "
                 f"({named}{more}); repair them or set on_corrupt = 'skip'."
             )
+        self._count_left_out(folder / "left_out.parquet", context.progress)
         if not len(self.table):
             raise DataError(f"{self.name}: no readable image was found; check the path and the file types.")
         return self
+
+    def _count_left_out(self, file: Path, progress: Progress) -> None:
+        """Say how many images were left out, here and with every result."""
+        self.left_out = pd.read_parquet(file) if file.is_file() else self.corrupt.head(0)
+        count, total = len(self.left_out), len(self.left_out) + len(self.table)
+        if not count:
+            return
+        seen = f"{self.name}: {count} of {total} pictures were left out"
+        sample, reason = self.left_out[["sample", "reason"]].iloc[0]
+        if 2 * count > total:
+            raise InputError(
+                f"{seen} (first {sample}: {reason}); look at a few of them, and at the setting align: 'crops' expects "
+                "one upright face in each picture, 'photographs' whole photographs."
+            )
+        progress.say(f"{seen} (first {sample}: {reason}).")
+        self.caveats = (*type(self).caveats, f"{seen}: {reason}.")  # no names: results are published
 
     def images(self, index: np.ndarray) -> Tensor:
         """(B, 3, size, size) float32 RGB [0, 1] of the rows at ``index``."""
@@ -104,7 +125,7 @@ class FaceDataset(Plugin, ABC):
 
     @abstractmethod
     def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
-        """For each row in order: (3, size, size) uint8 RGB, or the reason why it cannot be read."""
+        """For each row in order: (3, size, size) uint8 RGB, or the reason why it cannot be read, or a ``LeftOut``."""
 
     def _decode(self, folder: Path, progress: Progress) -> None:
         table = self._index().reset_index(drop=True)
@@ -112,13 +133,16 @@ class FaceDataset(Plugin, ABC):
         keep: list[int] = []
         shas: list[str] = []
         bad: list[dict[str, str]] = []
+        unused: list[dict[str, str]] = []
         pixels = np.lib.format.open_memmap(
             folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(max(1, len(table)), 3, side, side)
         )
         rows = progress.track(self._read(table), len(table), f"reading {self.name}")
         for position, picture in enumerate(rows):
             if isinstance(picture, str):
-                bad.append({"sample": table["sample"][position], "reason": picture})
+                (unused if isinstance(picture, LeftOut) else bad).append(
+                    {"sample": table["sample"][position], "reason": picture}
+                )
                 continue
             pixels[len(keep)] = picture
             keep.append(position)
@@ -127,3 +151,4 @@ class FaceDataset(Plugin, ABC):
         kept = table.iloc[keep].reset_index(drop=True).assign(sha=shas)
         kept.to_parquet(folder / "table.parquet")
         pd.DataFrame(bad, columns=["sample", "reason"]).astype(str).to_parquet(folder / "corrupt.parquet")
+        pd.DataFrame(unused, columns=["sample", "reason"]).astype(str).to_parquet(folder / "left_out.parquet")

@@ -1,4 +1,7 @@
-"""Folders of aligned faces, one folder per identity, or zips of them; optionally ``pairs.txt`` beside them."""
+"""Folders of faces, one folder per identity, or zips of them; optionally ``pairs.txt`` beside them.
+
+The pictures are aligned faces, or are aligned here: crops of faces, or whole photographs (``alignment.py``).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ import pandas as pd
 from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
+from .alignment import Aligner, CropFinder, Finder, PhotographFinder
 from .base import DataSettings, FaceDataset
 from .pictures import SUFFIXES, read_picture
 
@@ -28,11 +32,14 @@ class FolderSettings(DataSettings):
     path: str = ""  # folder or zip, ${VARIABLES} allowed; several separated by the path separator
     pairs: str = ""  # pairs file in LFW's format, optional
     licence: str = "unknown"  # printed with the results
+    align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
+    landmarks: str = ""  # crops: path of the landmark model; empty: in FACELEAK_WEIGHTS or FACELEAK_DATA
+    detector: str = "insightface:buffalo_l"  # photographs: name or path of the pack whose detector is used
 
 
 @register_dataset("folder")
 class FolderDataset(FaceDataset):
-    """``identity/image.jpg`` below a folder or inside a zip. Images must already be aligned and square."""
+    """``identity/image.jpg`` below a folder or inside a zip: aligned and square, or aligned here."""
 
     Settings: ClassVar[type] = FolderSettings
     settings: FolderSettings
@@ -73,7 +80,17 @@ class FolderDataset(FaceDataset):
         digest = hashlib.sha256()
         for source, name, size, stamp in self._entries():
             digest.update(f"{source.name}\t{name}\t{size}\t{stamp}\n".encode())
-        return {"dataset": self.name, "files": digest.hexdigest(), "size": self.settings.size, "version": 1}
+        finder = self._finder()
+        how = {"aligned": finder.key()} if finder else {}
+        return {"dataset": self.name, "files": digest.hexdigest(), "size": self.settings.size, "version": 1, **how}
+
+    def _finder(self) -> Finder | None:
+        """What finds the faces; None where the pictures are aligned."""
+        if self.settings.align == "crops":
+            return CropFinder(self.settings.landmarks, self.name)
+        if self.settings.align == "photographs":
+            return PhotographFinder(self.settings.detector, self.name)
+        return None
 
     def _index(self) -> pd.DataFrame:
         rows = []
@@ -92,6 +109,8 @@ class FolderDataset(FaceDataset):
 
     def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
         archives: dict[str, zipfile.ZipFile] = {}
+        finder = self._finder()
+        aligner = Aligner(finder, self.settings.size) if finder else None
         try:
             for source, name in zip(table["source"], table["sample"], strict=True):
                 try:
@@ -104,18 +123,21 @@ class FolderDataset(FaceDataset):
                 except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # encrypted or unknown packing
                     yield f"{type(error).__name__}: {error}"
                     continue
-                yield read_picture(data, self.settings.size)
+                yield aligner(data) if aligner else read_picture(data, self.settings.size)
         finally:
             for archive in archives.values():
                 archive.close()
 
     def pairs(self) -> pd.DataFrame | None:
+        """The pairs file's pairs; without those that need a picture that was left out."""
         if not self.settings.pairs:
             return None
         file = Path(expand(self.settings.pairs))
         if not file.is_file():
             raise DataError(f"{self.name}: pairs file {file} does not exist; correct the path or leave it out.")
-        return read_pairs(file, self.table)
+        pairs = read_pairs(file, pd.concat([self.table[["sample"]], self.left_out[["sample"]]]))
+        gone = pairs[["a", "b"]].isin(set(self.left_out["sample"])).any(axis=1)
+        return pairs[~gone].reset_index(drop=True)
 
 
 def read_pairs(file: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -69,6 +69,9 @@ class Lfw(FolderDataset):
         csv = self._root() / "lfw112.csv"
         return {**super()._key(), "csv": os.path.getsize(csv)}
 
+    def _finder(self) -> None:
+        """The zips hold aligned faces."""
+
     def pairs(self) -> pd.DataFrame | None:
         file = self._root() / "lfw_pairs.txt"
         return read_pairs(file, self.table) if file.is_file() else None

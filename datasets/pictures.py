@@ -16,12 +16,12 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
-def read_picture(data: bytes, size: int) -> np.ndarray | str:
-    """Encoded bytes -> (3, size, size) uint8 RGB, or the reason why not.
+class LeftOut(str):
+    """Why a sound picture is not used, for example because no face is in it: counted, not refused."""
 
-    A square picture is resized (bilinear with reduction); another shape is refused, because cropping would silently
-    undo an alignment.
-    """
+
+def open_picture(data: bytes) -> Image.Image | str:
+    """Encoded bytes -> an RGB picture as its camera held it, or the reason why not."""
     if not data:
         return "the file is empty"
     if data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
@@ -31,9 +31,20 @@ def read_picture(data: bytes, size: int) -> np.ndarray | str:
             # A face of that many pixels is no face: refused, not decoded with a warning.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as opened:
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
+                return ImageOps.exif_transpose(opened).convert("RGB")
     except (*_DAMAGE, *_BOMBS) as error:
         return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+
+
+def read_picture(data: bytes, size: int) -> np.ndarray | str:
+    """Encoded bytes -> (3, size, size) uint8 RGB, or the reason why not.
+
+    A square picture is resized (bilinear with reduction); another shape is refused, because cropping would silently
+    undo an alignment.
+    """
+    picture = open_picture(data)
+    if isinstance(picture, str):
+        return picture
     if picture.width != picture.height:
         return f"the picture is {picture.width}x{picture.height}, not square; align and crop it first"
     if picture.width != size:

@@ -42,14 +42,21 @@ class OnnxRecognizer(Recognizer):
         batch: int = 64  # images per call of ONNX Runtime; bounds memory, changes no result
 
     settings: Settings
+    scale: Scale
+    color: Color
 
     def _build(self, context: BuildContext) -> None:
         settings = self.settings
         check_scale(settings.scale, self.alias)
         path, digest = open_weights(settings.path, settings.sha256, self.alias)
         self.size, self.family = settings.size, settings.family
+        self.scale, self.color = settings.scale, settings.color
         self.provenance = {"file": path.name, "sha256": digest, "licence": settings.licence}
-        graph = read_graph(path, settings.size, settings.output, self.alias)
+        self._take(read_graph(path, settings.size, settings.output, self.alias), context)
+
+    def _take(self, graph: Graph, context: BuildContext) -> None:
+        """Run ``graph`` under ONNX Runtime, and as torch where it converts to the same network."""
+        settings = self.settings
         self.runtime: RuntimeNet | None = RuntimeNet(graph, settings.batch)
         self.net: TorchNet | None = None
         self.reason = "backend = 'onnxruntime'" if settings.backend == "onnxruntime" else ""
@@ -104,7 +111,7 @@ class OnnxRecognizer(Recognizer):
         return copied
 
     def _prepared(self, x: Tensor) -> Tensor:
-        return prepare(x, self.settings.scale, self.settings.color)
+        return prepare(x, self.scale, self.color)
 
     def _embed(self, x: Tensor) -> Tensor:
         return with_flip(self._features, self._prepared(x), flip=self.settings.flip)
@@ -126,4 +133,7 @@ class OnnxRecognizer(Recognizer):
 
     def describe(self) -> dict[str, Any]:
         """As in the base class, and the digest of the weights: another file at the same path is another cell."""
-        return {**super().describe(), "weights": weights_digest(self.settings.path)}
+        return {**super().describe(), "weights": self._weights()}
+
+    def _weights(self) -> str:
+        return weights_digest(self.settings.path)
