@@ -136,7 +136,8 @@ settings = { vector_steps = 120, width = 64, batch = 32 }
 name = "standard-ensemble"
 members = ["*"]
 """
-OWN = '[recognizers.own]\ntype = "toy-b"\n[[targets]]\nsurrogate = "own"\n'
+# It sees as the attacked one does, so that few steps teach who leaked.
+OWN = '[recognizers.own]\ntype = "toy-forward"\n[[targets]]\nsurrogate = "own"\n'
 
 
 def opened(
