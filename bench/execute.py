@@ -110,7 +110,12 @@ def leaked_set(session: Session, system: Defense, cell: Cell, split: str, instal
     first = first_images(faces, each, limit)
     index = first.repeat(draws)
     presentation = torch.arange(draws).repeat_interleave(len(first))
-    leak = session.leak(system, cell.target.recognizer, cell.surface, faces, index, presentation, installation)
+    alias, surface = cell.target.recognizer, cell.surface
+    leak = session.leaked_once(
+        (alias, id(system), surface, cell.seed),
+        (split, draws, tuple(first.tolist())),
+        lambda: session.leak(system, alias, surface, faces, index, presentation, installation),
+    )
     return LeakedSet(faces, index, presentation, leak)
 
 

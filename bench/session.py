@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ class Session:
         self._defenses: dict[tuple[str, str, int], Defense] = {}
         self._sets: dict[str, FaceSet] = {}
         self._embeddings: dict[str, Tensor] = {}
+        self._leaking: Hashable = None
+        self._leaks: dict[Hashable, Leak] = {}
 
     @cached_property
     def dataset(self) -> FaceDataset:
@@ -232,6 +234,14 @@ class Session:
                 part = defense.leak(faces.images(shown).to(self.device), surface, draw)
             parts.append(part)
         return leak_cat(parts)
+
+    def leaked_once(self, system: Hashable, what: Hashable, make: Callable[[], Leak]) -> Leak:
+        """A leak of the system asked for last: its cells follow each other, and all attack the same leak."""
+        if system != self._leaking:
+            self._leaking, self._leaks = system, {}
+        if what not in self._leaks:
+            self._leaks[what] = make()
+        return self._leaks[what]
 
     def describe_data(self) -> Mapping[str, Any]:
         """For the manifest."""

@@ -34,6 +34,7 @@ name = "linear-ridge"
 [[attacks]]
 name = "decoder"
 settings = { steps = 60, width = 16, batch = 32, student_steps = 15, feature_batch = 8 }
+knowledge = ["K0"]
 """
 
 
