@@ -114,3 +114,21 @@ FLAGS: dict[str, FlagDoc] = {
         "Raise the budget until the loss is flat before calling a defense safe.",
     ),
 }
+
+
+def markdown() -> str:
+    """The page ``docs/flags.md``; ``python -m faceleak.bench.flag_docs > docs/flags.md`` writes it."""
+    parts = [
+        "# Flags",
+        "A flag marks a row that looks broken. It hides nothing; boards carry it in the column `flags`.",
+    ]
+    for name, flag in FLAGS.items():
+        parts += [
+            f"## {name}: {flag.title}",
+            f"* **Raised when** {flag.raised_when}\n* **Means** {flag.meaning}\n* **Do** {flag.action}",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import subprocess
@@ -32,6 +33,19 @@ def test_no_file_is_over_300_lines() -> None:
         ["git", "-C", str(ROOT), "ls-files", "*.py"], capture_output=True, text=True
     ).stdout.split()
     assert [name for name in tracked if len((ROOT / name).read_text().splitlines()) > 300] == []
+
+
+def test_the_pythons_that_are_stated_are_those_that_the_code_is_written_for() -> None:
+    """Classifiers, the least version and ruff agree; no file has syntax newer than the least."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    stated = [line.rpartition(" ")[2] for line in config["metadata"]["classifiers"].split("\n") if " :: 3." in line]
+    assert stated == [f"3.{minor}" for minor in range(10, 14)]
+    assert config["options"]["python_requires"] == f">={stated[0]}"
+    assert 'target-version = "py310"' in (ROOT / "ruff.toml").read_text()
+    for folder in ("attacks", "bench", "datasets", "defenses", "tests"):
+        for file in (ROOT / folder).rglob("*.py"):
+            ast.parse(file.read_text(), filename=str(file), feature_version=(3, 10))
 
 
 @pytest.mark.slow

@@ -43,6 +43,11 @@ class Rng:
     Args:
         seed: the run's seed.
         labels: what the numbers are for; two generators with different labels are independent.
+
+    >>> rng = Rng(0, "noise")
+    >>> both, alone = rng.uniform(torch.tensor([7, 8]), (3,)), rng.uniform(torch.tensor([8]), (3,))
+    >>> torch.equal(both[1], alone[0])  # sample 8 gets its numbers whoever stands beside it
+    True
     """
 
     def __init__(self, seed: int, *labels: object) -> None:

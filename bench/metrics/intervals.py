@@ -60,6 +60,10 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
 
     Raises:
         MetricInputError: n < 1, successes outside [0, n], or a level outside (0, 1).
+
+    >>> found = wilson(0, 200)
+    >>> f"{found.lo:.3f} {found.hi:.3f}"
+    '0.000 0.019'
     """
     check_share(level, "level")
     if n < 1 or not 0 <= successes <= n:
@@ -98,6 +102,9 @@ def bootstrap_identities(
 
     Raises:
         MetricInputError: empty, non-finite, or a rate outside [0, 1].
+
+    >>> bootstrap_identities([1, 1, 1, 1], rng=0).method  # every draw is 1: the bootstrap would be a point
+    'wilson-identities'
     """
     values = check_values(per_identity_values, "per_identity_values").astype(np.float64)
     check_share(level, "level")

@@ -104,5 +104,8 @@ def lift(rate: float, gallery: int, k: int = 1) -> float:
 
     Raises:
         MetricInputError: k outside [1, G].
+
+    >>> lift(0.5, gallery=100)
+    50.0
     """
     return rate / chance(k, gallery)

@@ -161,6 +161,10 @@ def calibrate(impostor_scores: npt.ArrayLike, fmr: float, n_identities: int | No
     Raises:
         TooFewFalseAccepts: fmr * n < 10.
         MetricInputError: scores with NaN, or a target outside (0, 1).
+
+    >>> found = calibrate(np.arange(1000) / 1000, fmr=0.01)
+    >>> found.value, found.false_accepts, found.warn  # ten scores lie above 0.989: enough to stand, few enough to warn
+    (0.989, 10, True)
     """
     scores: FloatArray = check_scores(impostor_scores, "impostor_scores")
     check_share(fmr, "fmr")

@@ -131,7 +131,7 @@ name = "diverged"
 name = "same-photo"
 [[attacks]]
 name = "identity-extraction"
-settings = { vector_steps = 120, width = 64, batch = 32 }
+settings = { vector_steps = 300, width = 64, batch = 32 }
 [[attacks]]
 name = "standard-ensemble"
 members = ["*"]
@@ -197,7 +197,7 @@ def test_the_order_of_the_members_changes_nothing(session: Session) -> None:
 
 def test_what_members_have_learnt_is_not_learnt_again(tmp_path: Path) -> None:
     lines = ATTACK_LINES.replace('["*"]', '["learns"]')
-    session = opened(tmp_path, tmp_path / "store", attacks=lines.replace("vector_steps = 120", "vector_steps = 15"))
+    session = opened(tmp_path, tmp_path / "store", attacks=lines.replace("vector_steps = 300", "vector_steps = 15"))
     cell = ensemble_of(session)
     planned = next(one for one in cells(session.track) if one.attack and one.attack.title == "learns")
     run_attack(session, planned)

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 SIZE, DIM = 8, 6
 
 
-def _weights() -> list[Any]:
-    rng = np.random.default_rng(0)
+def _weights(seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
     return [
         numpy_helper.from_array(rng.normal(size=(4, 3, 3, 3)).astype(np.float32) / 5, "w"),
         numpy_helper.from_array(rng.normal(size=(DIM, 4 * SIZE * SIZE)).astype(np.float32) / 16, "v"),
@@ -23,7 +23,10 @@ def _weights() -> list[Any]:
     ]
 
 
-def write_graph(path: Path, *, batch: int | str = "n", kind: str = "plain", outputs: int = 1, dtype: int = 1) -> Path:
+def write_graph(
+    path: Path, *, batch: int | str = "n", kind: str = "plain", outputs: int = 1, dtype: int = 1, side: int = SIZE,
+    seed: int = 0,
+) -> Path:  # fmt: skip
     """A convolution, ReLU and a linear layer on (batch, 3, 8, 8), written to ``path``.
 
     Args:
@@ -33,6 +36,8 @@ def write_graph(path: Path, *, batch: int | str = "n", kind: str = "plain", outp
             off; ``odd`` has an operation that onnx2torch does not know.
         outputs: 2 also returns the feature map.
         dtype: element type of the input.
+        side: of the input where it is a multiple of 8; what is larger is averaged down to 8.
+        seed: of the weights.
     """
     flatten = helper.make_node("Flatten", ["b"], ["c"])
     first = [helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1])]
@@ -44,13 +49,19 @@ def write_graph(path: Path, *, batch: int | str = "n", kind: str = "plain", outp
             helper.make_node("Slice", ["m", "zero", "end", "two"], ["s"]),
             helper.make_node("Conv", ["s", "w"], ["a"], pads=[1, 1, 1, 1]),
         ]
+    if side != SIZE:
+        shrink = {"kernel_shape": [side // SIZE] * 2, "strides": [side // SIZE] * 2}
+        first = [
+            helper.make_node("AveragePool", ["x"], ["p"], **shrink),
+            helper.make_node("Conv", ["p", "w"], ["a"], pads=[1, 1, 1, 1]),
+        ]
     act = helper.make_node("Shrink" if kind == "odd" else "Relu", ["a"], ["b"])
     nodes = [*first, act, flatten, helper.make_node("Gemm", ["c", "v"], ["e"], transB=1)]
     ends = [helper.make_tensor_value_info("e", TensorProto.FLOAT, [batch, DIM])]
     if outputs == 2:
         ends.insert(0, helper.make_tensor_value_info("b", TensorProto.FLOAT, [batch, 4, SIZE, SIZE]))
-    start = [helper.make_tensor_value_info("x", dtype, [batch, 3, SIZE, SIZE])]
-    graph = helper.make_graph(nodes, "tiny", start, ends, _weights())
+    start = [helper.make_tensor_value_info("x", dtype, [batch, 3, side, side])]
+    graph = helper.make_graph(nodes, "tiny", start, ends, _weights(seed))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
