@@ -136,8 +136,7 @@ settings = { vector_steps = 300, width = 64, batch = 32 }
 name = "standard-ensemble"
 members = ["*"]
 """
-# It sees as the attacked one does, so that few steps teach who leaked.
-OWN = '[recognizers.own]\ntype = "toy-forward"\n[[targets]]\nsurrogate = "own"\n'
+OWN = '[recognizers.own]\ntype = "toy-b"\n[[targets]]\nsurrogate = "own"\n'
 
 
 def opened(
