@@ -113,7 +113,7 @@ def _ensemble_cells(entry: AttackSpec, candidates: list[Cell]) -> Iterator[Cell]
         members = tuple(_as_member(cell, entry) for cell in best if cell)
         first = members[0]
         if len(members) > 1 and not any(cell.attack and cell.attack.name == REFEREE for cell in members):
-            referee = AttackSpec(name=REFEREE, victims=entry.victims)
+            referee = AttackSpec.model_validate({"name": REFEREE, "victims": entry.victims})
             threat = replace(make_attack(referee).threat, defense=level)
             members += (replace(first, attack=referee, threat=threat),)
         access = max((cell.threat.recognizer for cell in members if cell.threat), key=lambda one: one.rank)

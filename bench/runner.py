@@ -165,7 +165,7 @@ def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any
 def cell_key(session: Session, cell: Cell) -> str:
     """Hash of everything that a cell's numbers depend on."""
     track = session.track
-    spec = {
+    spec: dict[str, Any] = {
         "data": session.dataset.sha,
         "splits": track.splits.model_dump(),
         "protocol": track.protocol.model_dump(),
