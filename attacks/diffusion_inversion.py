@@ -8,7 +8,7 @@ standardised template, left out (zeros) for a share ``dropped`` of the pairs, th
     mean |d(x_s, s, t) - v|^2, v = alpha_s e - sigma_s x        (``"velocity"``, the default: it learns in fewer steps).
 Pictures are drawn by DDIM with classifier-free guidance, d(., 0) + guidance (d(., t) - d(., 0)), from noise of the
 victim's own. The recogniser is asked about the public pictures only, unless ``choice`` is ``leak``.
-The paper judges pictures at its own size after a super-resolution network; no number of it compares with a row here.
+No number of the paper is quoted here: its tables were not at hand.
 
 Differs from the paper: a small network and few steps by default (`bench/core/nets/denoiser.py`; the settings name the
 full form, for a GPU); pictures are scaled to the resolution of the track, where the paper has a second diffusion model
@@ -43,7 +43,7 @@ class DiffusionInversionSettings:
 
     side: int = 64  # pixels of the pictures it draws; paper: 64
     patch: int = 4  # side of the squares stacked as channels, pixels; 1 = the usual network, for a GPU
-    width: int = 48  # channels at the finest scale; GPU: 64, with 3 levels 7 M parameters
+    width: int = 48  # channels at the finest scale; GPU: 64, 21 M parameters with 3 levels and patch 1
     levels: int = 2  # halvings of the side; GPU: 3
     schedule: Schedule = "cosine"  # of the noise
     predict: Predict = "velocity"  # what the network says; paper: noise

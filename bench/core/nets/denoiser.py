@@ -63,7 +63,8 @@ class Attention(nn.Module):
         """(N, C, h, w) -> (N, C, h, w)."""
         n, c, h, w = x.shape
         parts = self.ask(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w).transpose(3, 4)
-        seen = F.scaled_dot_product_attention(*parts.unbind(1))  # (N, heads, h w, C / heads)
+        query, key, value = parts.unbind(1)
+        seen = F.scaled_dot_product_attention(query, key, value)  # (N, heads, h w, C / heads)
         return x + self.answer(seen.transpose(2, 3).reshape(n, c, h, w))
 
 
@@ -90,10 +91,12 @@ class Denoiser(nn.Module):
             )
         widths = [width << level for level in range(levels + 1)]
         e, grid = 4 * width, size // (patch << levels)
-        self.patch, self.coarse = patch, (widths[-1], grid, grid)
+        self.patch, self.width = patch, width
         self.time = nn.Sequential(nn.Linear(width, e), nn.SiLU(), nn.Linear(e, e))
         self.vector = nn.Linear(dim, e)
-        self.place = nn.Linear(dim, widths[-1] * grid * grid)
+        self.place = nn.Sequential(
+            nn.Linear(dim, width * grid**2), nn.Unflatten(1, (width, grid, grid)), nn.Conv2d(width, widths[-1], 1)
+        )
         self.enter = nn.Conv2d(3 * patch**2, width, 3, padding=1)
         self.down = nn.ModuleList(FilmBlock(a, a, e) for a in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, 2 * a, 3, 2, 1) for a in widths[:-1])
@@ -114,13 +117,13 @@ class Denoiser(nn.Module):
         Returns:
             (N, 3, size, size).
         """
-        e = F.silu(self.time(waves(t, self.time[0].in_features)) + self.vector(z))
+        e = F.silu(self.time(waves(t, self.width)) + self.vector(z))
         x = self.enter(F.pixel_unshuffle(noisy, self.patch))
         skips: list[Tensor] = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             skips.append(block(x, e))
             x = shrink(skips[-1])
-        x = self.middle[0](x + self.place(z).reshape(-1, *self.coarse), e)
+        x = self.middle[0](x + self.place(z), e)
         x = self.middle[1](self.attend(x), e)
         for level in reversed(range(len(self.up))):
             x = self.grow[level](F.interpolate(x, scale_factor=2.0))

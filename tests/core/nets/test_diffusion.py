@@ -121,6 +121,12 @@ def test_a_denoiser_says_nothing_before_it_learns_and_treats_samples_alone() -> 
     assert not torch.allclose(whole, other, atol=1e-2)
 
 
+def test_the_full_form_has_as_many_parameters_as_the_settings_say() -> None:
+    with torch.device("meta"):
+        net = Denoiser(512, 64, 64, 3, 1)
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(21e6, rel=0.01)
+
+
 @pytest.mark.parametrize(("size", "width", "seen"), [(24, 8, "side 24"), (32, 6, "width 6")])
 def test_sizes_that_do_not_divide_are_refused(size: int, width: int, seen: str) -> None:
     with pytest.raises(InputError, match=seen):
