@@ -72,7 +72,9 @@ class MappingNetwork(nn.Module):
         return x
 
 
-def modulated(x: Tensor, weight: Tensor, style: Tensor, *, demodulate: bool, up: bool, kernel: Tensor) -> Tensor:
+def modulated(
+    x: Tensor, weight: Tensor, style: Tensor, *, demodulate: bool = True, double: Tensor | None = None
+) -> Tensor:
     """Convolution whose input channels each sample scales by its own style (equations 1 and 3 of the paper).
 
     Args:
@@ -80,17 +82,16 @@ def modulated(x: Tensor, weight: Tensor, style: Tensor, *, demodulate: bool, up:
         weight: (O, I, k, k), k odd.
         style: (N, I).
         demodulate: whether to bring every output channel back to unit variance.
-        up: whether to double the sides.
-        kernel: (4, 4) low-pass filter of sum 1, for the doubling.
+        double: (4, 4) low-pass filter of sum 1 with which the sides are doubled; None: they stay.
 
     Returns:
         (N, O, h, w), or twice the sides.
     """
     y = x * style[:, :, None, None]
-    if up:
+    if double is not None:
         channels = weight.shape[0]
         y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)
-        y = F.conv2d(F.pad(y, (1, 1, 1, 1)), (4 * kernel).expand(channels, 1, 4, 4), groups=channels)
+        y = F.conv2d(F.pad(y, (1, 1, 1, 1)), (4 * double).expand(channels, 1, 4, 4), groups=channels)
     else:
         y = F.conv2d(y, weight, padding=weight.shape[2] // 2)
     if not demodulate:
@@ -118,7 +119,7 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, channels_in, h, w) and (N, dim) -> (N, channels_out, side, side)."""
         style = self.affine(w)
-        y = modulated(x, self.weight, style, demodulate=True, up=self.up, kernel=self.resample_filter)
+        y = modulated(x, self.weight, style, double=self.resample_filter if self.up else None)
         return activated(y + self.noise_const * self.noise_strength + self.bias[:, None, None])
 
 
@@ -134,7 +135,7 @@ class ToRgb(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, channels, h, w) and (N, dim) -> (N, 3, h, w)."""
         style = self.affine(w) / math.sqrt(self.weight.shape[1])
-        return modulated(x, self.weight, style, demodulate=False, up=False, kernel=x) + self.bias[:, None, None]
+        return modulated(x, self.weight, style, demodulate=False) + self.bias[:, None, None]
 
 
 class Block(nn.Module):

@@ -40,7 +40,7 @@ def filtered(x: Tensor, pad: tuple[int, int]) -> Tensor:
 @pytest.mark.parametrize("demodulate", [False, True])
 def test_modulated_convolution_is_each_sample_s_own_convolution(up: bool, demodulate: bool) -> None:
     x, weight, style = draw(3, 4, 6, 6), draw(5, 4, 3, 3, seed=1), draw(3, 4, seed=2)
-    y = modulated(x, weight, style, demodulate=demodulate, up=up, kernel=low_pass())
+    y = modulated(x, weight, style, demodulate=demodulate, double=low_pass() if up else None)
     for one, s, found in zip(x, style, y, strict=True):
         mine = weight * s[None, :, None, None]
         if demodulate:
@@ -80,7 +80,7 @@ def test_the_first_block_is_its_formula() -> None:
         return w @ part(f"{layer}.affine.weight").T / math.sqrt(W_DIM) + part(f"{layer}.affine.bias")
 
     const = part("const").expand(2, -1, -1, -1)
-    x = modulated(const, part("conv1.weight"), style("conv1"), demodulate=True, up=False, kernel=low_pass())
+    x = modulated(const, part("conv1.weight"), style("conv1"))
     x = x + part("conv1.noise_strength") * part("conv1.noise_const") + part("conv1.bias")[:, None, None]
     x = torch.where(x > 0, x, 0.2 * x) * math.sqrt(2)
     colours = (part("torgb.weight")[None, :, :, 0, 0] * style("torgb")[:, None]) / math.sqrt(CHANNELS[4])  # (2, 3, C)
