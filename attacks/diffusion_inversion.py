@@ -43,7 +43,7 @@ class DiffusionInversionSettings:
 
     side: int = 64  # pixels of the pictures it draws; paper: 64
     patch: int = 4  # side of the squares stacked as channels, pixels; 1 = the usual network, for a GPU
-    width: int = 48  # channels at the finest scale; GPU: 64, 21 M parameters with 3 levels and patch 1
+    width: int = 48  # channels at the finest scale, at least 3 patch^2; GPU: 64, 21 M parameters with 3 levels
     levels: int = 2  # halvings of the side; GPU: 3
     schedule: Schedule = "cosine"  # of the noise
     predict: Predict = "velocity"  # what the network says; paper: noise

@@ -74,20 +74,21 @@ class Denoiser(nn.Module):
     Args:
         dim: length of the condition.
         size: side of the pictures, pixels.
-        width: channels at the finest scale, a multiple of 4; doubled at each halving.
+        width: channels at the finest scale, a multiple of 4 and at least 3 ``patch``^2, since all of the noise must
+            pass; doubled at each halving.
         levels: halvings.
         patch: side of the squares that are stacked as channels, pixels.
 
     Raises:
-        InputError: ``size`` is not divisible by ``patch`` 2^``levels``, or ``width`` not by 4.
+        InputError: ``size`` is not divisible by ``patch`` 2^``levels``, or ``width`` not by 4, or too small.
     """
 
     def __init__(self, dim: int, size: int, width: int, levels: int, patch: int) -> None:
         super().__init__()
-        if size % (patch << levels) or width % 4:
+        if size % (patch << levels) or width % 4 or width < 3 * patch**2:
             raise InputError(
-                f"A denoiser needs a side divisible by patch * 2^levels, {patch << levels}, and a width divisible by "
-                f"4; got side {size} and width {width}."
+                f"A denoiser needs a side divisible by patch * 2^levels, {patch << levels}, and a width divisible by 4 "
+                f"and at least 3 patch^2, {3 * patch**2}; got side {size} and width {width}."
             )
         widths = [width << level for level in range(levels + 1)]
         e, grid = 4 * width, size // (patch << levels)

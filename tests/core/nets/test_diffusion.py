@@ -87,7 +87,7 @@ def test_two_vectors_steer_the_same_noise_to_two_pictures() -> None:
     z = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
     rng, process = Rng(0, "overfit"), Diffusion("cosine", "velocity", 10)
     with rng.child("weights").seeds_torch():
-        net = Denoiser(3, 8, 8, 1, 2)
+        net = Denoiser(3, 8, 8, 1, 1)
 
     def loss(batch: Batch) -> Tensor:
         ids, which = batch.step * 16 + torch.arange(16), torch.arange(16) % 2
@@ -100,12 +100,11 @@ def test_two_vectors_steer_the_same_noise_to_two_pictures() -> None:
     with torch.no_grad():
         drawn = process.sample(lambda noisy, t: net(noisy, t, z), NOISE[:1].repeat(2, 1, 1, 1))
     apart = (drawn[:, None] - halves[None]).abs().flatten(2).mean(2)  # (drawn, wanted)
-    assert float(apart.diagonal().max()) < 0.3
-    assert float(apart.flip(1).diagonal().min()) > 0.6
+    assert float(apart.diagonal().max()) < float(apart.flip(1).diagonal().min()) / 2
 
 
 def test_a_denoiser_says_nothing_before_it_learns_and_treats_samples_alone() -> None:
-    net = Denoiser(5, 16, 8, 2, 2).eval()
+    net = Denoiser(5, 16, 12, 2, 2).eval()
     noisy, t, z = Rng(0).normal(IDS, (3, 16, 16)), torch.tensor([0, 10, 500, 999]), Rng(1).normal(IDS, (5,))
     assert not net(noisy, t, z).any()
     for weight in net.parameters():
@@ -127,7 +126,7 @@ def test_the_full_form_has_as_many_parameters_as_the_settings_say() -> None:
     assert sum(p.numel() for p in net.parameters()) == pytest.approx(21e6, rel=0.01)
 
 
-@pytest.mark.parametrize(("size", "width", "seen"), [(24, 8, "side 24"), (32, 6, "width 6")])
+@pytest.mark.parametrize(("size", "width", "seen"), [(24, 48, "side 24"), (32, 50, "width 50"), (32, 44, "width 44")])
 def test_sizes_that_do_not_divide_are_refused(size: int, width: int, seen: str) -> None:
     with pytest.raises(InputError, match=seen):
         Denoiser(5, size, width, 2, 4)
