@@ -65,7 +65,7 @@ def test_the_box_is_what_is_kept(weights: Path) -> None:
 
 def test_the_encoder_learns_from_the_generator_s_samples(weights: Path) -> None:
     here = context()
-    here.keep = lambda name, spec, make: make()
+    here.resolution, here.keep = 16, lambda name, spec, make: make()
     errors = {}
     for steps in (1, 60):
         size = PriorSettings(prior=str(weights), prior_steps=steps, prior_batch=32)
