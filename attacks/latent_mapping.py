@@ -7,9 +7,9 @@ A two-layer network maps the standardised template to w, the prior draws G(w):
     weight_latent |w - E(x)|^2 + weight_pixel |G(w) - x| + weight_id (1 - cos(g(G(w)), f(x)))
 with E the prior's encoder and g a student distilled from the black box's answers (``decoder.py``).
 Published: FaceTI, SAR 72.7 % on average on IRSE50 at FAR 0.01; Dong, TAR 46.08 % type-I, 18.30 % type-II at FAR 0.1.
-Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN or EG3D, real public pictures with
-their encoded latents for samples of the generator, no critic on latents, no noise beside the template. Fidelity:
-simplified.
+Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN or EG3D (``prior`` takes a StyleGAN2
+of yours, whose encoder is learnt from its samples), real public pictures with their encoded latents for samples of the
+generator, no critic on latents, no noise beside the template. Fidelity: simplified.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from torch import Tensor
 from ..bench.core.context import AttackContext
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.mlp import ResidualMlp
-from ..bench.core.nets.vae import FaceVae, limited
+from ..bench.core.nets.vae import limited
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.training import Batch, TrainSettings, train
-from ..bench.zoo.prior import PriorSettings, encoded, face_prior
+from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, encoded, face_prior
 from .decoder import Decoder, InversionSettings
 
 
@@ -45,7 +45,7 @@ class LatentMappingSettings(PriorSettings, InversionSettings):
 
 
 @register_attack("latent-mapping")
-class LatentMapping(Decoder):
+class LatentMapping(UsesPrior, Decoder):
     """Template -> latent of the shared prior -> picture."""
 
     paper = "Otroshi Shahreza and Marcel, NeurIPS 2023 (FaceTI); Dong et al., BIOSIG 2021"
@@ -53,13 +53,13 @@ class LatentMapping(Decoder):
     paper_source = "as quoted by FEM, arXiv 2602.13168"
     Settings = LatentMappingSettings
     settings: LatentMappingSettings
-    prior: FaceVae
+    prior: FacePrior
 
     def _build(self, context: AttackContext) -> None:
         self._need(plane=False)
-        self.net = ResidualMlp(self.standardize.shape[0], self.settings.prior_dim, self.settings.width)
         # Not a module: its weights are kept once, not in the state of every fit.
-        object.__setattr__(self, "prior", face_prior(context, self.settings))
+        object.__setattr__(self, "prior", face_prior(context, self.settings, encodes=True))
+        self.net = ResidualMlp(self.standardize.shape[0], self.prior.dim, self.settings.width)
 
     def _fit(self, context: AttackContext) -> None:
         s, n = self.settings, context.target.pair_budget

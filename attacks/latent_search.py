@@ -9,8 +9,8 @@ then estimate the gradient from differences along random directions,
     g = (dim / n) sum_i (L(w + mu u_i) - L(w)) / mu u_i,   L = 1 - cos(leak(G(w)), leak).
 Every picture that is asked about is counted, the first samples too. Published budgets: 4,000 (QE-BBFR) and 7,300
 queries (Map2V).
-Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN2; no mirrored pictures. Fidelity:
-simplified.
+Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN2 (``prior`` takes one of yours, in W
+rather than W+); no mirrored pictures. Fidelity: simplified.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.latent_noise import in_rows
-from ..bench.core.nets.vae import FaceVae, limited
+from ..bench.core.nets.vae import limited
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.seeding import presentation_ids
 from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
-from ..bench.zoo.prior import PriorSettings, face_prior, samples
+from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior, samples
 from .base import Attack
 
 
@@ -47,7 +47,7 @@ class LatentInversionSettings(PriorSettings):
 
 
 @register_attack("latent-inversion")
-class LatentInversion(Attack):
+class LatentInversion(UsesPrior, Attack):
     """Embedding -> latent by gradients of the attacked recogniser -> picture."""
 
     threat = ThreatModel(recognizer=RecognizerAccess.WHITE_BOX)
@@ -56,7 +56,7 @@ class LatentInversion(Attack):
     paper = "FRTA / ALSUV, ECCV 2024 (arXiv 2407.02403)"
     Settings = LatentInversionSettings
     settings: LatentInversionSettings
-    prior: FaceVae
+    prior: FacePrior
     batch = 16
 
     def _fit(self, context: AttackContext) -> None:
@@ -120,7 +120,7 @@ class ZerothOrderSettings(PriorSettings):
 
 
 @register_attack("zeroth-order")
-class ZerothOrder(Attack):
+class ZerothOrder(UsesPrior, Attack):
     """Queries -> latent by estimated gradients -> picture."""
 
     threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
@@ -132,7 +132,7 @@ class ZerothOrder(Attack):
     paper_source = "as quoted by FEM, arXiv 2602.13168"
     Settings = ZerothOrderSettings
     settings: ZerothOrderSettings
-    prior: FaceVae
+    prior: FacePrior
     batch = 16
 
     def _fit(self, context: AttackContext) -> None:

@@ -25,11 +25,10 @@ from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError, NotApplicable
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
-from ..bench.core.nets.vae import FaceVae
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
-from ..bench.zoo.prior import PriorSettings, face_prior
+from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior
 from .base import Attack
 
 
@@ -43,13 +42,13 @@ class PurificationSettings(PriorSettings):
 
 
 @register_attack("purification")
-class Purification(Attack):
+class Purification(UsesPrior, Attack):
     """Picture -> picture without what a face does not have."""
 
     surfaces = frozenset({Surface.IMAGE, Surface.WIRE})
     Settings = PurificationSettings
     settings: PurificationSettings
-    prior: FaceVae
+    prior: FacePrior
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings
@@ -58,7 +57,7 @@ class Purification(Attack):
                 f"purification: quality must lie in 1..95 and squares be odd, got {s.quality} and {s.squares}."
             )
         if s.method == "project":
-            object.__setattr__(self, "prior", face_prior(context, s))
+            object.__setattr__(self, "prior", face_prior(context, s, encodes=True))
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

@@ -146,6 +146,8 @@ def small(name: str) -> dict[str, Any]:
         wanted |= {"width": 64, "steps": 80, "feature_batch": 8}
     if name == "recovery-unet":
         wanted |= {"width": 6, "steps": 30}
+    if name == "diffusion-inversion":
+        wanted |= {"patch": 2, "levels": 1, "lr": 0.003, "ema": 0.9, "emphasis": 4.0, "levels_visited": 6}
     return {key: value for key, value in wanted.items() if key in known}
 
 
