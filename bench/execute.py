@@ -236,10 +236,23 @@ def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
         "defense": defense,
         "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge))),
         "public": session.faces("public").sha,
+        "attributes": attributes_sha(session, cell, "public"),
         "resolution": session.track.protocol.resolution,
         "seed": cell.seed,
         "code": code_hash("bench/core", "bench/zoo", "attacks/base.py", "defenses/base.py"),
     }
+
+
+def attributes_sha(session: Session, cell: Cell, split: str) -> str | None:
+    """Hash of a split's labels where the cell's attack reads attributes; no other result depends on them.
+
+    Raises:
+        DataError: the label file cannot be read or misses pictures: before anything is run, not after.
+    """
+    if cell.attack is None or "attributes" not in make_attack(cell.attack).recovers:
+        return None
+    known = session.faces(split).attributes
+    return known.sha if known else None
 
 
 def _peak_memory(device: torch.device) -> float:

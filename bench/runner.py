@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from .core.errors import NotApplicable, ThreatModelError, TrackError
 from .core.progress import Progress
 from .core.registry import nearest
-from .execute import run_attack
+from .execute import attributes_sha, run_attack
 from .plan import Cell, cells, make_attack, make_defense
 from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
 from .schema import Row, write_results
@@ -37,6 +37,7 @@ _BASES = ("attacks/base.py", "defenses/base.py")
 _MEASURING = tuple(
     f"bench/{name}.py"
     for name in (
+        "attributes",
         "enrolment",
         "execute",
         "flags",
@@ -174,6 +175,7 @@ def cell_key(session: Session, cell: Cell) -> str:
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
+        "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
         "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
     }  # fmt: skip
     return digest(spec)
