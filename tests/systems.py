@@ -23,7 +23,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
-NEEDS_SURROGATE = ("score-regression",)
+NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 
