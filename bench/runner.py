@@ -48,6 +48,7 @@ _MEASURING = tuple(
         "scoring",
         "session",
         "utility",
+        "views",
     )
 )
 
@@ -175,6 +176,7 @@ def cell_key(session: Session, cell: Cell) -> str:
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
+        "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
         "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
         "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
     }  # fmt: skip

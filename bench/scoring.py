@@ -89,6 +89,8 @@ def identity_rows(
     owner = labels[index]
     same = similarity[np.arange(len(index)), index]  # (L,)
     others = (owner[:, None] == labels[None, :]) & (np.arange(len(labels))[None, :] != index[:, None])
+    for view in part.more:  # nor a photograph that another view leaked
+        others[np.arange(len(index)), view.index.numpy()] = False
     leak_of, photo = np.nonzero(others)
     summarise = _Summary(session, cell)
     rows: list[Row] = []
