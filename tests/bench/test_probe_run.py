@@ -21,10 +21,12 @@ name = "gaussian-noise"
 surfaces = ["template"]
 [[attacks]]
 name = "attribute-probe"
+knowledge = ["K1"]
 settings = { vector_steps = 40, lr = 0.02 }
 [[attacks]]
 name = "attribute-probe"
 views = 3
+knowledge = ["K1"]
 settings = { vector_steps = 40, lr = 0.02 }
 [[attacks]]
 name = "attribute-photo"
@@ -45,7 +47,11 @@ knowledge = ["K0"]
 def _run(folder: Path, labels: str) -> pd.DataFrame:
     (folder / "labels.csv").write_text(labels)
     settings = f'settings = {{ identities = 84, labels = "{folder / "labels.csv"}" }}'
-    text = head().replace("settings = { identities = 84 }", settings).replace("bootstrap = 200", "bootstrap = 100")
+    text = (
+        head()
+        .replace("settings = { identities = 84 }", settings)
+        .replace("bootstrap = 200", "bootstrap = 100\ndraws = 2")
+    )
     (folder / "probes.toml").write_text(text + CELLS)
     track = load_track(str(folder / "probes.toml"))
     done = run_track(track, RunOptions(folder / "out", folder / "store", torch.device("cpu")))
