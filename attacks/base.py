@@ -27,7 +27,7 @@ class Attack(nn.Module, Plugin, ABC):
     Class attributes:
         threat: the least access it needs.
         surfaces: the leaks it can read.
-        recovers: ``image``, ``identity`` or both.
+        recovers: ``image``, ``identity`` or both; or ``attributes``.
         trained: whether it learns from (image, leak) pairs; such an attack is run oblivious and adaptive, and its
             fitted state (its ``state_dict``) is kept and shared between cells.
         uses_secrets: whether it reads disclosed secrets (K3) beyond training on pairs made with them.
@@ -170,8 +170,12 @@ class Attack(nn.Module, Plugin, ABC):
 def _join(parts: list[Recovery]) -> Recovery:
     images = [p.images.float().cpu() for p in parts if p.images is not None]
     embeddings = [p.embeddings.float().cpu() for p in parts if p.embeddings is not None]
+    attributes = [p.attributes for p in parts if p.attributes is not None]
     return Recovery(
         torch.cat(images) if images else None,
         torch.cat(embeddings) if embeddings else None,
         parts[0].space if parts else None,
+        {name: torch.cat([part[name].float().cpu() for part in attributes]) for name in attributes[0]}
+        if attributes
+        else None,
     )

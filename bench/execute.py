@@ -22,11 +22,12 @@ from .core.faces import FaceSet
 from .core.leaks import Leak
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
-from .core.seeding import Rng, presentation_ids
+from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.target import Target
 from .plan import Cell, make_attack
 from .session import Session, code_hash
+from .views import further_views, recover_views
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class LeakedSet:
         index: (L,) positions of the leaked images.
         presentation: (L,) which draw of the sample secrets each leak is.
         leak: the L leaks.
+        more: the same victims' second and later views, where the threat model grants them.
     """
 
     faces: FaceSet
     index: Tensor
     presentation: Tensor
     leak: Leak
+    more: tuple[LeakedSet, ...] = ()
 
 
 @dataclass
@@ -86,9 +89,8 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     _fit(session, cell, attack, context, outcome)
     start = time.perf_counter()
     for split, part in leaked.items():
-        ids = presentation_ids(part.faces.ids[part.index], part.presentation)
         context.target.enrol(part.leak if cell.surface is Surface.TEMPLATE else None)
-        outcome.recoveries[split] = attack.recover(context.target.cut(part.leak), ids, context)
+        outcome.recoveries[split] = recover_views(attack, part, context, cell.attack)
         outcome.queries_per_victim = max(outcome.queries_per_victim, context.target.queries_per_victim)
     outcome.invert_s = time.perf_counter() - start
     outcome.params = sum(p.numel() for p in attack.parameters())
@@ -111,12 +113,19 @@ def leaked_set(session: Session, system: Defense, cell: Cell, split: str, instal
     index = first.repeat(draws)
     presentation = torch.arange(draws).repeat_interleave(len(first))
     alias, surface = cell.target.recognizer, cell.surface
-    leak = session.leaked_once(
-        (alias, id(system), surface, cell.seed),
-        (split, draws, tuple(first.tolist())),
-        lambda: session.leak(system, alias, surface, faces, index, presentation, installation),
-    )
-    return LeakedSet(faces, index, presentation, leak)
+
+    def leaked(photographs: Tensor, times: Tensor, more: tuple[LeakedSet, ...] = ()) -> LeakedSet:
+        leak = session.leaked_once(
+            (alias, id(system), surface, cell.seed),
+            (split, tuple(photographs.tolist()), tuple(times.tolist())),
+            lambda: session.leak(system, alias, surface, faces, photographs, times, installation),
+        )
+        return LeakedSet(faces, photographs, times, leak, more)
+
+    views = []
+    if cell.attack is not None:
+        views = further_views(faces, index, presentation, cell.attack, system.randomised(surface))
+    return leaked(index, presentation, tuple(leaked(*view) for view in views))
 
 
 def first_images(faces: FaceSet, each: int, limit: int) -> Tensor:
@@ -178,7 +187,7 @@ def attack_context(
         target=target,
         public=public,
         # Not the threat model's name: an equal fit under another name must be the same fit.
-        rng=Rng(cell.seed, "attack", cell.attack.title if cell.attack else ""),
+        rng=Rng(cell.seed, "attack", cell.attack.fit_title if cell.attack else ""),
         device=session.device,
         progress=session.progress,
         resolution=session.track.protocol.resolution,
@@ -234,17 +243,30 @@ def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
     defense = None if knowledge == "K0" else session.defense(cell.defense, cell.target.recognizer, cell.seed).describe()
     return {
         "attack": attack.describe(),
-        "title": cell.attack.title if cell.attack else "",
+        "title": cell.attack.fit_title if cell.attack else "",
         "recognizer": session.fingerprint(cell.target.recognizer),
         "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
         "surface": cell.surface.value,
         "defense": defense,
-        "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge))),
+        "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge), views=1)),
         "public": session.faces("public").sha,
+        "attributes": attributes_sha(session, cell, "public"),
         "resolution": session.track.protocol.resolution,
         "seed": cell.seed,
         "code": code_hash("bench/core", "bench/zoo", "attacks/base.py", "defenses/base.py"),
     }
+
+
+def attributes_sha(session: Session, cell: Cell, split: str) -> str | None:
+    """Hash of a split's labels where the cell's attack reads attributes; no other result depends on them.
+
+    Raises:
+        DataError: the label file cannot be read or misses pictures: before anything is run, not after.
+    """
+    if cell.attack is None or "attributes" not in make_attack(cell.attack).recovers:
+        return None
+    known = session.faces(split).attributes
+    return known.sha if known else None
 
 
 def _peak_memory(device: torch.device) -> float:

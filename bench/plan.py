@@ -88,8 +88,9 @@ def _attack_cells(track: Track, target: TargetSpec, spec: DefenseSpec, seed: int
                 continue
             for knowledge in levels(attack, defense, entry.knowledge):
                 threat = replace(
-                    attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries, part=entry.part
-                )
+                    attack.threat, defense=knowledge, pairs=entry.pairs, queries=entry.queries, part=entry.part,
+                    views=entry.views,
+                )  # fmt: skip
                 here.append(Cell(target, spec, seed, entry, surface, threat))
         yield from here
         for entry in entries:

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
-from .execute import run_attack
+from .execute import attributes_sha, run_attack
 from .execute_ensemble import score_ensemble
 from .plan import Cell, cells, make_attack, make_defense
 from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
@@ -38,6 +38,7 @@ _BASES = ("attacks/base.py", "defenses/base.py")
 _MEASURING = tuple(
     f"bench/{name}.py"
     for name in (
+        "attributes",
         "enrolment",
         "execute",
         "flags",
@@ -48,6 +49,7 @@ _MEASURING = tuple(
         "scoring",
         "session",
         "utility",
+        "views",
     )
 )
 
@@ -177,6 +179,8 @@ def cell_key(session: Session, cell: Cell) -> str:
         "defense": make_defense(cell.defense).describe(),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
+        "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
+        "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
         "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
     }  # fmt: skip
     if cell.members:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import flags
+from .attributes import score_attributes
 from .core.faces import resize
 from .core.recovery import Recovery
 from .core.seeding import Rng
@@ -50,11 +51,12 @@ class Scored:
 
 
 def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
-    """All rows of an attack cell: identity by every judge, picture quality, cost."""
+    """All rows of an attack cell: identity by every judge, picture quality, or attributes against chance; cost."""
     scored = Scored([], losses=outcome.losses, still_falling=outcome.still_falling)
     victims = outcome.leaked["victims"]
     recovery = outcome.recoveries["victims"]
-    judges = judges_of(session, cell, recovery)
+    somebody = recovery.images is not None or recovery.embeddings is not None
+    judges = judges_of(session, cell, recovery) if somebody else []
     scores = []
     for judge in judges:
         rows, kept = identity_rows(session, cell, judge, victims, recovery, "victims")
@@ -64,7 +66,9 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
             part = identity_rows(session, cell, judge, outcome.leaked["calibration"], outcome.recoveries["calibration"],
                                  "calibration")[0]  # fmt: skip
             scored.rows += [row for row in part if row["metric"] == "sar_type2"]
-    scored.scores = pd.concat(scores, ignore_index=True)
+    scored.scores = pd.concat(scores, ignore_index=True) if scores else None
+    if recovery.attributes is not None:
+        score_attributes(session, cell, victims, recovery.attributes, scored, _columns)
     if recovery.images is not None:
         _score_pictures(session, cell, outcome, judges, scored)
     _cost(cell, outcome, scored)
@@ -85,6 +89,8 @@ def identity_rows(
     owner = labels[index]
     same = similarity[np.arange(len(index)), index]  # (L,)
     others = (owner[:, None] == labels[None, :]) & (np.arange(len(labels))[None, :] != index[:, None])
+    for view in part.more:  # nor a photograph that another view leaked
+        others[np.arange(len(index)), view.index.numpy()] = False
     leak_of, photo = np.nonzero(others)
     summarise = _Summary(session, cell)
     rows: list[Row] = []
@@ -263,7 +269,8 @@ def _raise_flags(session: Session, cell: Cell, outcome: Outcome, judges: list[Ju
     system = session.defense(cell.defense, cell.target.recognizer, cell.seed)
     draws = int(outcome.leaked["victims"].presentation.max()) + 1
     scored.flags += flags.draws_flag(system.randomised(Surface(cell.surface)), draws)
-    scored.flags += flags.judge_flag([judge.name for judge in judges], cell.target.recognizer)
+    if judges:
+        scored.flags += flags.judge_flag([judge.name for judge in judges], cell.target.recognizer)
     scored.flags += flags.threshold_flags(
         (judge.name, fmr, found.false_accepts)
         for judge in judges

@@ -80,17 +80,26 @@ class AttackSpec(_Strict):
     queries: int | None = Field(None, ge=0)
     part: float = Field(1.0, gt=0, le=1)  # share of the coordinates of a leaked vector that got out
     members: tuple[str, ...] = ()  # standard-ensemble only: labels of this track's attacks; empty: the standard ones
+    views: int = Field(1, ge=1)  # leaks of each victim
+    views_of: Literal["photograph", "person"] = "photograph"  # one under fresh sample secrets, or another for each view
+    views_joined: Literal["recoveries", "leaks"] = "recoveries"  # what is put together, see bench/views.py
     victims: int | None = Field(None, ge=2)  # only the first so many: what optimises each victim takes minutes apiece
 
     @property
     def title(self) -> str:
         """What rows call it."""
+        views = f" ({self.views} views)" if self.views > 1 else ""
+        return self.label or self.name + views
+
+    @property
+    def fit_title(self) -> str:
+        """What its fit is known by: more views change what is held of the victims, not what is learnt before."""
         return self.label or self.name
 
     @property
     def limited(self) -> bool:
-        """Whether it is one point of a curve: with fewer pairs, queries or coordinates than there are."""
-        return (self.pairs, self.queries, self.part) != (None, None, 1.0)
+        """Whether it is one point of a curve: fewer pairs, queries or coordinates than there are, or more views."""
+        return (self.pairs, self.queries, self.part, self.views) != (None, None, 1.0, 1)
 
 
 class SplitsSpec(_Strict):

@@ -14,9 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..bench.core.attributes import Attributes
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.plugin import Plugin
 from ..bench.core.progress import Progress
+from .labels import read_labels
 from .pictures import LeftOut
 
 # kind, what identifies the artefact, a function that writes it into a folder -> the finished folder
@@ -38,6 +40,7 @@ class DataSettings:
 
     size: int = 64  # side in pixels
     on_corrupt: Corrupt = "refuse"  # what a picture that cannot be read does
+    labels: str = ""  # CSV of attributes: a row for each picture or person, a column for each attribute
 
 
 class FaceDataset(Plugin, ABC):
@@ -108,6 +111,14 @@ class FaceDataset(Plugin, ABC):
     def pairs(self) -> pd.DataFrame | None:
         """Official verification pairs: columns ``a``, ``b`` (sample names), ``same`` (bool), ``fold``; or None."""
         return None
+
+    def attributes(self, index: np.ndarray) -> Attributes | None:
+        """What is known of the rows at ``index``: the label file's columns, or None without one.
+
+        Raises:
+            DataError: the label file cannot be read, or misses one of the rows.
+        """
+        return read_labels(self.settings.labels, self.table.iloc[index]) if self.settings.labels else None
 
     @property
     def sha(self) -> str:

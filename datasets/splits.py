@@ -140,4 +140,5 @@ def face_set(dataset: FaceDataset, splits: pd.DataFrame, name: str) -> FaceSet:
         part["identity"].tolist(),
         lambda index: dataset.images(rows[index]),
         hashlib.sha256(text.encode()).hexdigest()[:24],
+        lambda: dataset.attributes(rows),
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..bench.core.attributes import Attributes
 from ..bench.core.errors import DataError
 from ..bench.core.registry import register_dataset
 from ..bench.core.seeding import stable_hash
@@ -77,6 +78,16 @@ class Synthetic(FaceDataset):
             sample_identity(self.settings.seed, person),
             sample_nuisance(self.settings.seed, person, picture, self.settings.nuisance),
         )
+
+    def attributes(self, index: np.ndarray) -> Attributes | None:
+        """The yes-or-no attributes as they were rendered, unless a label file says something else."""
+        if self.settings.labels:
+            return super().attributes(index)
+        from .rendering import attributes
+
+        known = attributes(self.parameters(self.table.iloc[index]))
+        labels = {name: value.long() for name, value in known.items() if value.dtype is torch.bool}
+        return Attributes(dict.fromkeys(labels, ("no", "yes")), labels)
 
     def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
         parts = [table.iloc[start : start + _CHUNK] for start in range(0, len(table), _CHUNK)]

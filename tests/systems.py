@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from faceleak.attacks.base import Attack
+from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.context import AttackContext, FitContext
 from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.leaks import Leak
@@ -22,7 +23,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
-NEEDS_SURROGATE = ("score-regression",)
+NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 
@@ -36,8 +37,16 @@ def faces() -> dict[str, FaceSet]:
     for name, rows in (("public", slice(0, 150)), ("victims", slice(150, 240))):
         part, mine = table.iloc[rows], pixels[rows]
         read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
-        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name)
+        know = functools.partial(toy_attributes, mine)
+        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know)
     return sets
+
+
+def toy_attributes(images: torch.Tensor) -> Attributes:
+    """Two things that can be seen of toy faces: the signs of the first numbers that ``toy-a`` makes of them."""
+    signs = (recognizer("toy-a").embed(images)[:, :2] > 0).long()
+    labels = {"first": signs[:, 0], "second": signs[:, 1]}
+    return Attributes(dict.fromkeys(labels, ("no", "yes")), labels)
 
 
 @functools.cache
@@ -144,6 +153,8 @@ def small(name: str) -> dict[str, Any]:
     }  # fmt: skip
     if name == "latent-mapping":
         wanted |= {"width": 64, "steps": 80, "feature_batch": 8}
+    if name.startswith("attribute"):
+        wanted |= {"lr": 0.02, "vector_steps": 150, "features": 16}
     if name == "recovery-unet":
         wanted |= {"width": 6, "steps": 30}
     if name == "diffusion-inversion":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .attributes import Attributes
 from .seeding import sample_ids
 
 
@@ -28,6 +30,7 @@ class FaceSet:
         identities: (N,) identity names.
         read: positions (M,) -> (M, 3, H, W) float32 [0, 1].
         sha: hash of the set's images and names.
+        attributes: says what else is known of the samples, or that nothing is; called once, when it is first asked for.
 
     Attributes:
         labels: (N,) int64 identity numbers 0 .. n_identities - 1, in order of first appearance.
@@ -35,10 +38,16 @@ class FaceSet:
     """
 
     def __init__(
-        self, name: str, samples: list[str], identities: list[str], read: Callable[[np.ndarray], Tensor], sha: str
+        self,
+        name: str,
+        samples: list[str],
+        identities: list[str],
+        read: Callable[[np.ndarray], Tensor],
+        sha: str,
+        attributes: Callable[[], Attributes | None] = lambda: None,
     ) -> None:
         self.name, self.samples, self.identities, self.sha = name, samples, identities, sha
-        self._read = read
+        self._read, self._know = read, attributes
         self._small: dict[int, Tensor] = {}
         number: dict[str, int] = {}
         self.labels = torch.tensor([number.setdefault(identity, len(number)) for identity in identities])
@@ -47,6 +56,11 @@ class FaceSet:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @cached_property
+    def attributes(self) -> Attributes | None:
+        """Labels of the samples, or None where the data set has none."""
+        return self._know()
 
     def images(self, index: Tensor) -> Tensor:
         """(B, 3, H, W) float32 RGB [0, 1] at positions ``index``."""
@@ -71,4 +85,5 @@ class FaceSet:
             [self.identities[i] for i in positions],
             lambda inner: self._read(positions[inner]),
             f"{self.sha}:{name}",
+            lambda: self.attributes.take(index.cpu()) if self.attributes else None,
         )

@@ -45,6 +45,7 @@ class ThreatModel:
         pairs: how many (image, leak) pairs the adversary may make or hold; None is unlimited.
         queries: how many embeddings or scores it may ask for per victim; None is unlimited.
         part: how much of each leaked vector it holds (0, 1]; the same coordinates of every template.
+        views: how many leaks of each victim it holds.
         data: the adversary's images: ``same`` or ``shifted`` distribution.
         victims: a ceiling row: the victims' own photographs are handed over. Never true for an attack.
     """
@@ -54,6 +55,7 @@ class ThreatModel:
     pairs: int | None = None
     queries: int | None = None
     part: float = 1.0
+    views: int = 1
     data: str = "same"
     victims: bool = False
 

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
+from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
 from .load import DEFAULT_FMR
 from .rows import prepare
 
-BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer")
+BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attributes")
 
 
 def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, pd.DataFrame]:
@@ -23,7 +24,8 @@ def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, p
         results: rows of ``bench/schema.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
     """
-    view = prepare(results, fmr)
+    probes, others = split_probes(results)
+    view = prepare(others, fmr)
     matrix = matrix_board(view)
     return {
         "defenses": defense_board(view),
@@ -31,6 +33,7 @@ def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, p
         "matrix": matrix,
         "matrix_wide": matrix_wide(matrix),
         "transfer": transfer_board(view),
+        "attributes": attribute_board(prepare(probes, fmr)),
     }
 
 

@@ -93,6 +93,11 @@ COLUMN_HELP: dict[str, str] = {
     "strongest_attack": "The attack that recovered most victims under this judge, picked on the calibration "
     "identities.",
     "strongest_sar2": "SAR Type-II of that attack.",
+    "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
+    "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
+    "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
+    "attribute_gain": "Accuracy minus chance, paired by person; above 0 with its interval, the leak tells something.",
+    "attribute_auc": "Area under the ROC curve: how often one who has it scores above one who has not; 0.5 is chance.",
 }
 
 SHOWN: dict[str, Shown] = {
@@ -143,6 +148,10 @@ SHOWN: dict[str, Shown] = {
     "strongest_attack": Shown("strongest attack"),
     "strongest_sar2": Shown("its SAR-II, %", "percent"),
     "n_attacks": Shown("attacks", "number"),
+    "attribute_accuracy": Shown("right, %", "percent"),
+    "attribute_chance": Shown("chance, %", "percent"),
+    "attribute_gain": Shown("above chance, points", "points"),
+    "attribute_auc": Shown("AUC", "unit"),
 }
 
 DEFENSES_SHOWN = (
@@ -158,6 +167,10 @@ ATTACKS_SHOWN = (
 TRANSFER_SHOWN = (
     "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
     "n_attacks",
+)  # fmt: skip
+ATTRIBUTES_SHOWN = (
+    "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
+    "attribute_chance", "flags", "n_seeds", "n_failed",
 )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..flag_docs import FLAGS
-from .columns import ATTACKS_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
+from .board_attributes import ALL
+from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
 from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import sentences
@@ -71,7 +72,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
-        if not len(attacks) and len(boards["attacks"]):
+        probes = _only(boards["attributes"], key)
+        if not len(attacks) and not len(probes) and len(boards["attacks"]):
             continue  # only its size in bytes is known; a section without an attack would say nothing
         tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
@@ -83,6 +85,9 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
             tables["matrix"] = matrix_table(
                 shown, f"{anchor}-matrix", f"Every attack on every defense, judge {shown['judge'].iloc[0]}"
             )
+        if len(probes):
+            means = probes[probes["attribute"] == ALL]
+            tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
         drawn: dict[str, list[Made]] = {}
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:

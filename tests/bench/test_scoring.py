@@ -64,6 +64,28 @@ def test_rates_equal_brute_force(session: Session) -> None:
     assert len(kept) == len(index)
 
 
+def test_photographs_that_other_views_leaked_are_not_other_photographs(session: Session) -> None:
+    faces = session.faces("victims")
+    index = first_images(faces, 1, 99)
+    once = torch.zeros(len(index), dtype=torch.int64)
+    second = LeakedSet(faces, index + 1, once, torch.zeros(len(index), 32))
+    part = LeakedSet(faces, index, once, torch.zeros(len(index), 32), (second,))
+    judge = make_judge(session, "b")
+    recovery = Recovery(0.9 * faces.images(index) + 0.05)
+    rows, kept = identity_rows(session, cells(session.track)[1], judge, part, recovery, "victims")
+    t = judge.thresholds[0.01].value  # type: ignore[union-attr]
+    scores = judge.similarity(recovery, "victims")
+    rates = []
+    for leak, i in enumerate(index.tolist()):
+        own = [j for j in range(len(faces)) if faces.labels[j] == faces.labels[i] and j not in (i, i + 1)]
+        rates.append(np.mean([scores[leak, j] > t for j in own]))
+    found = next(row for row in rows if row["metric"] == "sar_type2" and row["fmr"] == 0.01)
+    assert found["value"] == pytest.approx(np.mean(rates))
+    alone = LeakedSet(faces, index, once, torch.zeros(len(index), 32))
+    _, all_others = identity_rows(session, cells(session.track)[1], judge, alone, recovery, "victims")
+    assert (kept["score_others_mean"] != all_others["score_others_mean"]).all()
+
+
 def test_thresholds_come_from_calibration_identities(session: Session) -> None:
     judge = make_judge(session, "a")
     z, labels = judge.embeddings("calibration").numpy(), session.faces("calibration").labels.numpy()

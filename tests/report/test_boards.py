@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from faceleak.bench.report.boards import BOARDS, build_boards, write_boards
-from faceleak.bench.report.columns import ATTACKS_SHOWN, DEFENSES_SHOWN, SHOWN, TRANSFER_SHOWN, help_for
+from faceleak.bench.report.columns import (
+    ATTACKS_SHOWN,
+    ATTRIBUTES_SHOWN,
+    DEFENSES_SHOWN,
+    SHOWN,
+    TRANSFER_SHOWN,
+    help_for,
+)
 from faceleak.bench.schema import COLUMNS, Row, read_results, write_results
 
 from .fixture_run import base_row
@@ -185,13 +192,35 @@ def test_an_ensemble_stands_for_its_members_and_for_nobody_else() -> None:
     assert stronger["worst_attack"] == "adaptive (K1)"
 
 
+def test_probes_have_a_board_of_their_own_and_no_place_on_the_others() -> None:
+    rows = attack("real", 0.3)
+    for name, area in (("attribute-probe", 0.8), ("attribute-photo (mlp)", 0.95)):
+        who = {"attack": name, "surface": "template", "knowledge": "K0", "cell": name}
+        for suffix, more in ((":hat", 0.04), (":bald", -0.04), ("", 0.0)):
+            interval = {"value": area + more, "ci_lo": area - 0.1, "ci_hi": area + more}
+            rows.append(base_row(**who, metric=f"attribute_auc{suffix}", **interval))
+    rows.append(
+        base_row(attack="attribute-probe", surface="wire", knowledge="K0", cell="f", metric="cell", status="failed")
+    )
+    boards = build_boards(table(rows))
+    assert set(boards["attacks"]["attack"]) == set(boards["matrix"]["attack"]) == {"real"}
+    board = boards["attributes"]
+    seen = board[board["surface"] == "template"]
+    assert seen["attribute"].tolist() == ["mean of all", "bald", "hat"] * 2
+    assert seen["role"].tolist() == ["ceiling"] * 3 + ["attack"] * 3
+    hat = one(seen, attack="attribute-probe", attribute="hat")
+    assert (hat["attribute_auc"], hat["attribute_auc_lo"]) == (pytest.approx(0.84), pytest.approx(0.7))
+    assert math.isnan(hat["attribute_accuracy"])
+    assert one(board, surface="wire")["status"] == "failed"
+
+
 def test_every_column_is_explained() -> None:
     boards = build_boards(table(attack("a", 0.2)))
     assert set(boards) == set(BOARDS)
     for name, board in boards.items():
         for column in board.columns if name != "matrix_wide" else ():
             assert help_for(column).endswith((".", ")"))
-    assert {*DEFENSES_SHOWN, *ATTACKS_SHOWN, *TRANSFER_SHOWN} <= set(SHOWN)
+    assert {*DEFENSES_SHOWN, *ATTACKS_SHOWN, *TRANSFER_SHOWN, *ATTRIBUTES_SHOWN} <= set(SHOWN)
 
 
 def test_empty_results_make_empty_boards_with_their_columns(tmp_path: Path) -> None:
