@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import save_file
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from .core.errors import NotApplicable, ThreatModelError, TrackError
 from .core.progress import Progress
 from .core.registry import nearest
+from .evidence import FILE, Kept, attack_scores, utility_scores
 from .execute import run_attack
 from .plan import Cell, cells, make_attack, make_defense
 from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
@@ -114,8 +116,13 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     folder.mkdir(exist_ok=True)
     start = time.perf_counter()
     error: BaseException | None = None
+    kept: Kept = {}
     try:
-        scored = score_attack(session, cell, run_attack(session, cell)) if cell.attack else score_utility(session, cell)
+        if cell.attack:
+            outcome = run_attack(session, cell)
+            scored, kept = score_attack(session, cell, outcome), attack_scores(session, cell, outcome)
+        else:
+            scored, kept = score_utility(session, cell), utility_scores(session, cell)
         status = "ok"
     except NotApplicable as caught:
         status, error, scored = "not-applicable", caught, Scored([])
@@ -139,6 +146,8 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     }
     for row in rows:
         row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
+    if kept:
+        np.savez(folder / FILE, allow_pickle=False, **kept)
     _save(folder, scored, [shared | row for row in rows], state)
     return status != "failed"
 
