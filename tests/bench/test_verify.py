@@ -70,8 +70,8 @@ def test_a_clean_run_verifies_and_says_what_it_left_out(finished: Path) -> None:
     counted = frame[~frame["metric"].isin(list(verdict.without_scores))]
     assert (verdict.cells, verdict.rows) == (frame["cell"].nunique(), len(counted))
     assert {"sar_type1", "sar_type2", "cosine", "rank1", "rank1_lift", "rank1_shuffled", "psnr", "ssim", "accuracy",
-            "accuracy_undefended_difference", "eer", "tar", "d_sys", "d_sys_null", "max_linkability", "renewability_fmr",
-            "renewability_ks"} <= set(counted["metric"])  # fmt: skip
+            "accuracy_undefended_difference", "eer", "tar", "d_sys", "d_sys_null", "max_linkability",
+            "renewability_fmr", "renewability_ks"} <= set(counted["metric"])  # fmt: skip
     assert set(verdict.without_scores) <= {
         "fd_a", "fd_b", "lpips", "fid", "kid", "protect_ms", "leak_bytes", "peak_memory_mb", "queries_per_victim",
         "key_bits",
