@@ -24,8 +24,6 @@ from .session import Session
 # other cells of all that has been measured.
 from .utility import _verification_pairs
 
-FILE = "scores.npz"
-
 Kept = dict[str, np.ndarray]
 
 

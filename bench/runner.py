@@ -20,14 +20,15 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from .command import FILTERS, reproducing
 from .core.errors import NotApplicable, ThreatModelError, TrackError
 from .core.progress import Progress
 from .core.registry import nearest
-from .evidence import FILE, Kept, attack_scores, utility_scores
+from .evidence import Kept, attack_scores, utility_scores
 from .execute import run_attack
 from .plan import Cell, cells, make_attack, make_defense
-from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
-from .schema import Row, write_results
+from .records import collect, common, now, plain, write_failures, write_manifest
+from .schema import SCORES, Row, write_results
 from .scoring import Scored, score_attack
 from .session import Session, code_hash
 from .store import Store, digest
@@ -138,7 +139,7 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
         "status": status,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
-        "command": reproduce(session.track, cell),
+        "command": reproducing(session.track.name, cell.labels()),
         "flags": scored.flags,
         "absent": scored.absent,
         "still_falling": scored.still_falling,
@@ -147,7 +148,7 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     for row in rows:
         row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
     if kept:
-        np.savez(folder / FILE, allow_pickle=False, **kept)
+        np.savez(folder / SCORES, allow_pickle=False, **kept)
     _save(folder, scored, [shared | row for row in rows], state)
     return status != "failed"
 

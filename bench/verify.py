@@ -13,9 +13,9 @@ import pandas as pd
 from pydantic import ValidationError
 
 from .core.errors import InputError
-from .evidence import FILE
 from .recompute import Kept, Key, Recompute, Rows, Thresholds, judges_in
 from .report.load import RunFolder, load_run
+from .schema import SCORES
 from .track import Protocol
 
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")
@@ -78,9 +78,9 @@ def verify_run(folder: Path) -> Verdict:
     """
     run = load_run(folder)
     ended = [cell.path for cell in run.cells if cell.status == "ok"]
-    if not any(file.is_file() for path in ended for file in (path / FILE, path / "scores.parquet")):
+    if not any(file.is_file() for path in ended for file in (path / SCORES, path / "scores.parquet")):
         raise InputError(
-            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{FILE}. Scores stay "
+            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{SCORES}. Scores stay "
             f"where a track was run and are not committed; verify that folder, or run it again: {_command(run)}"
         )
     protocol = _protocol(run)
@@ -106,7 +106,7 @@ def _verify_cell(folder: Path, rows: pd.DataFrame, protocol: Protocol, verdict: 
     computing = Recompute(protocol, int(rows["seed"].iloc[0]))
     written = _written(rows)
     try:
-        kept = _read(folder / FILE)
+        kept = _read(folder / SCORES)
         if (rows["attack"] == "").all():
             computing.utility(kept)
         else:
