@@ -17,7 +17,6 @@ from .traits import traits_of
 
 _WIDE, _HIGH = 300, 80  # of a curve, in pixels
 _POINTS = 100
-_PERCENT = ("fraction",)
 # Columns that say where a number comes from, as the page calls them.
 _FACTS = {
     "fidelity": "fidelity", "paper_value": "the paper's number", "paper_source": "from", "recognizer_access": "access",
@@ -112,11 +111,12 @@ def _shown(rows: pd.DataFrame, fmr: float) -> pd.Series:
 
 
 def _number(row: pd.Series) -> tuple[str, str, str, str]:
-    scale, unit = (100.0, "%") if row["unit"] in _PERCENT else (1.0, str(row["unit"]))
+    unit = {"fraction": "%", "1": "", "cosine": ""}.get(row["unit"], str(row["unit"]))
+    scale = 100.0 if unit == "%" else 1.0
     known = not (math.isnan(row["ci_lo"]) or math.isnan(row["ci_hi"]))
     interval = f"{scale * row['ci_lo']:.4g} to {scale * row['ci_hi']:.4g}" if known else ""
     name = str(row["metric"]) + (f" ({row['surface']})" if row["metric"] == "leak_bytes" else "")
-    return name, str(row["judge"]), f"{scale * row['value']:.4g} {'' if unit == '1' else unit}".strip(), interval
+    return name, str(row["judge"]), f"{scale * row['value']:.4g} {unit}".rstrip(), interval
 
 
 def _curve(losses: pd.DataFrame) -> Curve | None:
