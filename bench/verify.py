@@ -105,30 +105,40 @@ def _command(run: RunFolder) -> str:
 def _verify_cell(folder: Path, rows: pd.DataFrame, protocol: Protocol, verdict: Verdict) -> None:
     computing = Recompute(protocol, int(rows["seed"].iloc[0]))
     written = _written(rows)
+    gap = _recompute(folder, written, computing, utility=bool((rows["attack"] == "").all()))
+    if gap:
+        verdict.gaps[folder.name] = gap
+    if computing.rows:
+        _compare(folder.name, written, computing.rows, verdict)
+        known = {key.metric for key in computing.rows}
+        verdict.without_scores.update(metric for metric in rows["metric"] if metric not in known)
+
+
+def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bool) -> str:
+    """Compute what the cell's files allow; returns what is missing or broken, nothing where nothing is."""
+    per_leak = folder / "scores.parquet"
+    needed = [folder / SCORES] if utility else [folder / SCORES, per_leak]
+    missing = [file.name for file in needed if not file.is_file()]
+    gap = f"{' and '.join(missing)} is missing" if missing else ""
+    judges: dict[str, Thresholds]
     try:
-        kept = _read(folder / SCORES)
-        if (rows["attack"] == "").all():
-            computing.utility(kept)
-        else:
-            judges: dict[str, Thresholds] = {
-                judge: computing.thresholds(kept, f"{judge}/") for judge in judges_in(kept)
-            }
-            computing.leaked_photographs(pd.read_parquet(folder / "scores.parquet"), judges)
+        if utility and not missing:
+            computing.utility(_read(folder / SCORES))
+        elif not missing:
+            kept, scores = _read(folder / SCORES), pd.read_parquet(per_leak)
+            judges = {name: computing.thresholds(kept, f"{name}/") for name in judges_in(kept)}
+            computing.leaked_photographs(scores, judges)
             computing.attack(kept, judges)
-    except FileNotFoundError as error:
-        verdict.gaps[folder.name] = f"{Path(error.filename).name} is missing"
-        if not (folder / "scores.parquet").is_file():
-            return
-        # A run from before scores.npz was kept: what the other file gives, at the thresholds as written.
-        verdict.gaps[folder.name] += "; only SAR Type-I and cosine were recomputed, at the thresholds as written"
-        scores = pd.read_parquet(folder / "scores.parquet")
-        computing.leaked_photographs(scores, {name: _thresholds(written, name) for name in scores["judge"].unique()})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        verdict.gaps[folder.name] = f"its scores cannot be read ({type(error).__name__}: {error})"
-        return
-    _compare(folder.name, written, computing.rows, verdict)
-    known = {key.metric for key in computing.rows}
-    verdict.without_scores.update(metric for metric in rows["metric"] if metric not in known)
+        elif per_leak.is_file():  # a run from before the other file was kept
+            scores = pd.read_parquet(per_leak)
+            computing.leaked_photographs(
+                scores, {name: _thresholds(written, name) for name in scores["judge"].unique()}
+            )
+            gap += "; only SAR Type-I and cosine were recomputed, at the thresholds as written"
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        computing.rows.clear()
+        return f"its scores cannot be read ({type(error).__name__}: {error})"
+    return gap
 
 
 def _read(file: Path) -> Kept:

@@ -32,7 +32,7 @@ def draw_transfers(transfer: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
 
 def _draw(rows: pd.DataFrame, dataset: str, surface: str, fmr: float, path: Path) -> None:
     values = rows.pivot(index="recognizer", columns="judge", values="strongest_sar2")
-    height = 0.85 + _ROW * len(values)
+    height = 0.75 + _ROW * len(values)
     figure = new_figure(COLUMN, height)
     axes = figure.add_axes((_SIDE / COLUMN, 0.06 / height, 1 - (_SIDE + 0.1) / COLUMN, _ROW * len(values) / height))
     axes.set(xlim=(0, values.shape[1]), ylim=(len(values), 0))
@@ -41,8 +41,8 @@ def _draw(rows: pd.DataFrame, dataset: str, surface: str, fmr: float, path: Path
             draw_cell(axes, x, y, value, "not-scored")
     names = [squash(shorten(str(name), _NAME), 12) for name in values.columns]
     label_axes(axes, list(range(len(values))), [shorten(str(name), _NAME) for name in values.index], names, slant=0)
-    title = f"Transfer between recognizers, {surface_text(surface)}, percent"
+    title = f"Transfer from the {surface_text(surface)}, percent"
     figure.text(0.03, 1 - 0.14 / height, title, fontsize=8.5, weight="bold", va="center")
-    line = f"SAR Type-II at {fmr_text(fmr)}  ·  rows attacked, columns judging  ·  data {dataset}"
+    line = f"SAR Type-II at {fmr_text(fmr)}  ·  rows attacked, columns judge  ·  data {dataset}"
     figure.text(0.03, 1 - 0.32 / height, line, color=GREY, va="center", fontsize=6)
     save(figure, path.parent, path.name, rows)

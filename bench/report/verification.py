@@ -50,7 +50,7 @@ def read_scores(run: RunFolder, problems: list[str]) -> list[Scores]:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 found[who] = Scores(*who, kept["genuine"], kept["impostor"], _threshold(run, cell))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             problems.append(f"cells/{cell.path.name}/{SCORES} cannot be read ({error}).")
     return [found[who] for who in sorted(found, key=lambda who: (who[:2], who[2] != UNDEFENDED, who[2]))]
 

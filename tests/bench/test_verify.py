@@ -33,6 +33,10 @@ knowledge = ["K0", "K1"]
 [[attacks]]
 name = "linear-ridge"
 knowledge = ["K0", "K3"]
+[[attacks]]
+name = "identity-extraction"
+knowledge = ["K0"]
+settings = { vector_steps = 20 }
 """
 
 
@@ -109,7 +113,8 @@ def test_a_row_that_was_taken_away_is_found(run: Path) -> None:
 def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
     first, second, third = sorted((run / "cells").iterdir())[:3]
     (first / "scores.npz").unlink()
-    (second / "scores.npz").write_bytes(b"no archive")
+    (first / "scores.parquet").unlink(missing_ok=True)
+    (second / "scores.npz").write_bytes(b"")
     with np.load(third / "scores.npz") as archive:
         np.savez(third / "scores.npz", **dict(list(archive.items())[:1]))
     verdict = verify_run(run)
