@@ -34,8 +34,8 @@ class Shape:
     seeds: tuple[int, ...] = (0, 1)
     surfaces: tuple[str, ...] = ("template", "wire")
     pictures: bool = True
-    scores: bool = False  # what a run from before cells kept them has not
     victims: int = 4
+    scores: bool = False  # what a run from before cells kept them has not
 
 
 def base_row(**fields: Any) -> Row:
