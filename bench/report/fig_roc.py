@@ -59,11 +59,8 @@ def _draw(table: pd.DataFrame, parts: list[Scores], about: str, path: Path) -> N
         rows = table[(table["defense"] == part.defense) & (table["fmr"] > 0)]
         plain = part.defense == UNDEFENDED
         colour = INK if plain else look(index - 1)[0]
-        line: dict[str, Any] = {
-            "color": colour,
-            "ls": _DASHES[index % len(_DASHES)] if not plain else "-",
-            "lw": 1.6 if plain else 1.1,
-        }
+        dash = "-" if plain else _DASHES[index % len(_DASHES)]
+        line: dict[str, Any] = {"color": colour, "ls": dash, "lw": 1.6 if plain else 1.1}
         handles += left.plot(rows["fmr"], rows["tar"], label=shorten(part.defense, 24), **line)
         both = rows[(rows["fnmr"] > 0) & (rows["fmr"] < 1)]
         right.plot(norm.ppf(both["fmr"]), norm.ppf(both["fnmr"]), **line)
