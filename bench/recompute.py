@@ -9,17 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .core.seeding import Rng
+from .metrics import reidentification as reid
 from .metrics.intervals import Interval, bootstrap_identities
-from .metrics.reidentification import (
-    by_identity,
-    chance,
-    lift,
-    rank_k,
-    risk_ratio,
-    sar_type1,
-    sar_type2,
-    shuffled,
-)
 from .metrics.thresholds import TooFewFalseAccepts, calibrate
 from .metrics.unlinkability import d_sys, maximal_linkability, permutation_null, renewability
 from .metrics.verification import eer, tenfold_accuracy
@@ -78,7 +69,7 @@ class Recompute:
             # Identities are numbered in the order in which they leaked, as when they were scored.
             same, owner = part["score_same"].to_numpy(), pd.factorize(part["identity"])[0]
             for fmr, threshold in thresholds[str(judge)].items():
-                rates = None if threshold is None else sar_type1(same, owner, threshold).values
+                rates = None if threshold is None else reid.sar_type1(same, owner, threshold).values
                 self._rate("sar_type1", rates, threshold, str(judge), "victims", fmr)
             self.add("cosine", self._mean(same, owner), str(judge))
 
@@ -88,7 +79,7 @@ class Recompute:
             judge, split = place.rsplit("/", 1)
             owner, leak, other = (kept[f"{place}/{name}"] for name in ("owner", "leak", "other"))
             for fmr, threshold in thresholds[judge].items():
-                rates = None if threshold is None else sar_type2(other, owner[leak], threshold).values
+                rates = None if threshold is None else reid.sar_type2(other, owner[leak], threshold).values
                 self._rate("sar_type2", rates, threshold, judge, split, fmr)
             if split == "victims":
                 self._ranks(judge, kept[f"{place}/gallery"], owner, kept[f"{place}/gallery_owner"])
@@ -97,20 +88,22 @@ class Recompute:
             self.add(metric, self._mean(kept[metric], kept[f"{judge}/victims/owner"]))
 
     def _ranks(self, judge: str, similarity: np.ndarray, probe: np.ndarray, owner: np.ndarray) -> None:
-        hits = {k: rank_k(similarity, probe, owner, k) for k in (1, 5, 20) if k < len(owner)}
+        hits = {k: reid.rank_k(similarity, probe, owner, k) for k in (1, 5, 20) if k < len(owner)}
         for k, found in hits.items():
-            self.add(f"rank{k}", self._interval(by_identity(found, probe).values), judge)
+            self.add(f"rank{k}", self._interval(reid.by_identity(found, probe).values), judge)
         if not hits:
             return
         first = self.rows[Key("rank1", judge, "victims", -1.0)]
-        ends = {name: lift(first[name], len(owner)) for name in ("value", "ci_lo", "ci_hi")}
-        self.add("rank1_chance", {"value": chance(1, len(owner)), "n": len(owner)}, judge)
+        ends = {name: reid.lift(first[name], len(owner)) for name in ("value", "ci_lo", "ci_hi")}
+        self.add("rank1_chance", {"value": reid.chance(1, len(owner)), "n": len(owner)}, judge)
         self.add("rank1_lift", first | ends, judge)
-        mixed = by_identity(rank_k(similarity[shuffled(probe, self._rng())], probe, owner, 1), probe).values
+        mixed = reid.by_identity(
+            reid.rank_k(similarity[reid.shuffled(probe, self._rng())], probe, owner, 1), probe
+        ).values
         self.add("rank1_shuffled", self._interval(mixed), judge)
-        rates = by_identity(hits[1], probe).values
+        rates = reid.by_identity(hits[1], probe).values
         if rates.any() and mixed.any():
-            ratio = risk_ratio(rates, mixed, self._rng(), self.protocol.bootstrap, self.protocol.level)
+            ratio = reid.risk_ratio(rates, mixed, self._rng(), self.protocol.bootstrap, self.protocol.level)
             self.add("risk_ratio", _columns(ratio), judge)
 
     def utility(self, kept: Kept) -> None:
@@ -125,7 +118,11 @@ class Recompute:
             self.add("accuracy_undefended_difference", {"value": own - folds[1].mean})
         self.add("eer", {"value": eer(kept["genuine"], kept["impostor"])})
         for fmr, threshold in thresholds.items():
-            hits = None if threshold is None else by_identity(kept["genuine"] > threshold, kept["genuine_owner"]).values
+            hits = (
+                None
+                if threshold is None
+                else reid.by_identity(kept["genuine"] > threshold, kept["genuine_owner"]).values
+            )
             self._rate("tar", hits, threshold, "", "victims", fmr, seed=0)
         if "mated" in kept:
             self._linkability(kept, thresholds.get(self.protocol.headline_fmr))

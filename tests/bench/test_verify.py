@@ -22,10 +22,10 @@ TOYS = Path(__file__).parent.parent / "toys.py"
 # A deployment secret (scores between keys), an attack with pictures, one that only hands back an embedding.
 CELLS = """
 [[defenses]]
-name = "none"
+name = "biohash"
 surfaces = ["template"]
 [[defenses]]
-name = "biohash"
+name = "none"
 surfaces = ["template"]
 [[attacks]]
 name = "nearest-public-face"
