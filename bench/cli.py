@@ -103,6 +103,17 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
 
 
 @app.command()
+def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
+    """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
+    from .verify import verify_run
+
+    verdict = verify_run(run_folder)
+    typer.echo(str(verdict))
+    if not verdict.clean:
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(track: Annotated[str, typer.Argument(help="A track; without one, everything is looked at.")] = "") -> None:
     """What is present, what is missing, and which tracks can run here."""
     from .doctor import examine, show

@@ -54,7 +54,7 @@ class StandardEnsemble(Attack):
     paper = "AutoAttack, arXiv 2003.01690"
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
-        raise ContractError("An ensemble recovers nothing by itself; run_cell hands it to score_ensemble.")
+        raise ContractError("An ensemble recovers nothing by itself; the harness runs its members.")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -47,6 +48,14 @@ class LeakedSet:
     presentation: Tensor
     leak: Leak
     more: tuple[LeakedSet, ...] = ()
+
+    def photographs(self) -> np.ndarray:
+        """(L, n) bool: which pictures of the split show the victim of a leak and leaked in none of its views."""
+        labels, rows = self.faces.labels.numpy(), np.arange(len(self.index))
+        found = labels[self.index.numpy()][:, None] == labels
+        for view in (self, *self.more):
+            found[rows, view.index.numpy()] = False
+        return found
 
 
 @dataclass

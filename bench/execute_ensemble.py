@@ -16,20 +16,14 @@ from .ensemble import CHOSEN, Candidate, choose
 from .execute import LeakedSet, Outcome, attack_context, run_attack
 from .plan import Cell
 from .schema import Row, status_of
-from .scoring import Scored, score_attack
 from .session import Session
-
-
-def score_ensemble(session: Session, cell: Cell) -> Scored:
-    """The rows of an attack's cell, and for each member how often it was chosen, or why it was not asked."""
-    outcome, members = run_ensemble(session, cell)
-    scored = score_attack(session, cell, outcome)
-    scored.rows += members
-    return scored
 
 
 def run_ensemble(session: Session, cell: Cell) -> tuple[Outcome, list[Row]]:
     """Run the members, choose a picture for every leak, count what all of them cost.
+
+    Returns:
+        What an attack's cell is scored by, and for each member a row: how often it was chosen, or why it was not asked.
 
     Raises:
         NotApplicable: no member recovers a picture of this leak, or there is nothing to choose by; names the members.

@@ -51,9 +51,12 @@ class Judge:
 
 
 def judges_of(session: Session, cell: Cell, recovery: Recovery) -> list[Judge]:
-    """The attacked recogniser and the independent ones for pictures; the named space for embeddings without pixels."""
+    """The attacked recogniser and the independent ones for pictures; the named space for embeddings without pixels;
+    nobody where no person was recovered."""
     if recovery.images is not None:
         return [make_judge(session, alias) for alias in (cell.target.recognizer, *cell.target.judges)]
+    if recovery.embeddings is None:
+        return []
     alias = cell.target.surrogate if recovery.space == "surrogate" else cell.target.recognizer
     judge = make_judge(session, alias)
     judge.pixels = False

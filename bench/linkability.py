@@ -20,7 +20,7 @@ def linkability_rows(
     renewability: how often a person under a re-issued key passes as an impostor would."""
     keys = session.track.protocol.unlinkability_keys
     sides = [enrolled(session, alias, defense, "victims", seed, key) for key in range(keys)]
-    mated, other = _cross_key_scores(defense, sides, seed)
+    mated, other = cross_key_scores(defense, sides, seed)
     rng = Rng(seed, "linkability").numpy()
     for name, measure in (("d_sys", d_sys), ("max_linkability", maximal_linkability)):
         null = permutation_null(mated, other, measure, rng)
@@ -38,7 +38,7 @@ def linkability_rows(
         scored.rows.append(utility_row("renewability_ks", found.ks, "1"))
 
 
-def _cross_key_scores(defense: Defense, sides: list[Enrolled], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def cross_key_scores(defense: Defense, sides: list[Enrolled], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores of templates under key 0 against probes under the other keys: same person, and different persons."""
     faces = sides[0].faces
     labels = faces.labels.numpy()

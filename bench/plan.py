@@ -63,6 +63,12 @@ class Cell:
         return " / ".join(parts)
 
 
+def defense_traits(defense: Defense) -> dict[str, Any]:
+    """What the page filters defences by, kept so that a report needs no plug-in."""
+    secrets = sorted(secret.value for secret in defense.secrets)
+    return {"protects": defense.protects.value, "goal": defense.goal.value, "secrets": secrets}
+
+
 def cells(track: Track) -> list[Cell]:
     """All cells of a track, cheap checks of names and settings included."""
     found = []

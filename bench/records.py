@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,14 +13,11 @@ import pandas as pd
 from ..datasets.splits import save_splits
 from .ensemble import CHOSEN
 from .flags import cross_cell_flags
-from .plan import Cell, make_attack, make_defense
+from .plan import Cell, defense_traits, make_attack, make_defense
 from .provenance import device_name, environment
 from .schema import Row
 from .session import Session
 from .store import digest
-from .track import Track
-
-FILTERS = ("recognizer", "defense", "attack", "surface", "knowledge", "seed")
 
 
 def collect(folder: Path, keys: list[str]) -> list[Row]:
@@ -37,13 +33,6 @@ def collect(folder: Path, keys: list[str]) -> list[Row]:
         if added := extra.get(row["cell"]):
             row["flags"] = ",".join(sorted({*filter(None, str(row["flags"]).split(",")), *added}))
     return rows
-
-
-def reproduce(track: Track, cell: Cell) -> str:
-    """The one command that runs this cell again."""
-    labels = cell.labels()
-    chosen = [f"{key}={labels[key]}" for key in FILTERS if labels[key] != ""] + ([] if cell.attack else ["attack="])
-    return shlex.join(["faceleak", "run", track.name, *(word for one in chosen for word in ("--only", one))])
 
 
 def common(session: Session, cell: Cell, key: str) -> Row:
@@ -92,6 +81,7 @@ def write_manifest(
     manifest = {
         "datasets": {track.dataset.name: dict(session.describe_data())},
         "splits_sha256": save_splits(session.splits, out / "splits.csv"),
+        "defenses": {spec.title: defense_traits(make_defense(spec)) for spec in track.defenses},
         "recognizers": {
             alias: {"family": net.family, "dim": net.dim, "differentiable": net.differentiable, **net.provenance}
             for alias, net in recognizers.items()

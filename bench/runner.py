@@ -15,18 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from .command import FILTERS, reproducing
 from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
+from .evidence import Kept, attack_scores, utility_scores
 from .execute import attributes_sha, run_attack
-from .execute_ensemble import score_ensemble
+from .execute_ensemble import run_ensemble
 from .plan import Cell, cells, make_attack, make_defense
-from .records import FILTERS, collect, common, now, plain, reproduce, write_failures, write_manifest
-from .schema import Row, status_of, write_results
+from .records import collect, common, now, plain, write_failures, write_manifest
+from .schema import SCORES, Row, status_of, write_results
 from .scoring import Scored, score_attack
 from .session import Session, code_hash
 from .store import Store, digest
@@ -117,8 +120,9 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     folder.mkdir(exist_ok=True)
     start = time.perf_counter()
     error: BaseException | None = None
+    kept: Kept = {}
     try:
-        status, scored = "ok", _score(session, cell)
+        status, (scored, kept) = "ok", _score(session, cell)
     except Exception as caught:  # a failed cell is a row, never a hole
         status, error, scored = status_of(caught), caught, Scored([])
         if status == "failed":
@@ -130,7 +134,7 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
         "status": status,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
-        "command": reproduce(session.track, cell),
+        "command": reproducing(session.track.name, cell.labels()),
         "flags": scored.flags,
         "absent": scored.absent,
         "still_falling": scored.still_falling,
@@ -138,14 +142,20 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     }
     for row in rows:
         row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
+    if kept:
+        np.savez(folder / SCORES, allow_pickle=False, **kept)
     _save(folder, scored, [shared | row for row in rows], state)
     return status != "failed"
 
 
-def _score(session: Session, cell: Cell) -> Scored:
+def _score(session: Session, cell: Cell) -> tuple[Scored, Kept]:
+    """The cell's rows, and the scores that they are computed from."""
     if cell.attack is None:
-        return score_utility(session, cell)
-    return score_ensemble(session, cell) if cell.members else score_attack(session, cell, run_attack(session, cell))
+        return score_utility(session, cell), utility_scores(session, cell)
+    outcome, members = run_ensemble(session, cell) if cell.members else (run_attack(session, cell), [])
+    scored = score_attack(session, cell, outcome)
+    scored.rows += members
+    return scored, attack_scores(session, cell, outcome)
 
 
 def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ COLUMNS: tuple[str, ...] = (
     "data_sha", "weights_sha", "device", "torch", "created",
 )  # fmt: skip
 
+SCORES = "scores.npz"  # of a cell: the scores that its rows are computed from
+
 # What a repeated run may change; everything else must be byte-identical.
 VOLATILE: tuple[str, ...] = ("run_id", "train_s", "invert_s", "created")
 TIMING_METRICS: tuple[str, ...] = ("protect_ms", "peak_memory_mb")

@@ -55,8 +55,7 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
     scored = Scored([], losses=outcome.losses, still_falling=outcome.still_falling)
     victims = outcome.leaked["victims"]
     recovery = outcome.recoveries["victims"]
-    somebody = recovery.images is not None or recovery.embeddings is not None
-    judges = judges_of(session, cell, recovery) if somebody else []
+    judges = judges_of(session, cell, recovery)
     scores = []
     for judge in judges:
         rows, kept = identity_rows(session, cell, judge, victims, recovery, "victims")
@@ -88,9 +87,7 @@ def identity_rows(
     labels, index = part.faces.labels.numpy(), part.index.numpy()
     owner = labels[index]
     same = similarity[np.arange(len(index)), index]  # (L,)
-    others = (owner[:, None] == labels[None, :]) & (np.arange(len(labels))[None, :] != index[:, None])
-    for view in part.more:  # nor a photograph that another view leaked
-        others[np.arange(len(index)), view.index.numpy()] = False
+    others = part.photographs()
     leak_of, photo = np.nonzero(others)
     summarise = _Summary(session, cell)
     rows: list[Row] = []

@@ -79,7 +79,7 @@ def _verification(
 ) -> float:
     """Ten-fold accuracy, on the set's own pairs where it has them; EER and TAR of the victims. Returns the accuracy."""
     both = enrolled(session, alias, defense, "victims", seed)
-    paired, pairs = _verification_pairs(session, alias, defense, seed, both)
+    paired, pairs = verification_pairs(session, alias, defense, seed, both)
     scores = compare_pairs(defense, paired, pairs.first, pairs.second)
     folds = tenfold_accuracy(scores, pairs.same, pairs.fold)
     row = fold_row("accuracy", folds.per_fold, len(pairs.same))
@@ -97,7 +97,7 @@ def _verification(
     return folds.mean
 
 
-def _verification_pairs(
+def verification_pairs(
     session: Session, alias: str, defense: Defense, seed: int, victims: Enrolled
 ) -> tuple[Enrolled, Pairs]:
     """The set's official pairs where it has them and nothing was trained on the set; else pairs of the victims."""

@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 
 from .boards import build_boards, write_boards
+from .cells import render_cells
+from .fig_loss import read_losses
 from .figures import draw_figures
 from .latex import write_tables
 from .load import load_run
 from .page import render_page
 
-_PARTS = ("boards", "tables", "figures", "index.html")
+_PARTS = ("boards", "tables", "figures", "cells.html", "index.html")
 
 
 def build_report(folder: Path) -> Path:
@@ -25,7 +27,9 @@ def build_report(folder: Path) -> Path:
         write_boards(boards, work / "boards")
         write_tables(boards["defenses"], run, work / "tables")
         (work / "figures").mkdir()
-        made = draw_figures(boards, run, work / "figures", problems)
+        losses = read_losses(run.cells, problems)
+        made = draw_figures(boards, run, losses, work / "figures", problems)
+        (work / "cells.html").write_text(render_cells(run, losses), encoding="utf-8")
         (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")
         for name in _PARTS:
             _swap(work, folder, name)

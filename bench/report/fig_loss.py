@@ -33,7 +33,8 @@ def read_losses(cells: tuple[CellFile, ...], problems: list[str]) -> pd.DataFram
         names = ("dataset", "recognizer", "surface", "defense", "attack", "knowledge")
         flags = ",".join(str(flag.get("flag", "")) for flag in cell.flags)
         thin = curve.iloc[:: max(1, math.ceil(len(curve) / _POINTS))]
-        parts.append(thin.assign(**{name: cell.text(name) for name in names}, seed=cell.seed, flags=flags))
+        about = {"seed": cell.seed, "flags": flags, "cell": cell.path.name}
+        parts.append(thin.assign(**{name: cell.text(name) for name in names}, **about))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

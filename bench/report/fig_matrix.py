@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -82,9 +83,9 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
         y, role = y + (0.5 if key[0] != role else 0.0), key[0]
         places.append(y)
         for x in range(len(columns)):
-            _cell(axes, x, y, numbers[i, x], words[i, x])
+            draw_cell(axes, x, y, numbers[i, x], words[i, x])
         y += 1
-    _labels(axes, places, labels, heads)
+    label_axes(axes, places, labels, heads, slant=40)
     title = f"Victims recovered from the {surface_text(surface)}, percent"
     figure.text(0.1 / (units * COLUMN), 1 - 0.14 / height, title, fontsize=9.5, weight="bold", va="center")
     line = f"SAR Type-II at {fmr_text(fmr)}  ·  {about}"
@@ -92,16 +93,19 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     save(figure, path.parent, path.name, rows)
 
 
-def _labels(axes: Axes, places: list[float], rows: list[str], columns: list[str]) -> None:
+def label_axes(axes: Axes, places: Sequence[float], rows: list[str], columns: list[str], *, slant: float) -> None:
+    """Names of rows on the left and of columns on top, and no frame."""
     axes.set_yticks([y + 0.5 for y in places], rows)
-    axes.set_xticks([x + 0.5 for x in range(len(columns))], columns, rotation=40, ha="left", rotation_mode="anchor")
+    axes.set_xticks([x + 0.5 for x in range(len(columns))], columns, rotation=slant,
+                    ha="left" if slant else "center", rotation_mode="anchor")  # fmt: skip
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=2, labelcolor=INK)
     for side in axes.spines.values():
         side.set_visible(False)
 
 
-def _cell(axes: Axes, x: float, y: float, value: float, status: object) -> None:
+def draw_cell(axes: Axes, x: float, y: float, value: float, status: object) -> None:
+    """A share as a coloured square with its percentage, or a word for why there is none."""
     known = not math.isnan(value)
     word = f"{100 * value:.0f}" if known else _WORDS.get(str(status), "") if isinstance(status, str) else ""
     face = _COLOURS(value) if known else to_rgba("#f2f2f2")

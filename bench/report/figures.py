@@ -9,24 +9,32 @@ import pandas as pd
 from .fig_budget import draw_budgets
 from .fig_grid import draw_grids
 from .fig_ladder import draw_ladders
-from .fig_loss import draw_losses, read_losses
+from .fig_loss import draw_losses
 from .fig_matrix import draw_matrices
+from .fig_roc import draw_rocs
 from .fig_scatter import draw_scatters
+from .fig_scores import draw_histograms
 from .fig_sweep import draw_sweeps
+from .fig_transfer import draw_transfers
 from .load import RunFolder
 from .style import Made, house_style
+from .verification import read_scores
 
 
-def draw_figures(boards: dict[str, pd.DataFrame], run: RunFolder, folder: Path, problems: list[str]) -> list[Made]:
+def draw_figures(
+    boards: dict[str, pd.DataFrame], run: RunFolder, losses: pd.DataFrame, folder: Path, problems: list[str]
+) -> list[Made]:
     """Draw what the run has data for.
 
     Args:
         boards: as ``build_boards`` gives them.
-        run: the run folder, for pictures and loss curves.
+        run: the run folder, for pictures and scores.
+        losses: as ``read_losses`` gives them.
         folder: where PNG, PDF and CSV go.
         problems: gets one sentence per file that could not be read.
     """
     fmr = run.headline_fmr
+    scores = read_scores(run, problems)
     with house_style():
         return [
             *draw_ladders(boards["attacks"], fmr, folder),
@@ -35,5 +43,8 @@ def draw_figures(boards: dict[str, pd.DataFrame], run: RunFolder, folder: Path, 
             *draw_budgets(run, folder),
             *draw_matrices(boards["matrix"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),
-            *draw_losses(read_losses(run.cells, problems), folder),
+            *draw_losses(losses, folder),
+            *draw_transfers(boards["transfer"], fmr, folder),
+            *draw_rocs(scores, folder),
+            *draw_histograms(scores, fmr, folder),
         ]

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..flag_docs import FLAGS
 from .board_attributes import ALL
 from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
+from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import sentences
 from .tables import Table, board_table, failure_rows, matrix_table
+from .traits import Traits, traits_of
 
 _QUIET = ("not-applicable", "absent", "skipped-budget")
 
@@ -44,26 +45,23 @@ def render_page(
         figures: what was drawn, relative to ``figures/``.
         problems: files that could not be read, one sentence each.
     """
-    environment = Environment(
-        loader=PackageLoader(__package__, "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["surface"] = surface_text
     failures = failure_rows(run.cells, run.results)
     sections = _sections(run, boards, figures)
     used = sorted({name for text in run.results["flags"].unique() for name in str(text).split(",")} & set(FLAGS))
-    return environment.get_template("index.html").render(
+    traits = traits_of(run)
+    return environment().get_template("index.html").render(
         run=run.run, env=run.env, rows=table_of(run.path).name,
         title=run.run.get("title") or run.run.get("track") or run.path.name,
         track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
         fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
-        transfer=_transfer(boards["transfer"]), filters=_filters(run, boards, sections),
+        shared={kind: [made for made in figures if made.kind == kind] for kind in ("transfer", "roc", "scores")},
+        transfer=_transfer(boards["transfer"]), filters=_filters(traits, boards, sections), traits=traits,
         broken=[row for row in failures if row["status"] not in _QUIET],
         quiet=[row for row in failures if row["status"] in _QUIET],
         flags=FLAGS, used_flags=used, problems=list(problems), datasets=_table_of(run.manifest.get("datasets")),
         recognizers=_table_of(run.manifest.get("recognizers")), absent=_pairs(run.manifest.get("absent")),
         caveats=[str(text) for text in run.manifest.get("caveats") or ()], facts=_facts(run),
-        commands=[(cell.path.name, cell.command) for cell in run.cells if cell.command], empty=not len(run.results),
+        n_cells=run.results["cell"].nunique(), empty=not len(run.results),
     )  # fmt: skip
 
 
@@ -83,7 +81,10 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
             shown = matrix[matrix["judge_kind"] == kinds[0]]
             shown = shown[shown["judge"] == shown["judge"].iloc[0]]
             tables["matrix"] = matrix_table(
-                shown, f"{anchor}-matrix", f"Every attack on every defense, judge {shown['judge'].iloc[0]}"
+                shown,
+                _first_cells(run, key),
+                f"{anchor}-matrix",
+                f"Every attack on every defense, judge {shown['judge'].iloc[0]}",
             )
         if len(probes):
             means = probes[probes["attribute"] == ALL]
@@ -99,6 +100,13 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
     return found
 
 
+def _first_cells(run: RunFolder, key: tuple[str, str, str]) -> dict[tuple[str, ...], str]:
+    """(attack, knowledge, defense) -> the cell of its first seed."""
+    rows = _only(run.results[run.results["attack"] != ""], key).sort_values("seed", kind="stable")
+    names = ["attack", "knowledge", "defense"]
+    return {tuple(map(str, who)): str(part["cell"].iloc[0]) for who, part in rows.groupby(names)}
+
+
 def _only(board: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
     return board[(board["dataset"] == key[0]) & (board["recognizer"] == key[1]) & (board["surface"] == key[2])]
 
@@ -107,15 +115,13 @@ def _transfer(board: pd.DataFrame) -> Table | None:
     return board_table(board, TRANSFER_SHOWN, "transfer", "Attacked recognizer by judge") if len(board) else None
 
 
-def _filters(run: RunFolder, boards: dict[str, pd.DataFrame], sections: list[Section]) -> dict[str, list[str]]:
-    """Choices that would change something: a filter with one choice is left out."""
+def _filters(traits: Traits, boards: dict[str, pd.DataFrame], sections: list[Section]) -> dict[str, list[str]]:
     attacks = boards["attacks"]
-    choices = {
-        "surface": sorted({section.surface for section in sections} - {""}),
-        "knowledge": sorted(set(attacks.loc[attacks["role"] == "attack", "knowledge"]) - {""}),
-        "defense": sorted(set(boards["defenses"]["defense"])),
-    }
-    return {name: values for name, values in choices.items() if len(values) > 1}
+    return filters_of(traits, {
+        "surface": [section.surface for section in sections],
+        "knowledge": attacks.loc[attacks["role"] == "attack", "knowledge"],
+        "defense": boards["defenses"]["defense"],
+    })  # fmt: skip
 
 
 def _facts(run: RunFolder) -> list[tuple[str, str]]:

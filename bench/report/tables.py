@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ class Cell:
     flags: tuple[tuple[str, str], ...] = ()
     defense: str = ""
     shade: str = ""
+    cell: str = ""  # the cell of the run that the number is from
 
 
 @dataclass(frozen=True)
@@ -79,31 +80,40 @@ def board_table(board: pd.DataFrame, columns: Sequence[str], name: str, title: s
     return Table(name, title, heads, lines, [(_shown(c).label, COLUMN_HELP[c]) for c in used])
 
 
-def matrix_table(matrix: pd.DataFrame, name: str, title: str) -> Table:
-    """Attack x defense under one judge; a column belongs to a defense, a row to an attack and its knowledge."""
+def matrix_table(matrix: pd.DataFrame, keys: Mapping[tuple[str, ...], str], name: str, title: str) -> Table:
+    """Attack x defense under one judge; a column belongs to a defense, a row to an attack and its knowledge.
+
+    Args:
+        matrix: rows of the long matrix, of one data set, recognizer, surface and judge.
+        keys: the cell of each (attack, knowledge, defense).
+        name: anchor.
+        title: heading.
+    """
     full = with_undefended(matrix)
     defenses = sorted(full["defense"].unique(), key=lambda d: (d != UNDEFENDED, d))
     heads = [Head("attack", COLUMN_HELP["attack"], False), Head("knows", COLUMN_HELP["knowledge"], False)]
     heads += [Head(d, f"SAR Type-II in percent on {d}.", True, d) for d in defenses]
     found = {(row["attack"], row["knowledge"], row["defense"]): row for _, row in full.iterrows()}
-    keys = full[["role", "attack", "knowledge"]].drop_duplicates().itertuples(index=False, name=None)
+    shown = full[["role", "attack", "knowledge"]].drop_duplicates().itertuples(index=False, name=None)
     lines = []
     reach = full.groupby("attack")["sar2"].max().fillna(-1.0)
-    for role, attack, knowledge in sorted(keys, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
+    for role, attack, knowledge in sorted(shown, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
         cells = [Cell(attack, attack), Cell(knowledge, knowledge)]
-        cells += [_matrix_cell(found.get((attack, knowledge, d)), d) for d in defenses]
+        cells += [
+            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((attack, knowledge, d), "")) for d in defenses
+        ]
         lines.append(Line(cells, "", knowledge if role == "attack" else "", role))
     return Table(name, title, heads, lines, [("a number", COLUMN_HELP["sar2"]), ("a word", COLUMN_HELP["status"])])
 
 
-def _matrix_cell(row: pd.Series | None, defense: str) -> Cell:
+def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
     if row is None:
         return Cell("", "", numeric=True, defense=defense)
     if math.isnan(row["sar2"]):
-        return Cell(str(row["status"]), "", numeric=True, defense=defense, shade="word")
+        return Cell(str(row["status"]), "", numeric=True, defense=defense, shade="word", cell=cell)
     shade = f"h{min(int(row['sar2'] * 10), 9)}"
     text = f"{100 * row['sar2']:.1f}"
-    return Cell(text, f"{row['sar2']:.6g}", _interval(row, "sar2", 100), True, defense=defense, shade=shade)
+    return Cell(text, f"{row['sar2']:.6g}", _interval(row, "sar2", 100), True, defense=defense, shade=shade, cell=cell)
 
 
 def _shown(column: str) -> Shown:

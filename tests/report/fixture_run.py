@@ -35,6 +35,7 @@ class Shape:
     surfaces: tuple[str, ...] = ("template", "wire")
     pictures: bool = True
     victims: int = 4
+    scores: bool = False  # what a run from before cells kept them has not
 
 
 def base_row(**fields: Any) -> Row:
@@ -54,6 +55,8 @@ def build_run(folder: Path, shape: Shape | None = None, *, failures: bool = True
     rows: list[Row] = []
     for index, defense in enumerate(DEFENSES[: shape.n_defenses]):
         rows += utility_rows(defense, index, shape)
+        if shape.scores:
+            utility_cell(folder / "cells" / f"u-{defense}", defense, index)
         for surface in shape.surfaces:
             for attack in (*CEILINGS, *ATTACKS[: shape.n_attacks], *FLOORS):
                 rows += _cells(folder, shape, index, surface, attack)
@@ -87,6 +90,12 @@ def write_json(folder: Path) -> None:
             "toy-a": {"family": "convnet", "sha256": "cd" * 32, "licence": "Apache-2.0", "dim": 128},
             "toy-b": {"family": "mlp", "sha256": "ef" * 32, "licence": "Apache-2.0", "dim": 64},
         },
+        "defenses": {
+            "none": {"protects": "template", "goal": "block-inversion", "secrets": []},
+            "gaussian-noise": {"protects": "template", "goal": "anonymize", "secrets": []},
+            "biohash": {"protects": "template", "goal": "block-inversion", "secrets": ["deployment"]},
+            "advface": {"protects": "template", "goal": "block-inversion", "secrets": ["deployment", "sample"]},
+        },
         "absent": {"lpips": "the perceptual network's weights are not on this machine"},
         "caveats": ["These numbers are invented & <not> to be quoted."],
     }
@@ -116,11 +125,31 @@ def utility_rows(defense: str, index: int, shape: Shape) -> list[Row]:
         for fmr in (0.1, 0.01, 0.001):
             tar = 0.9 - 0.03 * index - (0.1 - fmr) * 0.2
             rows.append(
-                base_row(**common, seed=seed, metric="tar", fmr=fmr, value=tar, ci_lo=tar - 0.02, ci_hi=tar + 0.02)
+                base_row(
+                    **common,
+                    seed=seed,
+                    metric="tar",
+                    fmr=fmr,
+                    value=tar,
+                    ci_lo=tar - 0.02,
+                    ci_hi=tar + 0.02,
+                    threshold=0.3,
+                )
             )
         for surface in shape.surfaces:
             rows.append(base_row(**common, seed=seed, metric="leak_bytes", surface=surface, value=512.0 * (1 + index)))
     return rows
+
+
+def utility_cell(path: Path, defense: str, index: int) -> None:
+    """state.json and scores.npz of the defended system; every defence moves the genuine pairs nearer to the others."""
+    path.mkdir(parents=True)
+    definition = {"defense": defense, "surface": "", "attack": "", "knowledge": "", "seed": 0}
+    definition |= {"dataset": "made-up", "recognizer": "toy-a"}
+    (path / "state.json").write_text(json.dumps({"status": "ok", "cell": definition, "error": None, "command": ""}))
+    rng = np.random.default_rng(index)
+    genuine = rng.normal(0.6 - 0.1 * index, 0.12, 300).astype(np.float32)
+    np.savez(path / "scores.npz", genuine=genuine, impostor=rng.normal(0, 0.12, 3000).astype(np.float32))
 
 
 def _cells(folder: Path, shape: Shape, index: int, surface: str, attack: str) -> list[Row]:

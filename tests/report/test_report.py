@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_figure_has_its_png_pdf_and_csv(run: Path) -> None:
     stems = {path.stem for path in (run / "figures").iterdir()}
     assert {name.split("_")[0] for name in stems} == {
-        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss",
+        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss", "transfer",
     }  # fmt: skip
     for stem in stems:
         for ending, least in ((".png", 5000), (".pdf", 5000), (".csv", 20)):
@@ -75,8 +75,11 @@ def test_the_page_fetches_nothing_and_all_its_links_lead_somewhere(run: Path) ->
     assert not re.search(r"<script[^>]+src|<link|@import|url\(|fetch\(|XMLHttpRequest", page)
     for link in re.findall(r'(?:src|href)="([^"#]+)"', page):
         assert (run / link).is_file(), link
-    anchors = set(re.findall(r'id="([^"]+)"', page))
-    assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+    both = {"": page, "index.html": page, "cells.html": (run / "cells.html").read_text()}
+    anchors = {name: set(re.findall(r'id="([^"]+)"', text)) for name, text in both.items()}
+    for text in both.values():
+        for name, anchor in re.findall(r'href="([^"#]*)#([^"]+)"', text):
+            assert anchor in anchors[name], anchor
 
 
 def test_a_run_of_failures_only(tmp_path: Path) -> None:

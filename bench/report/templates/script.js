@@ -19,19 +19,21 @@ for (const button of document.querySelectorAll("table.sortable th button")) {
     body.append(...[...body.rows].sort((a, b) => compare(key(a), key(b), sign)));
   });
 }
-// Filters: whatever carries data-surface, data-knowledge or data-defense hides when it does not match.
+// Filters: whatever carries data-surface, data-goal, ... hides when it carries another value than the one chosen.
 const form = document.getElementById("filters");
 if (form) {
+  const names = [...form.elements].map(choice => choice.name);
+  const parts = document.querySelectorAll(names.map(name => `[data-${name}]`).join(", "));
   const apply = () => {
-    const chosen = Object.fromEntries(new FormData(form));
-    for (const part of document.querySelectorAll("[data-surface], [data-knowledge], [data-defense]")) {
-      part.hidden = Object.entries(chosen).some(([name, value]) => value && part.dataset[name] && part.dataset[name] !== value);
+    const chosen = Object.entries(Object.fromEntries(new FormData(form)));
+    for (const part of parts) {
+      part.hidden = chosen.some(([name, value]) => value && part.dataset[name] && part.dataset[name] !== value);
     }
   };
   form.addEventListener("change", apply);
   apply(); // a browser may restore choices after a reload
 }
-// A link to a flag opens its explanation.
+// A link to a flag or to a cell opens it.
 const open = () => { const part = document.getElementById(location.hash.slice(1)); if (part && part.tagName === "DETAILS") part.open = true; };
 addEventListener("hashchange", open);
 open();

@@ -1,0 +1,148 @@
+"""A run's numbers come out of its scores, and a number that does not is found and named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from faceleak.bench.cli import app
+from faceleak.bench.core.errors import InputError
+from faceleak.bench.report import RunFolderError
+from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.schema import read_results
+from faceleak.bench.track import load_track
+from faceleak.bench.verify import verify_run
+from typer.testing import CliRunner
+
+TOYS = Path(__file__).parent.parent / "toys.py"
+# A deployment secret (scores between keys), an attack with pictures, one that only hands back an embedding.
+CELLS = """
+[[defenses]]
+name = "biohash"
+surfaces = ["template"]
+[[defenses]]
+name = "none"
+surfaces = ["template"]
+[[attacks]]
+name = "nearest-public-face"
+knowledge = ["K0", "K1"]
+[[attacks]]
+name = "linear-ridge"
+knowledge = ["K0", "K3"]
+[[attacks]]
+name = "identity-extraction"
+knowledge = ["K0"]
+settings = { vector_steps = 20 }
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verify")
+    text = TOYS.read_text()
+    (folder / "t.toml").write_text(text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')] + CELLS)
+    options = RunOptions(folder / "run", folder / "store", torch.device("cpu"), command="faceleak run t.toml")
+    assert run_track(load_track(str(folder / "t.toml")), options).failed == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def spoil(run: Path, metric: str, column: str, factor: float) -> pd.Series:
+    """Change one number of results.csv; returns the row as it was."""
+    frame = pd.read_csv(run / "results.csv", dtype=str, keep_default_na=False)
+    place = frame.index[(frame["metric"] == metric) & ~frame[column].isin(["", "0"])][0]
+    before = frame.loc[place].copy()
+    frame.loc[place, column] = f"{float(frame.loc[place, column]) * factor:.6g}"
+    frame.to_csv(run / "results.csv", index=False)
+    return before
+
+
+def test_a_clean_run_verifies_and_says_what_it_left_out(finished: Path) -> None:
+    verdict = verify_run(finished)
+    assert verdict.clean, str(verdict)
+    frame = read_results(finished / "results.csv")
+    frame = frame[frame["status"] == "ok"]
+    counted = frame[~frame["metric"].isin(list(verdict.without_scores))]
+    assert (verdict.cells, verdict.rows) == (frame["cell"].nunique(), len(counted))
+    assert {"sar_type1", "sar_type2", "cosine", "rank1", "rank1_lift", "rank1_shuffled", "psnr", "ssim", "accuracy",
+            "accuracy_undefended_difference", "eer", "tar", "d_sys", "d_sys_null", "max_linkability",
+            "renewability_fmr", "renewability_ks"} <= set(counted["metric"])  # fmt: skip
+    assert set(verdict.without_scores) <= {
+        "fd_a", "fd_b", "lpips", "fid", "kid", "protect_ms", "leak_bytes", "peak_memory_mb", "queries_per_victim",
+        "key_bits",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "column"),
+    [("sar_type2", "ci_hi"), ("rank1", "value"), ("tar", "threshold"), ("d_sys_null", "value"), ("psnr", "n")],
+)
+def test_one_altered_number_is_found_and_named(run: Path, metric: str, column: str) -> None:
+    row = spoil(run, metric, column, 1.001)
+    (found,) = verify_run(run).differences
+    assert (found.cell, found.key.metric, found.column) == (row["cell"], metric, column)
+    assert found.recomputed == pytest.approx(float(row[column]), rel=1e-5)
+
+
+def test_the_command_names_the_number_and_fails(run: Path) -> None:
+    row = spoil(run, "accuracy", "value", 0.99)
+    done = CliRunner().invoke(app, ["verify", str(run)])
+    assert done.exit_code == 1
+    assert f"{row['cell']}  accuracy, victims: value" in done.output
+    assert f"recomputed {row['value']}" in done.output
+
+
+def test_a_row_that_was_taken_away_is_found(run: Path) -> None:
+    frame = pd.read_csv(run / "results.csv", dtype=str, keep_default_na=False)
+    gone = frame.index[frame["metric"] == "rank5"][0]
+    frame.drop(index=gone).to_csv(run / "results.csv", index=False)
+    verdict = verify_run(run)
+    assert {(d.key.metric, d.cell) for d in verdict.differences} == {("rank5", frame.loc[gone, "cell"])}
+    assert "written nothing" in str(verdict)
+
+
+def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
+    first, second, third = sorted((run / "cells").iterdir())[:3]
+    (first / "scores.npz").unlink()
+    (first / "scores.parquet").unlink(missing_ok=True)
+    (second / "scores.npz").write_bytes(b"")
+    with np.load(third / "scores.npz") as archive:
+        np.savez(third / "scores.npz", **dict(list(archive.items())[:1]))
+    verdict = verify_run(run)
+    assert set(verdict.gaps) == {first.name, second.name, third.name}
+    assert "scores.npz is missing" in verdict.gaps[first.name]
+    assert all("cannot be read" in verdict.gaps[cell.name] for cell in (second, third))
+    assert not verdict.differences
+    assert not verdict.clean
+
+
+def test_a_run_from_before_the_scores_were_kept_is_verified_in_part(run: Path) -> None:
+    for file in run.glob("cells/*/scores.npz"):
+        file.unlink()
+    row = spoil(run, "sar_type1", "value", 1.01)
+    verdict = verify_run(run)
+    assert [(d.cell, d.key.metric) for d in verdict.differences] == [(row["cell"], "sar_type1")]
+    assert "only SAR Type-I and cosine" in verdict.gaps[row["cell"]]
+
+
+def test_without_any_scores_it_says_how_to_get_them(run: Path) -> None:
+    shutil.rmtree(run / "cells")
+    with pytest.raises(InputError, match=r"holds no scores.*faceleak run t\.toml"):
+        verify_run(run)
+    with pytest.raises(RunFolderError, match="not a folder"):
+        verify_run(run / "nowhere")
+
+
+def test_a_run_without_its_protocol_is_refused(run: Path) -> None:
+    (run / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="protocol cannot be read"):
+        verify_run(run)
