@@ -119,7 +119,7 @@ def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bo
     per_leak = folder / "scores.parquet"
     needed = [folder / SCORES] if utility else [folder / SCORES, per_leak]
     missing = [file.name for file in needed if not file.is_file()]
-    gap = f"{' and '.join(missing)} is missing" if missing else ""
+    gap = f"missing: {', '.join(missing)}" if missing else ""
     judges: dict[str, Thresholds]
     try:
         if utility and not missing:

@@ -119,7 +119,7 @@ def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
         np.savez(third / "scores.npz", **dict(list(archive.items())[:1]))
     verdict = verify_run(run)
     assert set(verdict.gaps) == {first.name, second.name, third.name}
-    assert "scores.npz is missing" in verdict.gaps[first.name]
+    assert verdict.gaps[first.name].startswith("missing: scores.npz")
     assert all("cannot be read" in verdict.gaps[cell.name] for cell in (second, third))
     assert not verdict.differences
     assert not verdict.clean
