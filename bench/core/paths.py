@@ -15,7 +15,7 @@ def expand(path: str) -> str:
         InputError: a variable is not set; the message names it.
     """
     for name in re.findall(r"\$\{?(\w+)\}?", path):
-        if name not in os.environ:
+        if not os.environ.get(name):
             hint = " to the folder of the data pack" if name == "FACELEAK_DATA" else ""
             raise InputError(f"{path} needs the environment variable {name}, which is not set; export {name}{hint}.")
     return os.path.expanduser(os.path.expandvars(path))

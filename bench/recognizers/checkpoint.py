@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +10,9 @@ from torch import Tensor, nn
 
 from ..core.errors import InputError
 from ..core.registry import nearest, register_recognizer
+from ..core.weights import load_strictly, open_weights, read_state, weights_digest
 from .base import BuildContext, Recognizer
-from .preprocess import Color, Scale, check_scale, open_weights, prepare, weights_digest, with_flip
-
-_NESTED = ("state_dict", "model", "backbone")  # under which checkpoints of training scripts keep the weights
+from .preprocess import Color, Scale, check_scale, prepare, with_flip
 
 
 @register_recognizer("timm")
@@ -73,56 +70,3 @@ def _backbone(architecture: str, dim: int, owner: str) -> nn.Module:
         raise InputError(f"{owner}: timm has no architecture {architecture!r}; {hint[:200]}")
     net: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=dim)
     return net
-
-
-def read_state(path: Path, owner: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a torch checkpoint (read with ``weights_only``: no code is run).
-
-    Raises:
-        InputError: unreadable, or it holds something else than tensors by name.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # safetensors, zipfile, pickle: no common base class
-        reason = (str(error).strip().splitlines() or [""])[0][:200]
-        raise InputError(
-            f"{owner}: {path} is not a readable weights file ({type(error).__name__}: {reason}); it may be truncated, "
-            "copy it again; a checkpoint that holds more than tensors must be saved again as safetensors."
-        ) from error
-    for key in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{owner}: {path} holds {type(content).__name__}, not tensors by name; save its state_dict.")
-    return dict(content)
-
-
-def load_strictly(net: nn.Module, state: Mapping[str, Tensor], prefix: str, owner: str) -> None:
-    """Fill ``net`` with ``state``: every key must be there, none may be left over, every shape must fit.
-
-    Raises:
-        InputError: names the first few keys that differ.
-    """
-    state = {key.removeprefix(prefix): value for key, value in state.items()}
-    expected = net.state_dict()
-    missing = [key for key in expected if key not in state]
-    unexpected = [key for key in state if key not in expected]
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in state and state[key].shape != expected[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        if keys
-    ]
-    if problems:
-        raise InputError(
-            f"{owner} does not fit the network: {'; '.join(problems)}; check architecture, dim and prefix."
-        )
-    net.load_state_dict(dict(state), strict=True)

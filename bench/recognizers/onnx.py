@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..core.errors import InputError
 from ..core.registry import register_recognizer
+from ..core.weights import open_weights, weights_digest
 from .base import BuildContext, Recognizer
 from .onnx_graph import Graph, RuntimeNet, TorchNet, describe_error, read_graph, relative_difference, trial_images
-from .preprocess import Color, Scale, check_scale, open_weights, prepare, weights_digest, with_flip
+from .preprocess import Color, Scale, check_scale, prepare, with_flip
 
 # Rounding in another order moves an embedding by about 3e-6 (all files of the data pack).
 SAME = 1e-3  # relative difference above which the converted network is another network

@@ -19,7 +19,7 @@ from ..core.nets.vae import FaceVae
 from ..core.plugin import Plugin
 from ..core.seeding import Rng, presentation_ids
 from ..core.training import Batch, TrainSettings, train
-from ..recognizers.preprocess import weights_digest
+from ..core.weights import weights_digest
 from .style import Box, StylePrior, style_prior
 
 FacePrior: TypeAlias = FaceVae | StylePrior

@@ -19,8 +19,7 @@ from ..core.nets.resnet import SMALL, ResNet
 from ..core.nets.stylegan2 import StyleGan2
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
-from ..recognizers.checkpoint import load_strictly, read_state
-from ..recognizers.preprocess import open_weights
+from ..core.weights import load_strictly, open_weights, read_state
 
 Box: TypeAlias = tuple[float, float, float, float]
 

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 from faceleak.bench.core.errors import InputError
-from faceleak.bench.recognizers.preprocess import open_weights, weights_digest
+from faceleak.bench.core.weights import open_weights, weights_digest
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -55,7 +55,7 @@ class TestBothKinds:
 
     def test_environment_variable(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_SUCH_PLACE", raising=False)
-        refused(kind, "${NO_SUCH_PLACE}/w.onnx", r"uses the environment variable NO_SUCH_PLACE, which is not set")
+        refused(kind, "${NO_SUCH_PLACE}/w.onnx", r"needs the environment variable NO_SUCH_PLACE, which is not set")
 
     def test_no_path(self, kind: str) -> None:
         refused(kind, "", "path is empty")
