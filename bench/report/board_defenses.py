@@ -131,13 +131,23 @@ def utility_axis(board: pd.DataFrame) -> str:
     return "tar" if len(board) and board["tar"].notna().all() else "accuracy"
 
 
+def reach(row: pd.Series) -> tuple[float, float, float]:
+    """What a defense is ranked by, with its interval: the larger SAR-II, of pictures or of identities without pixels.
+
+    The two have different judges, but whom an attacker can name is not protected by a blurred picture.
+    """
+    name = "identity_sar2" if row["identity_sar2"] > row["sar2"] or math.isnan(row["sar2"]) else "sar2"
+    return row[name], row[f"{name}_lo"], row[f"{name}_hi"]
+
+
 def _ranked(group: pd.DataFrame) -> pd.DataFrame:
     """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers."""
     collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
-    able = (group["matched"] == "yes") & group["sar2"].notna() & (group["defense"] != UNDEFENDED) & ~collapsed
-    rank = group["sar2"].where(able).rank(method="min")
+    leaks = group.apply(lambda row: reach(row)[0], axis=1)
+    able = (group["matched"] == "yes") & leaks.notna() & (group["defense"] != UNDEFENDED) & ~collapsed
+    rank = leaks.where(able).rank(method="min")
     axis = utility_axis(group)
-    points = list(zip(group[axis], group["sar2"]))
+    points = list(zip(group[axis], leaks))
     best = [
         not (math.isnan(x) or math.isnan(y)) and not any(u >= x and s <= y and (u > x or s < y) for u, s in points)
         for x, y in points

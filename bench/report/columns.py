@@ -20,10 +20,10 @@ COLUMN_HELP: dict[str, str] = {
     "surface": "Where the adversary taps the system: the stored template, the data sent to the server (wire), or a "
     "published image.",
     "defense": "The protection in place; none is the unprotected system.",
-    "rank": "1 leaks least. Given only to defenses that keep verification accuracy within 1 point of the unprotected "
-    "system; "
+    "rank": "1 leaks least, by the larger of SAR-II and identity SAR-II. Given only to defenses that keep verification "
+    "accuracy within 1 point of the unprotected system; "
     "neighbors whose intervals overlap are not proven different.",
-    "pareto": "Marked if no other row has at least the same utility and leaks less.",
+    "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
     "matched": "yes if at most 1 point of verification accuracy is lost; only such rows can be compared by leakage "
     "alone.",
     "accuracy": "Share of face pairs (same person or not) that the protected system decides correctly, 10-fold.",
@@ -62,7 +62,7 @@ COLUMN_HELP: dict[str, str] = {
     "identity_attack": "The strongest attack that tells who somebody is without drawing a picture.",
     "identity_judge": "Whose space its answers live in: the attacker's own recognizer (surrogate) or the attacked one.",
     "identity_sar2": "SAR Type-II of that attack in that space. It was trained towards this judge, so the number does "
-    "not compare with that of pictures under an independent one, and the rank leaves it out.",
+    "not compare with that of pictures under an independent one.",
     "d_sys_excess": "How well two templates of one person under different keys can be linked (D_sys, 0 to 1), minus "
     "what "
     "shuffled labels give; about 0 is unlinkable. Only for defenses with keys.",

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from .board_defenses import reach
 from .rows import UNDEFENDED
 from .style import percent, surface_text
 
@@ -58,7 +59,7 @@ def _best(protected: pd.DataFrame) -> str:
         f"{row['defense']} leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, "
         f"{row['worst_attack']}, for {change} points of accuracy."
     )
-    rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if other["sar2_lo"] <= row["sar2_hi"]]
+    rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if reach(other)[1] <= reach(row)[2]]
     if rivals:
         text += f" Its interval overlaps that of {', '.join(rivals)}: this order is not proven."
     if row["identity_attack"]:

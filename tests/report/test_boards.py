@@ -100,6 +100,14 @@ def test_matched_utility_decides_who_is_ranked() -> None:
     assert next(iter(board.index)) == "none"
 
 
+def test_whom_an_attack_names_without_a_picture_counts_for_the_rank() -> None:
+    rows = attack("draw", 0.1, 0.1, defense="blur") + attack("name", 0.9, 0.9, defense="blur", judge="surrogate")
+    rows += attack("draw", 0.4, 0.4, defense="noise") + attack("name", 0.2, 0.2, defense="noise", judge="surrogate")
+    rows += [row for defense in ("none", "blur", "noise") for row in utility(defense, 0.95)]
+    board = build_boards(table(rows))["defenses"]
+    assert (one(board, defense="noise")["rank"], one(board, defense="blur")["rank"]) == (1, 2)
+
+
 def test_pareto_marks_the_rows_that_nothing_beats_on_both_axes() -> None:
     rows = utility("none", 0.97) + utility("good", 0.965) + utility("beaten", 0.96)
     for name, value in (("none", 0.9), ("good", 0.3), ("beaten", 0.5)):
