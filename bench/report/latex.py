@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from .board_defenses import reach
 from .load import RunFolder
 from .rows import UNDEFENDED
 from .style import fmr_text, stem, surface_text
@@ -56,16 +57,18 @@ def percent(value: float, lo: float = math.nan, hi: float = math.nan) -> str:
 
 def best_of(rows: pd.DataFrame) -> set[str]:
     """The defenses to be set in bold: of those that keep recognition, who leaks least, and everyone whom the intervals
-    do not tell from it. Nobody where the unprotected system itself cannot be told from the best."""
-    kept = rows[(rows["matched"] == "yes") & rows["sar2"].notna()]
+    do not tell from it, by what they are ranked by. Nobody where the unprotected system itself cannot be told from the
+    best."""
+    leaks = pd.DataFrame([reach(row) for _, row in rows.iterrows()], index=rows.index, columns=["leaks", "lo", "hi"])
+    kept = rows.join(leaks)[(rows["matched"] == "yes") & leaks["leaks"].notna()]
     defended = kept[kept["defense"] != UNDEFENDED]
     if defended.empty:
         return set()
-    least = defended.sort_values("sar2", kind="stable").iloc[0]
+    least = defended.sort_values("leaks", kind="stable").iloc[0]
     plain = kept[kept["defense"] == UNDEFENDED]
-    if len(plain) and float(plain["sar2_lo"].iloc[0]) <= float(least["sar2_hi"]):
+    if len(plain) and float(plain["lo"].iloc[0]) <= float(least["hi"]):
         return set()
-    return set(defended.loc[defended["sar2_lo"] <= least["sar2_hi"], "defense"])
+    return set(defended.loc[defended["lo"] <= least["hi"], "defense"])
 
 
 def _spread(row: Mapping[Hashable, Any], name: str) -> str:
@@ -79,10 +82,7 @@ def _table(rows: pd.DataFrame, run: RunFolder, dataset: str, recognizer: str, su
         defense = str(row["defense"])
         cells = [
             f"\\textbf{{{escape(defense)}}}" if defense in best else escape(defense),
-            *(
-                percent(*(float(row[name + end]) for end in ("", "_lo", "_hi")))
-                for name in ("accuracy", "sar2", "rank1")
-            ),
+            *(_spread(row, name) for name in ("accuracy", "sar2", "identity_sar2", "rank1")),
             "--" if math.isnan(row["ssim"]) else f"{row['ssim']:.3f}",
         ]
         cells.insert(2, escape(str(row["worst_attack"])) or "--")

@@ -18,12 +18,14 @@ def board(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
     """(defense, matched, SAR-II, half its interval)."""
     return pd.DataFrame(
         [{"defense": d, "matched": m, "sar2": v, "sar2_lo": v - e, "sar2_hi": v + e} for d, m, v, e in rows]
-    )
+    ).assign(identity_sar2=float("nan"), identity_sar2_lo=float("nan"), identity_sar2_hi=float("nan"))
 
 
 def test_bold_is_what_the_intervals_do_not_tell_from_the_best() -> None:
     rows = board(("none", "yes", 0.8, 0.05), ("a", "yes", 0.2, 0.05), ("b", "yes", 0.28, 0.05), ("c", "yes", 0.5, 0.05))
     assert best_of(rows) == {"a", "b"}
+    named = rows.assign(identity_sar2=[0.9, 0.9, 0.1, 0.1], identity_sar2_lo=0.85, identity_sar2_hi=0.95)
+    assert best_of(named) == {"b"}, "whom an attack names counts too"
 
 
 def test_nobody_is_bold_without_a_difference_or_without_recognition() -> None:
@@ -56,5 +58,5 @@ def test_a_report_has_its_tables(tmp_path: Path) -> None:
         assert part in text, part
     body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
     lines = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert all(line.count("&") == 5 for line in lines)
+    assert all(line.count("&") == 6 for line in lines)
     assert text.count("{") == text.count("}")
