@@ -6,6 +6,9 @@ RUN    ?= results/runs/$(TRACK)
 ARGS   ?=
 # Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
 export FACELEAK_STORE ?= $(CURDIR)/results/store
+# glibc hands blocks above 32 MiB back at once and gets them again page by page; networks ask for such blocks all day.
+export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
+export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
