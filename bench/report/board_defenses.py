@@ -131,19 +131,25 @@ def utility_axis(board: pd.DataFrame) -> str:
     return "tar" if len(board) and board["tar"].notna().all() else "accuracy"
 
 
-def reach(row: pd.Series) -> tuple[float, float, float]:
-    """What a defense is ranked by, with its interval: the larger SAR-II, of pictures or of identities without pixels.
+def reach(board: pd.DataFrame) -> pd.DataFrame:
+    """What defenses are ranked by: the larger SAR-II, of pictures or of identities without pixels.
 
     The two have different judges, but whom an attacker can name is not protected by a blurred picture.
+
+    Returns:
+        ``reach``, ``reach_lo`` and ``reach_hi`` for every row of ``board``.
     """
-    name = "identity_sar2" if row["identity_sar2"] > row["sar2"] or math.isnan(row["sar2"]) else "sar2"
-    return row[name], row[f"{name}_lo"], row[f"{name}_hi"]
+    named = (board["identity_sar2"] > board["sar2"]) | board["sar2"].isna()
+    parts = {
+        f"reach{end}": board[f"identity_sar2{end}"].where(named, board[f"sar2{end}"]) for end in ("", "_lo", "_hi")
+    }
+    return pd.DataFrame(parts)
 
 
 def _ranked(group: pd.DataFrame) -> pd.DataFrame:
     """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers."""
     collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
-    leaks = group.apply(lambda row: reach(row)[0], axis=1)
+    leaks = reach(group)["reach"]
     able = (group["matched"] == "yes") & leaks.notna() & (group["defense"] != UNDEFENDED) & ~collapsed
     rank = leaks.where(able).rank(method="min")
     axis = utility_axis(group)

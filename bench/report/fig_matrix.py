@@ -85,7 +85,7 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
         for x in range(len(columns)):
             draw_cell(axes, x, y, numbers[i, x], words[i, x])
         y += 1
-    label_axes(axes, places, labels, heads, slant=40)
+    label_axes(axes, places, labels, heads)
     title = f"Victims recovered from the {surface_text(surface)}, percent"
     figure.text(0.1 / (units * COLUMN), 1 - 0.14 / height, title, fontsize=9.5, weight="bold", va="center")
     line = f"SAR Type-II at {fmr_text(fmr)}  ·  {about}"
@@ -93,11 +93,10 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     save(figure, path.parent, path.name, rows)
 
 
-def label_axes(axes: Axes, places: Sequence[float], rows: list[str], columns: list[str], *, slant: float) -> None:
+def label_axes(axes: Axes, places: Sequence[float], rows: list[str], columns: list[str]) -> None:
     """Names of rows on the left and of columns on top, and no frame."""
     axes.set_yticks([y + 0.5 for y in places], rows)
-    axes.set_xticks([x + 0.5 for x in range(len(columns))], columns, rotation=slant,
-                    ha="left" if slant else "center", rotation_mode="anchor")  # fmt: skip
+    axes.set_xticks([x + 0.5 for x in range(len(columns))], columns, rotation=40, ha="left", rotation_mode="anchor")
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=2, labelcolor=INK)
     for side in axes.spines.values():

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from .board_defenses import utility_axis
+from .board_defenses import reach, utility_axis
 from .rows import UNDEFENDED
 from .style import (
     COLUMN,
@@ -40,7 +40,8 @@ def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, fol
     made = []
     for (dataset, recognizer, surface), rows in groups_of(defenses):
         x = utility_axis(rows)
-        points = rows[rows["sar2"].notna() & rows[x].notna()]
+        every = rows.join(reach(rows))
+        points = every[every["reach"].notna() & every[x].notna()]
         if points.empty:
             continue
         mask = (attacks["dataset"] == dataset) & (attacks["recognizer"] == recognizer) & (attacks["surface"] == surface)
@@ -49,10 +50,8 @@ def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, fol
         _draw(points, anchors, x, fmr, (dataset, recognizer, surface), folder / name)
         caption = (
             f"Every defense of the {surface_text(surface)}: further right it still recognizes people, further up less "
-            f"leaks "
-            "to the strongest attack. Bars are 95 % intervals; the stepped line joins the defenses that no other one "
-            "beats "
-            "on both axes."
+            "leaks to the strongest attack, be it by a picture or by naming the person without one. Bars are 95 % "
+            "intervals; the stepped line joins the defenses that no other one beats on both axes."
         )
         made.append(Made(name, "scatter", caption, surface, dataset, recognizer))
     return made
@@ -68,7 +67,7 @@ def _draw(
         label = f"{row['attack']} instead of an attack"
         axes.axhline(1 - row["sar2"], color=GREY, lw=0.8, ls=_ANCHORS[row["attack"]], label=label, zorder=1)
     _pareto(axes, points, x)
-    ordered = points.assign(_first=points["defense"] != UNDEFENDED).sort_values(["_first", "sar2", "defense"])
+    ordered = points.assign(_first=points["defense"] != UNDEFENDED).sort_values(["_first", "reach", "defense"])
     for index, (_, row) in enumerate(ordered.iterrows()):
         _point(axes, row, x, index - 1)
     axes.set_ylim(-0.03, 1.03)
@@ -79,7 +78,7 @@ def _draw(
     axes.set_axisbelow(True)
     utility = f"true accept rate at {fmr_text(fmr)}" if x == "tar" else "verification accuracy"
     axes.set_xlabel(f"utility: {utility}   (right is better)")
-    axes.set_ylabel("privacy: victims not recovered (1 − SAR-II)")
+    axes.set_ylabel("privacy: neither drawn nor named (1 − SAR-II)")
     top = 1 - 0.14 / figure.get_figheight()
     figure.text(
         0.012,
@@ -93,7 +92,9 @@ def _draw(
     figure.text(0.012, top - 0.19 / figure.get_figheight(), about, color=GREY, va="center")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.02), borderaxespad=0, handlelength=2.2, labelspacing=0.55)
     columns = ["dataset", "recognizer", "surface", "defense", x, f"{x}_lo", f"{x}_hi", "worst_attack", "judge"]
-    twin = points[[*columns, "sar2", "sar2_lo", "sar2_hi", "pareto", "matched"]]
+    twin = points[
+        [*columns, "sar2", "identity_attack", "identity_sar2", "reach", "reach_lo", "reach_hi", "pareto", "matched"]
+    ]
     save(figure, path.parent, path.name, twin)
 
 
@@ -101,9 +102,9 @@ def _point(axes: Axes, row: pd.Series, x: str, index: int) -> None:
     plain = row["defense"] == UNDEFENDED
     colour, marker = (INK, "*") if plain else look(index)
     across = error_lengths(row[x], row[f"{x}_lo"], row[f"{x}_hi"])
-    below, above = error_lengths(row["sar2"], row["sar2_lo"], row["sar2_hi"])
+    below, above = error_lengths(row["reach"], row["reach_lo"], row["reach_hi"])
     axes.errorbar(
-        row[x], 1 - row["sar2"], xerr=[[across[0]], [across[1]]], yerr=[[above], [below]], fmt=marker, color=colour,
+        row[x], 1 - row["reach"], xerr=[[across[0]], [across[1]]], yerr=[[above], [below]], fmt=marker, color=colour,
         ms=9 if plain else 5, mec="white", mew=0.5, elinewidth=0.7, capsize=0, zorder=4,
     )  # fmt: skip
     # A mark of its own for the legend: the error bars would hide the shape there.
@@ -115,4 +116,6 @@ def _pareto(axes: Axes, points: pd.DataFrame, x: str) -> None:
     best = points[points["pareto"] == "yes"].sort_values(x)
     if len(best) > 1:
         # At a wanted utility the best choice is the next defense to the right, hence steps before the points.
-        axes.step(best[x], 1 - best["sar2"], where="pre", color=GREY, lw=0.8, zorder=2, label="not beaten on both axes")
+        axes.step(
+            best[x], 1 - best["reach"], where="pre", color=GREY, lw=0.8, zorder=2, label="not beaten on both axes"
+        )

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from .fig_matrix import draw_cell, label_axes
-from .style import COLUMN, GREY, Made, fmr_text, new_figure, save, shorten, squash, stem, surface_text
+from .style import COLUMN, GREY, Made, fmr_text, new_figure, save, shorten, stem, surface_text
 
-_SIDE, _ROW, _NAME = 1.1, 0.3, 22  # inches of the row names and of a row; letters of a name
+_SIDE, _ROW, _HEAD, _NAME = 1.1, 0.3, 1.05, 22  # inches: row names, a row, all above them; letters of a name
 
 
 def draw_transfers(transfer: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
@@ -32,15 +32,17 @@ def draw_transfers(transfer: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
 
 def _draw(rows: pd.DataFrame, dataset: str, surface: str, fmr: float, path: Path) -> None:
     values = rows.pivot(index="recognizer", columns="judge", values="strongest_sar2")
-    height = 0.75 + _ROW * len(values)
+    height = _HEAD + _ROW * len(values)
     figure = new_figure(COLUMN, height)
     axes = figure.add_axes((_SIDE / COLUMN, 0.06 / height, 1 - (_SIDE + 0.1) / COLUMN, _ROW * len(values) / height))
     axes.set(xlim=(0, values.shape[1]), ylim=(len(values), 0))
     for y, numbers in enumerate(values.to_numpy(dtype=float)):
         for x, value in enumerate(numbers):
             draw_cell(axes, x, y, value, "not-scored")
-    names = [squash(shorten(str(name), _NAME), 12) for name in values.columns]
-    label_axes(axes, list(range(len(values))), [shorten(str(name), _NAME) for name in values.index], names, slant=0)
+    rows_named, columns_named = (
+        [shorten(str(name), _NAME) for name in names] for names in (values.index, values.columns)
+    )
+    label_axes(axes, list(range(len(values))), rows_named, columns_named)
     title = f"Transfer from the {surface_text(surface)}, percent"
     figure.text(0.03, 1 - 0.14 / height, title, fontsize=8.5, weight="bold", va="center")
     line = f"SAR Type-II at {fmr_text(fmr)}  ·  rows attacked, columns judge  ·  data {dataset}"

@@ -59,16 +59,16 @@ def best_of(rows: pd.DataFrame) -> set[str]:
     """The defenses to be set in bold: of those that keep recognition, who leaks least, and everyone whom the intervals
     do not tell from it, by what they are ranked by. Nobody where the unprotected system itself cannot be told from the
     best."""
-    leaks = pd.DataFrame([reach(row) for _, row in rows.iterrows()], index=rows.index, columns=["leaks", "lo", "hi"])
-    kept = rows.join(leaks)[(rows["matched"] == "yes") & leaks["leaks"].notna()]
+    every = rows.join(reach(rows))
+    kept = every[(every["matched"] == "yes") & every["reach"].notna()]
     defended = kept[kept["defense"] != UNDEFENDED]
     if defended.empty:
         return set()
-    least = defended.sort_values("leaks", kind="stable").iloc[0]
+    least = defended.sort_values("reach", kind="stable").iloc[0]
     plain = kept[kept["defense"] == UNDEFENDED]
-    if len(plain) and float(plain["lo"].iloc[0]) <= float(least["hi"]):
+    if len(plain) and float(plain["reach_lo"].iloc[0]) <= float(least["reach_hi"]):
         return set()
-    return set(defended.loc[defended["lo"] <= least["hi"], "defense"])
+    return set(defended.loc[defended["reach_lo"] <= least["reach_hi"], "defense"])
 
 
 def _spread(row: Mapping[Hashable, Any], name: str) -> str:

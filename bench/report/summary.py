@@ -59,7 +59,9 @@ def _best(protected: pd.DataFrame) -> str:
         f"{row['defense']} leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, "
         f"{row['worst_attack']}, for {change} points of accuracy."
     )
-    rivals = [other["defense"] for _, other in ranked.iloc[1:].iterrows() if reach(other)[1] <= reach(row)[2]]
+    reached = ranked.join(reach(ranked))
+    overlapping = reached.iloc[1:]["reach_lo"] <= reached.iloc[0]["reach_hi"]
+    rivals = list(reached.iloc[1:].loc[overlapping, "defense"])
     if rivals:
         text += f" Its interval overlaps that of {', '.join(rivals)}: this order is not proven."
     if row["identity_attack"]:
