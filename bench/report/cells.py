@@ -62,10 +62,18 @@ def render_cells(run: RunFolder, losses: pd.DataFrame) -> str:
     views, traits = cell_views(run, losses), traits_of(run)
     return environment().get_template("cells.html").render(
         title=run.run.get("title") or run.run.get("track") or run.path.name, cells=views, flags=FLAGS, traits=traits,
+        shared=_shared(views),
         fmr=f"{100 * run.headline_fmr:g} %",
         filters=filters_of(traits, {name: [view.labels[name] for view in views]
                                     for name in ("surface", "attack", "knowledge", "defense")}),
     )  # fmt: skip
+
+
+def _shared(views: list[CellView]) -> list[tuple[str, str]]:
+    """The facts that all cells have in common: they stand above them, once."""
+    if len(views) < 2:
+        return []
+    return [fact for fact in views[0].facts if all(fact in view.facts for view in views[1:])]
 
 
 def cell_views(run: RunFolder, losses: pd.DataFrame) -> list[CellView]:
