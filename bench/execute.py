@@ -156,6 +156,11 @@ def other_images(faces: FaceSet, index: Tensor) -> Tensor:
     return torch.tensor([last[int(faces.labels[i])] for i in index])
 
 
+def gallery_of(faces: FaceSet) -> np.ndarray:
+    """(G,) positions of one photograph of everybody, never the first, which leaks."""
+    return torch.unique(other_images(faces, first_images(faces, 1, faces.n_identities))).numpy()
+
+
 def attack_context(
     session: Session, cell: Cell, system: Defense, installation: SecretSource, victims: LeakedSet
 ) -> AttackContext:

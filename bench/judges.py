@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from .core.recovery import Recovery
+from .evidence import Kept, tail
 from .metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
 from .plan import Cell
 from .session import Session
@@ -22,6 +23,7 @@ class Judge:
         alias: the recogniser.
         session: for embeddings of the splits.
         thresholds: per FMR, None where the calibration identities cannot support it.
+        tail: the calibration scores that the thresholds follow from.
         pixels: False where the recovery is an embedding in this judge's own space.
     """
 
@@ -29,6 +31,7 @@ class Judge:
     alias: str
     session: Session
     thresholds: dict[float, Threshold | None]
+    tail: Kept
     pixels: bool = True
 
     def embeddings(self, split: str) -> Tensor:
@@ -77,4 +80,4 @@ def make_judge(session: Session, alias: str) -> Judge:
             thresholds[fmr] = calibrate(impostor, fmr, faces.n_identities)
         except TooFewFalseAccepts:
             thresholds[fmr] = None
-    return Judge(alias, alias, session, thresholds)
+    return Judge(alias, alias, session, thresholds, tail(impostor, thresholds))

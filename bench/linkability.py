@@ -20,7 +20,8 @@ def linkability_rows(
     renewability: how often a person under a re-issued key passes as an impostor would."""
     keys = session.track.protocol.unlinkability_keys
     sides = [enrolled(session, alias, defense, "victims", seed, key) for key in range(keys)]
-    mated, other = cross_key_scores(defense, sides, seed)
+    mated, other = _cross_key_scores(defense, sides, seed)
+    scored.kept |= {"mated": mated, "other": other}
     rng = Rng(seed, "linkability").numpy()
     for name, measure in (("d_sys", d_sys), ("max_linkability", maximal_linkability)):
         null = permutation_null(mated, other, measure, rng)
@@ -38,7 +39,7 @@ def linkability_rows(
         scored.rows.append(utility_row("renewability_ks", found.ks, "1"))
 
 
-def cross_key_scores(defense: Defense, sides: list[Enrolled], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _cross_key_scores(defense: Defense, sides: list[Enrolled], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores of templates under key 0 against probes under the other keys: same person, and different persons."""
     faces = sides[0].faces
     labels = faces.labels.numpy()

@@ -24,7 +24,6 @@ from .command import FILTERS, reproducing
 from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
-from .evidence import Kept, attack_scores, utility_scores
 from .execute import attributes_sha, run_attack
 from .execute_ensemble import run_ensemble
 from .plan import Cell, cells, make_attack, make_defense
@@ -43,6 +42,7 @@ _MEASURING = tuple(
     for name in (
         "attributes",
         "enrolment",
+        "evidence",
         "execute",
         "flags",
         "judges",
@@ -120,9 +120,8 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     folder.mkdir(exist_ok=True)
     start = time.perf_counter()
     error: BaseException | None = None
-    kept: Kept = {}
     try:
-        status, (scored, kept) = "ok", _score(session, cell)
+        status, scored = "ok", _score(session, cell)
     except Exception as caught:  # a failed cell is a row, never a hole
         status, error, scored = status_of(caught), caught, Scored([])
         if status == "failed":
@@ -142,24 +141,23 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     }
     for row in rows:
         row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
-    if kept:
-        np.savez(folder / SCORES, allow_pickle=False, **kept)
     _save(folder, scored, [shared | row for row in rows], state)
     return status != "failed"
 
 
-def _score(session: Session, cell: Cell) -> tuple[Scored, Kept]:
-    """The cell's rows, and the scores that they are computed from."""
+def _score(session: Session, cell: Cell) -> Scored:
     if cell.attack is None:
-        return score_utility(session, cell), utility_scores(session, cell)
+        return score_utility(session, cell)
     outcome, members = run_ensemble(session, cell) if cell.members else (run_attack(session, cell), [])
     scored = score_attack(session, cell, outcome)
     scored.rows += members
-    return scored, attack_scores(session, cell, outcome)
+    return scored
 
 
 def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any]) -> None:
     """The state comes last: its presence says that the cell is complete."""
+    if scored.kept:
+        np.savez(folder / SCORES, allow_pickle=False, **scored.kept)
     if scored.scores is not None:
         scored.scores.to_parquet(folder / "scores.parquet")
     if scored.pictures:

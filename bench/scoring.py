@@ -16,7 +16,8 @@ from .core.recovery import Recovery
 from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge, RecognizerAccess
-from .execute import LeakedSet, Outcome, first_images, other_images
+from .evidence import Kept, leak_scores, under
+from .execute import LeakedSet, Outcome, gallery_of
 from .judges import Judge, judges_of
 from .metrics.distribution import frechet_distance
 from .metrics.intervals import Interval, bootstrap_identities
@@ -45,6 +46,7 @@ class Scored:
     flags: list[dict[str, str]] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     scores: pd.DataFrame | None = None
+    kept: Kept = field(default_factory=dict)
     pictures: dict[str, Tensor] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     still_falling: float = 0.0
@@ -58,13 +60,15 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
     judges = judges_of(session, cell, recovery)
     scores = []
     for judge in judges:
-        rows, kept = identity_rows(session, cell, judge, victims, recovery, "victims")
-        scored.rows += rows
-        scores.append(kept)
-        if "calibration" in outcome.recoveries:
-            part = identity_rows(session, cell, judge, outcome.leaked["calibration"], outcome.recoveries["calibration"],
-                                 "calibration")[0]  # fmt: skip
-            scored.rows += [row for row in part if row["metric"] == "sar_type2"]
+        scored.kept |= under(judge.name, judge.tail)
+        for split, part in outcome.leaked.items():
+            rows, table, kept = identity_rows(session, cell, judge, part, outcome.recoveries[split], split)
+            scored.kept |= under(f"{judge.name}/{split}", kept)
+            if split == "victims":
+                scored.rows += rows
+                scores.append(table)
+            else:
+                scored.rows += [row for row in rows if row["metric"] == "sar_type2"]
     scored.scores = pd.concat(scores, ignore_index=True) if scores else None
     if recovery.attributes is not None:
         score_attributes(session, cell, victims, recovery.attributes, scored, _columns)
@@ -77,7 +81,7 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
 
 def identity_rows(
     session: Session, cell: Cell, judge: Judge, part: LeakedSet, recovery: Recovery, split: str
-) -> tuple[list[Row], pd.DataFrame]:
+) -> tuple[list[Row], pd.DataFrame, Kept]:
     """SAR Type-I and Type-II at each FMR, cosine, and rank-k, macro-averaged by identity with intervals.
 
     SAR_I = mean over identities of mean over its leaks of 1[s(y, x) > t], x the photograph that leaked;
@@ -107,7 +111,7 @@ def identity_rows(
     rows.append(cosine | summarise(per_identity(same, owner), rate=False))
     if split == "victims":
         rows += _rank_rows(judge, part, similarity, summarise)
-    kept = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "judge": judge.name,
             "sample": [part.faces.samples[i] for i in index],
@@ -118,7 +122,7 @@ def identity_rows(
             "score_others_max": np.where(others, similarity, -np.inf).max(axis=1),
         }
     )
-    return rows, kept
+    return rows, table, leak_scores(part, similarity, split)
 
 
 def per_identity(values: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -144,8 +148,7 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise:
     """Rank 1/5/20 in a gallery of one photograph per identity, never the one that leaked, and the ratio of rank 1 to
     that of shuffled recoveries (another victim's recovery scored as if it were this one's)."""
     faces = part.faces
-    first = first_images(faces, 1, faces.n_identities)  # everybody, also where only some leaked
-    gallery = torch.unique(other_images(faces, first)).numpy()
+    gallery = gallery_of(faces)  # everybody, also where only some leaked
     probe, owner = faces.labels[part.index].numpy(), faces.labels[gallery].numpy()
     rows: list[Row] = []
     rates: dict[int, np.ndarray] = {}
@@ -191,6 +194,7 @@ def _score_pictures(session: Session, cell: Cell, outcome: Outcome, judges: list
     summarise = _Summary(session, cell)
 
     def add(metric: str, values: Tensor, unit: str, up: bool) -> None:
+        scored.kept[metric] = values.numpy()
         columns = summarise(per_identity(values.numpy(), owner), rate=False, up=up)
         scored.rows.append({"metric": metric, "split": "victims", "unit": unit} | columns)
 

@@ -15,6 +15,7 @@ from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Goal, Surface
 from .enrolment import Enrolled, compare_pairs, enrolled, fold_row, genuine_pairs, impostor_pairs, utility_row
+from .evidence import tail
 from .linkability import linkability_rows
 from .metrics.intervals import bootstrap_identities
 from .metrics.pairs import Pairs, make_pairs
@@ -32,7 +33,7 @@ def score_utility(session: Session, cell: Cell) -> Scored:
     alias = cell.target.recognizer
     defense = session.defense(cell.defense, alias, cell.seed)
     scored = Scored([])
-    thresholds = defended_thresholds(session, alias, defense, cell.seed)
+    thresholds = defended_thresholds(session, alias, defense, cell.seed, scored)
     accuracy = _verification(session, alias, defense, cell.seed, thresholds, scored)
     if defense.name == "none" and session.official_pairs() is not None:
         scored.flags += flags.answer_flag(accuracy, session.track.recognizers[alias].reported_accuracy)
@@ -40,8 +41,9 @@ def score_utility(session: Session, cell: Cell) -> Scored:
     if defense.name != "none":
         plain = Scored([])
         undefended = session.undefended(alias)
-        reference = defended_thresholds(session, alias, undefended, cell.seed)
+        reference = defended_thresholds(session, alias, undefended, cell.seed, plain)
         base = _verification(session, alias, undefended, cell.seed, reference, plain)
+        scored.kept["pairs_plain"] = plain.kept["pairs"]
         loss = base - accuracy
         scored.rows.append(utility_row("accuracy_undefended_difference", -loss, "fraction", up=True))
         if defense.goal is not Goal.RELEASE_DATASET:  # its users never meet the deployed system
@@ -61,10 +63,13 @@ def score_utility(session: Session, cell: Cell) -> Scored:
     return scored
 
 
-def defended_thresholds(session: Session, alias: str, defense: Defense, seed: int) -> dict[float, Threshold | None]:
+def defended_thresholds(
+    session: Session, alias: str, defense: Defense, seed: int, scored: Scored
+) -> dict[float, Threshold | None]:
     """Of the defended pipeline's own scores, on cross-identity pairs of the calibration split."""
     both = enrolled(session, alias, defense, "calibration", seed)
     scores = compare_pairs(defense, both, *impostor_pairs(both.faces, seed))
+    scored.kept |= tail(scores, session.track.protocol.fmrs)
     found: dict[float, Threshold | None] = {}
     for fmr in session.track.protocol.fmrs:
         try:
@@ -79,7 +84,7 @@ def _verification(
 ) -> float:
     """Ten-fold accuracy, on the set's own pairs where it has them; EER and TAR of the victims. Returns the accuracy."""
     both = enrolled(session, alias, defense, "victims", seed)
-    paired, pairs = verification_pairs(session, alias, defense, seed, both)
+    paired, pairs = _verification_pairs(session, alias, defense, seed, both)
     scores = compare_pairs(defense, paired, pairs.first, pairs.second)
     folds = tenfold_accuracy(scores, pairs.same, pairs.fold)
     row = fold_row("accuracy", folds.per_fold, len(pairs.same))
@@ -87,17 +92,22 @@ def _verification(
     genuine = compare_pairs(defense, both, *genuine_pairs(both.faces))
     impostor = compare_pairs(defense, both, *impostor_pairs(both.faces, seed))
     scored.rows.append(utility_row("eer", eer(genuine, impostor), "fraction", up=False))
+    owner = both.faces.labels.numpy()[genuine_pairs(both.faces)[0]]
+    scored.kept |= {
+        "pairs": scores, "pairs_same": pairs.same, "pairs_fold": pairs.fold, "pairs_split": np.array(paired.faces.name),
+        "genuine": genuine, "genuine_owner": owner, "impostor": impostor,
+    }  # fmt: skip
     for fmr, threshold in thresholds.items():
         row = utility_row("tar", None, "fraction", up=True) | {"fmr": fmr}
         if threshold is None:
             scored.rows.append(row | {"status": "refused", "ci_method": "too few false accepts"})
         else:
             row["threshold"] = threshold.value
-            scored.rows.append(row | _tar(session, both, genuine, threshold))
+            scored.rows.append(row | _tar(session, genuine, owner, threshold))
     return folds.mean
 
 
-def verification_pairs(
+def _verification_pairs(
     session: Session, alias: str, defense: Defense, seed: int, victims: Enrolled
 ) -> tuple[Enrolled, Pairs]:
     """The set's official pairs where it has them and nothing was trained on the set; else pairs of the victims."""
@@ -109,9 +119,8 @@ def verification_pairs(
     return victims, make_pairs(victims.faces.labels.numpy(), rng, session.track.protocol.verification_pairs)
 
 
-def _tar(session: Session, both: Enrolled, genuine: np.ndarray, threshold: Threshold) -> Row:
+def _tar(session: Session, genuine: np.ndarray, owner: np.ndarray, threshold: Threshold) -> Row:
     """Macro TAR by identity at the threshold, with its identity bootstrap."""
-    owner = both.faces.labels.numpy()[genuine_pairs(both.faces)[0]]
     values = per_identity((genuine > threshold.value).astype(float), owner)
     protocol = session.track.protocol
     rng = Rng(0, "bootstrap").numpy()

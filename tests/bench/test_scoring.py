@@ -36,7 +36,7 @@ def test_rates_equal_brute_force(session: Session) -> None:
     mixed = 0.5 * faces.images(index) + 0.5 * faces.images(index.flip(0))
     noisy = (mixed + 0.1 * Rng(0, "n").normal(faces.ids[index], (3, 32, 32))).clamp(0, 1)
     judge = make_judge(session, "b")
-    rows, kept = identity_rows(session, cells(session.track)[1], judge, part, Recovery(noisy), "victims")
+    rows, kept, _ = identity_rows(session, cells(session.track)[1], judge, part, Recovery(noisy), "victims")
     found = {(r["metric"], r.get("fmr")): r["value"] for r in rows}
 
     z, truth = judge.embed(noisy), judge.embeddings("victims").numpy()
@@ -72,7 +72,7 @@ def test_photographs_that_other_views_leaked_are_not_other_photographs(session: 
     part = LeakedSet(faces, index, once, torch.zeros(len(index), 32), (second,))
     judge = make_judge(session, "b")
     recovery = Recovery(0.9 * faces.images(index) + 0.05)
-    rows, kept = identity_rows(session, cells(session.track)[1], judge, part, recovery, "victims")
+    rows, kept, _ = identity_rows(session, cells(session.track)[1], judge, part, recovery, "victims")
     t = judge.thresholds[0.01].value  # type: ignore[union-attr]
     scores = judge.similarity(recovery, "victims")
     rates = []
@@ -82,7 +82,7 @@ def test_photographs_that_other_views_leaked_are_not_other_photographs(session: 
     found = next(row for row in rows if row["metric"] == "sar_type2" and row["fmr"] == 0.01)
     assert found["value"] == pytest.approx(np.mean(rates))
     alone = LeakedSet(faces, index, once, torch.zeros(len(index), 32))
-    _, all_others = identity_rows(session, cells(session.track)[1], judge, alone, recovery, "victims")
+    _, all_others, _ = identity_rows(session, cells(session.track)[1], judge, alone, recovery, "victims")
     assert (kept["score_others_mean"] != all_others["score_others_mean"]).all()
 
 
