@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 
 from ..bench.core.errors import InputError
+from ..bench.core.onnx_graph import RuntimeNet, open_session, read_graph
 from ..bench.core.paths import expand
 from ..bench.core.weights import file_sha256
-from ..bench.recognizers.onnx_graph import RuntimeNet, open_session, read_graph
 from ..bench.zoo.packs import find_model
 from .pictures import LeftOut, open_picture
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.errors import InputError
+from ..core.onnx_graph import read_graph
 from ..core.registry import register_recognizer
 from ..zoo.packs import PackModel, find_model
 from .base import BuildContext
 from .onnx import OnnxRecognizer
-from .onnx_graph import read_graph
 
 
 @register_recognizer("insightface")

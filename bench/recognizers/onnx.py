@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.onnx_graph import Graph, RuntimeNet, TorchNet, describe_error, read_graph, relative_difference, trial_images
 from ..core.registry import register_recognizer
 from ..core.weights import open_weights, weights_digest
 from .base import BuildContext, Recognizer
-from .onnx_graph import Graph, RuntimeNet, TorchNet, describe_error, read_graph, relative_difference, trial_images
 from .preprocess import Color, Scale, check_scale, prepare, with_flip
 
 # Rounding in another order moves an embedding by about 3e-6 (all files of the data pack).

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError
-from ..core.seeding import Rng
+from .errors import InputError
+from .seeding import Rng
 
 
 @dataclass(frozen=True)
