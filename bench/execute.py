@@ -89,7 +89,9 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     system = session.defense(cell.defense, alias, cell.seed)
     installation = SecretSource.installation(cell.seed)
     leaked = {"victims": leaked_set(session, system, cell, "victims", installation)}
-    if session.track.protocol.selection_victims and not attack.threat.victims:
+    # What reads attributes alone is ranked by no board, so nobody selects by it.
+    selects = bool(attack.recovers - {"attributes"}) and not attack.threat.victims
+    if session.track.protocol.selection_victims and selects:
         leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
     context = attack_context(session, cell, system, installation, leaked["victims"])
     outcome = Outcome({}, leaked)
