@@ -8,7 +8,8 @@ from fnmatch import fnmatch
 from typing import Any
 
 from ..attacks.base import Attack
-from ..defenses.base import Defense, compose
+from ..defenses.base import Defense
+from ..defenses.composition import compose
 from .core.registry import ATTACKS, DEFENSES
 from .core.surfaces import Secret, Surface
 from .core.threat import DefenseKnowledge, ThreatModel

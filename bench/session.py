@@ -16,7 +16,7 @@ from torch import Tensor
 from ..datasets.base import FaceDataset, LoadContext
 from ..datasets.splits import face_set, make_splits
 from ..defenses.base import Defense, overrides
-from .core.context import FitContext
+from .core.context import FitContext, Weights
 from .core.errors import DataError
 from .core.faces import FaceSet
 from .core.leaks import Leak, leak_cat
@@ -167,11 +167,21 @@ class Session:
 
     def _fit_defense(self, defense: Defense, alias: str, seed: int) -> Defense:
         train = self.faces("train") if self.track.splits.train else None
-        context = FitContext(self.recognizer(alias), train, Rng(seed, "defense"), self.device, self.progress)
+        shared = {"seed": seed, "train": train.sha if train else "", "code": code_hash("bench/core", "bench/zoo")}
+        side = self.track.protocol.resolution
+        protectors = self.track.protocol.protectors if defense.uses_surrogates else ()
+
+        def keep(name: str, spec: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+            return self.store.tensors("shared", shared | {"name": name, "resolution": side, **spec}, make)
+
+        context = FitContext(
+            self.recognizer(alias), train, Rng(seed, "defense"), self.device, self.progress,
+            tuple(self.recognizer(one) for one in protectors), side, keep,
+        )  # fmt: skip
         if not overrides(defense, "_fit"):
             return defense.fit(context)
-        described = {"defense": defense.describe(), "seed": seed, "train": train.sha if train else ""}
-        spec = described | {"recognizer": self.fingerprint(alias), "loop": code_hash("bench/core")}
+        spec = shared | {"defense": defense.describe(), "recognizer": self.fingerprint(alias), "resolution": side}
+        spec["protectors"] = [self.fingerprint(one) for one in protectors]
         state = self.store.tensors("defense", spec, lambda: defense.fit(context).state_dict())
         return defense.fit(context, state)
 

@@ -131,6 +131,9 @@ class Protocol(_Strict):
     official_pairs: bool = True  # measure accuracy on the set's own pairs where it has them
     bootstrap: int = Field(2000, ge=100)
     level: float = Field(0.95, gt=0, lt=1)
+    # Recognisers at hand of whoever protects pictures before publishing them; only the other ones judge in earnest.
+    protectors: tuple[str, ...] = ()
+    published_victims: int = Field(60, ge=2)  # whose pictures a slow defence of published pictures is measured on
     unlinkability_keys: int = Field(10, ge=2)
     utility_loss: float = 0.01  # matched utility: accuracy lost at most
     pictures: int = Field(6, ge=0)
@@ -215,6 +218,9 @@ def _check_names(track: Track, file: Path) -> None:
                 f"{file}: target {target.recognizer!r}: its judges {list(target.judges)} must hold neither itself nor "
                 "the surrogate; a judge is a recogniser that no attack saw."
             )
+    for alias in track.protocol.protectors:
+        if alias not in known:
+            raise TrackError(f"{file}: no recognizer is called {alias!r} (protectors); {nearest(alias, known)}")
     if track.protocol.headline_fmr not in track.protocol.fmrs:
         raise TrackError(
             f"{file}: headline_fmr {track.protocol.headline_fmr} is not one of fmrs {track.protocol.fmrs}."

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..bench.core.anatomy import Anatomy
 from ..bench.core.attributes import Attributes
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.plugin import Plugin
@@ -119,6 +120,10 @@ class FaceDataset(Plugin, ABC):
             DataError: the label file cannot be read, or misses one of the rows.
         """
         return read_labels(self.settings.labels, self.table.iloc[index]) if self.settings.labels else None
+
+    def anatomy(self, index: np.ndarray) -> Anatomy | None:
+        """Landmarks, parts and captions of the rows at ``index``, or None where the source knows none."""
+        return None
 
     @property
     def sha(self) -> str:

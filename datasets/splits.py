@@ -141,4 +141,5 @@ def face_set(dataset: FaceDataset, splits: pd.DataFrame, name: str) -> FaceSet:
         lambda index: dataset.images(rows[index]),
         hashlib.sha256(text.encode()).hexdigest()[:24],
         lambda: dataset.attributes(rows),
+        lambda index: dataset.anatomy(rows[index]),
     )

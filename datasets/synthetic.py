@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..bench.core.anatomy import Anatomy
 from ..bench.core.attributes import Attributes
 from ..bench.core.errors import DataError
 from ..bench.core.registry import register_dataset
@@ -88,6 +89,16 @@ class Synthetic(FaceDataset):
         known = attributes(self.parameters(self.table.iloc[index]))
         labels = {name: value.long() for name, value in known.items() if value.dtype is torch.bool}
         return Attributes(dict.fromkeys(labels, ("no", "yes")), labels)
+
+    def anatomy(self, index: np.ndarray) -> Anatomy | None:
+        """Rendered again: about 20 ms a picture."""
+        from .rendering import LANDMARK_NAMES, PART_NAMES, captions, render
+
+        parameters, side = self.parameters(self.table.iloc[index]), self.settings.size
+        drawn = render(parameters, side)
+        # Pixel centres are whole numbers there.
+        points = (drawn.landmarks + 0.5) / side
+        return Anatomy(points, LANDMARK_NAMES, drawn.parts, PART_NAMES, tuple(captions(parameters)))
 
     def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
         parts = [table.iloc[start : start + _CHUNK] for start in range(0, len(table), _CHUNK)]

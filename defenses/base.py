@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from ..bench.core.checks import check_images, check_vectors
 from ..bench.core.context import FitContext
-from ..bench.core.errors import ContractError, InputError
+from ..bench.core.errors import ContractError, InputError, NotApplicable
 from ..bench.core.leaks import Leak, leak_length
 from ..bench.core.plugin import Plugin
 from ..bench.core.secrets import SecretDraw
-from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
+from ..bench.core.surfaces import Goal, Secret, Surface
 
 
 class Defense(nn.Module, Plugin):
@@ -30,12 +30,17 @@ class Defense(nn.Module, Plugin):
         goal: what it is for, hence what utility means.
         secrets: which secrets it draws.
         claims: one sentence, what it promises.
+        slow: whether ``publish`` searches anew for every picture, seconds apiece: the harness then makes every
+            published picture once, and an adversary's own too.
+        uses_surrogates: whether ``fit`` asks for ``context.surrogates``.
     """
 
     protects: ClassVar[Surface] = Surface.TEMPLATE
     goal: ClassVar[Goal] = Goal.BLOCK_INVERSION
     secrets: ClassVar[frozenset[Secret]] = frozenset()
     claims: ClassVar[str] = ""
+    slow: ClassVar[bool] = False
+    uses_surrogates: ClassVar[bool] = False
     recognizer: Any
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
@@ -95,11 +100,34 @@ class Defense(nn.Module, Plugin):
             raise ContractError(f"{self.name}: templates of several tensors need a compare() of their own.")
         return F.cosine_similarity(templates.float(), probes.float(), dim=1)
 
+    def make_key(self, images: Tensor, secret: SecretDraw) -> Leak:
+        """What the owner of (N, 3, H, W) ``images`` keeps to get them back later, one row per picture; its size counts.
+
+        Only reversible defences override this and ``recover``.
+        """
+        raise NotApplicable(f"{self.name} is not reversible: there is no key.")
+
+    def recover(self, published: Tensor, key: Leak) -> Tensor:
+        """(N, 3, H, W) published pictures and their keys -> the originals, (N, 3, H, W) in [0, 1]."""
+        raise NotApplicable(f"{self.name} is not reversible: published pictures cannot be turned back.")
+
+    def decoys(self) -> Tensor | None:
+        """(k,) labels in the train split of the people whom pictures are made to pass for; None: of nobody.
+
+        The first photograph of each is the search's; others decide whether it worked.
+        """
+        return None
+
     def properties(self) -> dict[str, float | str]:
         """Facts for the board that follow from the settings or the fit, for example ``epsilon``, by metric name."""
         return {}
 
     # Final from here on: what the harness and the attacks call.
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the published picture and a key give the original back."""
+        return overrides(self, "recover")
 
     @property
     def embedding_fixed(self) -> bool:
@@ -178,91 +206,3 @@ class Defense(nn.Module, Plugin):
 def overrides(defense: Defense, stage: str) -> bool:
     """Whether ``defense`` acts at ``stage``."""
     return getattr(type(defense), stage) is not getattr(Defense, stage)
-
-
-class Compose(Defense):
-    """``first`` then ``second``: the stages chained, for example a wire defence and a template defence.
-
-    Declared in a track as a list of two names. Both are fitted; ``second`` sees the embeddings of ``first``.
-    """
-
-    def __init__(self, first: Defense, second: Defense) -> None:
-        super().__init__()
-        self.first, self.second = first, second
-        self.parts = (first, second)
-
-    def _build(self, context: FitContext) -> None:
-        for part in self.parts:
-            object.__setattr__(part, "recognizer", context.recognizer)
-            part._build(context)
-
-    def _fit(self, context: FitContext) -> None:
-        for part in self.parts:
-            part._fit(context)
-
-    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
-        return self.second.publish(self.first.publish(images, secret), secret)
-
-    def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
-        sent = self.first.transmit(images, secret)
-        if not overrides(self.second, "transmit"):
-            return sent
-        if isinstance(sent, dict) or sent.shape[1] != 3:
-            raise ContractError(f"{self.second.name} cannot transmit what {self.first.name} already transformed.")
-        return self.second.transmit(sent, secret)
-
-    def embed(self, wire: Leak) -> Tensor:
-        return (self.first if overrides(self.first, "embed") else self.second).embed(wire)
-
-    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
-        return self._chain("enroll", embeddings, secret)
-
-    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Leak:
-        return self._chain("probe", embeddings, secret)
-
-    def compare(self, templates: Leak, probes: Leak) -> Tensor:
-        acts = overrides(self.second, "compare") or not overrides(self.first, "compare")
-        return (self.second if acts else self.first).compare(templates, probes)
-
-    def _chain(self, stage: str, embeddings: Tensor, secret: SecretDraw) -> Leak:
-        middle = getattr(self.first, stage)(embeddings, secret)
-        if not overrides(self.second, stage):
-            return middle  # type: ignore[no-any-return]
-        return getattr(self.second, stage)(middle, secret)  # type: ignore[no-any-return]
-
-    def properties(self) -> dict[str, float | str]:
-        return self.first.properties() | self.second.properties()
-
-    @property
-    def embedding_fixed(self) -> bool:
-        return all(part.embedding_fixed for part in self.parts)
-
-    @property
-    def plain_embedding(self) -> bool:
-        return all(part.plain_embedding for part in self.parts)
-
-    @property
-    def keyed_templates(self) -> bool:
-        return any(part.keyed_templates for part in self.parts)
-
-    def randomised(self, surface: Surface) -> bool:
-        return any(part.randomised(surface) for part in self.parts)
-
-    def describe(self) -> dict[str, Any]:
-        return {"name": self.name, "parts": [part.describe() for part in self.parts]}
-
-
-def compose(first: Defense, second: Defense) -> Compose:
-    """A ``Compose`` that carries the union of both parts' declarations."""
-    declared = {
-        "name": f"{first.name}+{second.name}",
-        "protects": first.protects,
-        "goal": first.goal,
-        "secrets": first.secrets | second.secrets,
-        "fidelity": first.fidelity if first.fidelity == second.fidelity else Fidelity.SIMPLIFIED,
-        "claims": f"{first.claims} {second.claims}".strip(),
-        "__doc__": Compose.__doc__,
-        "__module__": Compose.__module__,
-    }
-    kind: type[Compose] = type("Compose", (Compose,), declared)
-    return kind(first, second)

@@ -57,8 +57,12 @@ def recognizer(kind: str) -> Recognizer:
 
 
 def fit_defense(defense: Defense, attacked: Recognizer) -> Defense:
-    """Fitted on the toy public faces."""
-    return defense.fit(FitContext(attacked, faces()["public"], Rng(0, "defense"), CPU, Progress()))
+    """Fitted on the toy public faces; whoever protects pictures has ``toy-b``."""
+    context = FitContext(
+        attacked, faces()["public"], Rng(0, "defense"), CPU, Progress(), (recognizer("toy-b"),), 32,
+        functools.partial(kept, attacked.name),
+    )  # fmt: skip
+    return defense.fit(context)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError, ThreatModelError
+from .errors import InputError, NoGradientError, ThreatModelError
 from .faces import FaceSet
 from .progress import Progress
 from .seeding import Rng
@@ -31,6 +31,11 @@ class FitContext:
         rng: the run's randomness.
         device: where to work.
         progress: where to show it.
+        surrogates: recognisers that whoever protects pictures has at hand; differentiable ones, and never the deployed
+            one unless the track says so.
+        resolution: side in pixels at which shared networks work on pictures.
+        keep: (name, what else it depends on, how it is made) -> weights of a network that several defences share: made
+            once for this train split.
     """
 
     recognizer: nn.Module
@@ -38,6 +43,27 @@ class FitContext:
     rng: Rng
     device: torch.device
     progress: Progress
+    surrogates: tuple[nn.Module, ...] = ()
+    resolution: int = 64
+    keep: Keep = field(default=lambda name, spec, make: make())
+
+    def need_surrogates(self, purpose: str) -> tuple[nn.Module, ...]:
+        """At least one recogniser with gradients.
+
+        Args:
+            purpose: who needs them for what, the beginning of the message.
+
+        Raises:
+            InputError: there is none, or one is forward only.
+        """
+        if not self.surrogates:
+            raise InputError(
+                f"{purpose}, and the track names none; give its protocol protectors = [...], recognisers with gradients."
+            )
+        for one in self.surrogates:
+            if not getattr(one, "differentiable", True):
+                raise NoGradientError(one.no_gradient_message())  # type: ignore[operator]
+        return self.surrogates
 
     def faces(self, purpose: str, identities: int = 1) -> FaceSet:
         """The train split.

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .anatomy import Anatomy
 from .attributes import Attributes
 from .seeding import sample_ids
 
@@ -31,6 +32,7 @@ class FaceSet:
         read: positions (M,) -> (M, 3, H, W) float32 [0, 1].
         sha: hash of the set's images and names.
         attributes: says what else is known of the samples, or that nothing is; called once, when it is first asked for.
+        anatomy: positions (M,) -> landmarks, parts and captions of these samples, or None where none are known.
 
     Attributes:
         labels: (N,) int64 identity numbers 0 .. n_identities - 1, in order of first appearance.
@@ -45,9 +47,10 @@ class FaceSet:
         read: Callable[[np.ndarray], Tensor],
         sha: str,
         attributes: Callable[[], Attributes | None] = lambda: None,
+        anatomy: Callable[[np.ndarray], Anatomy | None] = lambda index: None,
     ) -> None:
         self.name, self.samples, self.identities, self.sha = name, samples, identities, sha
-        self._read, self._know = read, attributes
+        self._read, self._know, self._anatomy = read, attributes, anatomy
         self._small: dict[int, Tensor] = {}
         number: dict[str, int] = {}
         self.labels = torch.tensor([number.setdefault(identity, len(number)) for identity in identities])
@@ -61,6 +64,10 @@ class FaceSet:
     def attributes(self) -> Attributes | None:
         """Labels of the samples, or None where the data set has none."""
         return self._know()
+
+    def anatomy(self, index: Tensor) -> Anatomy | None:
+        """Landmarks, parts and captions at (B,) positions, or None where the data set knows none; not kept."""
+        return self._anatomy(index.cpu().numpy())
 
     def images(self, index: Tensor) -> Tensor:
         """(B, 3, H, W) float32 RGB [0, 1] at positions ``index``."""
@@ -86,4 +93,5 @@ class FaceSet:
             lambda inner: self._read(positions[inner]),
             f"{self.sha}:{name}",
             lambda: self.attributes.take(index.cpu()) if self.attributes else None,
+            lambda inner: self._anatomy(positions[inner]),
         )
