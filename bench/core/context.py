@@ -57,9 +57,7 @@ class FitContext:
             InputError: there is none, or one is forward only.
         """
         if not self.surrogates:
-            raise InputError(
-                f"{purpose}, and the track names none; give its protocol protectors = [...], recognisers with gradients."
-            )
+            raise InputError(f"{purpose}, and the track names none; give it protocol.protectors, with gradients.")
         for one in self.surrogates:
             if not getattr(one, "differentiable", True):
                 raise NoGradientError(one.no_gradient_message())  # type: ignore[operator]
