@@ -17,7 +17,7 @@ from .metrics.reidentification import by_identity
 from .schema import Row
 
 if TYPE_CHECKING:
-    from .execute import LeakedSet
+    from .leaked import LeakedSet
     from .plan import Cell
     from .scoring import Scored
     from .session import Session

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .execute import LeakedSet, gallery_of
+from .leaked import LeakedSet, gallery_of
 
 Kept = dict[str, np.ndarray]
 

@@ -11,51 +11,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from ..attacks.base import Attack
 from ..defenses.base import Defense
 from .core.context import AttackContext, Weights
-from .core.faces import FaceSet
-from .core.leaks import Leak
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.target import Target
-from .plan import Cell, make_attack
+from .leaked import LeakedSet, leaked_set, other_images
+from .plan import Cell, make_attack, make_defense
+from .published import published
 from .session import Session, code_hash
-from .views import further_views, recover_views
-
-
-@dataclass(frozen=True)
-class LeakedSet:
-    """What leaked of one split.
-
-    Args:
-        faces: the split.
-        index: (L,) positions of the leaked images.
-        presentation: (L,) which draw of the sample secrets each leak is.
-        leak: the L leaks.
-        more: the same victims' second and later views, where the threat model grants them.
-    """
-
-    faces: FaceSet
-    index: Tensor
-    presentation: Tensor
-    leak: Leak
-    more: tuple[LeakedSet, ...] = ()
-
-    def photographs(self) -> np.ndarray:
-        """(L, n) bool: which pictures of the split show the victim of a leak and leaked in none of its views."""
-        labels, rows = self.faces.labels.numpy(), np.arange(len(self.index))
-        found = labels[self.index.numpy()][:, None] == labels
-        for view in (self, *self.more):
-            found[rows, view.index.numpy()] = False
-        return found
+from .views import recover_views
 
 
 @dataclass
@@ -111,58 +82,6 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     return outcome
 
 
-def leaked_set(session: Session, system: Defense, cell: Cell, split: str, installation: SecretSource) -> LeakedSet:
-    """The first images of each identity of a split leak, each in ``draws`` presentations if secrets are per sample."""
-    assert cell.surface is not None
-    protocol, faces = session.track.protocol, session.faces(split)
-    limit = protocol.selection_victims if split == "calibration" else faces.n_identities
-    if cell.attack is not None and cell.attack.victims is not None:
-        limit = min(limit, cell.attack.victims)
-    each = 1 if split == "calibration" else protocol.leaks_per_identity
-    draws = protocol.draws if split == "victims" and system.randomised(cell.surface) else 1
-    first = first_images(faces, each, limit)
-    index = first.repeat(draws)
-    presentation = torch.arange(draws).repeat_interleave(len(first))
-    alias, surface = cell.target.recognizer, cell.surface
-
-    def leaked(photographs: Tensor, times: Tensor, more: tuple[LeakedSet, ...] = ()) -> LeakedSet:
-        leak = session.leaked_once(
-            (alias, id(system), surface, cell.seed),
-            (split, tuple(photographs.tolist()), tuple(times.tolist())),
-            lambda: session.leak(system, alias, surface, faces, photographs, times, installation),
-        )
-        return LeakedSet(faces, photographs, times, leak, more)
-
-    views = []
-    if cell.attack is not None:
-        views = further_views(faces, index, presentation, cell.attack, system.randomised(surface))
-    return leaked(index, presentation, tuple(leaked(*view) for view in views))
-
-
-def first_images(faces: FaceSet, each: int, limit: int) -> Tensor:
-    """Positions of the first ``each`` images of identities that have at least one more, of the first ``limit`` such."""
-    chosen: list[int] = []
-    used = 0
-    for label in range(faces.n_identities):
-        mine = torch.nonzero(faces.labels == label).flatten().tolist()
-        if len(mine) < 2 or used >= limit:
-            continue
-        used += 1
-        chosen += mine[: min(each, len(mine) - 1)]
-    return torch.tensor(sorted(chosen), dtype=torch.int64)
-
-
-def other_images(faces: FaceSet, index: Tensor) -> Tensor:
-    """For each image at ``index`` the last image of the same identity: never the leaked one."""
-    last = {int(label): i for i, label in enumerate(faces.labels)}
-    return torch.tensor([last[int(faces.labels[i])] for i in index])
-
-
-def gallery_of(faces: FaceSet) -> np.ndarray:
-    """(G,) positions of one photograph of everybody, never the first, which leaks."""
-    return torch.unique(other_images(faces, first_images(faces, 1, faces.n_identities))).numpy()
-
-
 def attack_context(
     session: Session, cell: Cell, system: Defense, installation: SecretSource, victims: LeakedSet
 ) -> AttackContext:
@@ -179,6 +98,7 @@ def attack_context(
         cell.seed,
         public,
         session.pipeline_embeddings(alias),
+        published=lambda faces, index, source: published(session, system, alias, faces, index, source),
     )
     photographs = None
     if cell.threat.victims:
@@ -256,7 +176,7 @@ def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
     knowledge = cell.threat.defense.value
     if knowledge == "K3" and not attack.uses_secrets:
         knowledge = "K1"
-    defense = None if knowledge == "K0" else session.defense(cell.defense, cell.target.recognizer, cell.seed).describe()
+    defense = None if knowledge == "K0" else session.described(make_defense(cell.defense))
     return {
         "attack": attack.describe(),
         "title": cell.attack.fit_title if cell.attack else "",

@@ -13,7 +13,8 @@ from .core.faces import resize
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
 from .ensemble import CHOSEN, Candidate, choose
-from .execute import LeakedSet, Outcome, attack_context, run_attack
+from .execute import Outcome, attack_context, run_attack
+from .leaked import LeakedSet
 from .plan import Cell
 from .schema import Row, status_of
 from .session import Session

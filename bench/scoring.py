@@ -17,8 +17,9 @@ from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge, RecognizerAccess
 from .evidence import Kept, leak_scores, under
-from .execute import LeakedSet, Outcome, gallery_of
+from .execute import Outcome
 from .judges import Judge, judges_of
+from .leaked import LeakedSet, gallery_of
 from .metrics.distribution import frechet_distance
 from .metrics.intervals import Interval, bootstrap_identities
 from .metrics.quality import psnr, ssim
@@ -71,7 +72,7 @@ def score_attack(session: Session, cell: Cell, outcome: Outcome) -> Scored:
                 scored.rows += [row for row in rows if row["metric"] == "sar_type2"]
     scored.scores = pd.concat(scores, ignore_index=True) if scores else None
     if recovery.attributes is not None:
-        score_attributes(session, cell, victims, recovery.attributes, scored, _columns)
+        score_attributes(session, cell, victims, recovery.attributes, scored, columns_of)
     if recovery.images is not None:
         _score_pictures(session, cell, outcome, judges, scored)
     _cost(cell, outcome, scored)
@@ -93,7 +94,7 @@ def identity_rows(
     same = similarity[np.arange(len(index)), index]  # (L,)
     others = part.photographs()
     leak_of, photo = np.nonzero(others)
-    summarise = _Summary(session, cell)
+    summarise = Summary(session, cell)
     rows: list[Row] = []
     for fmr in session.track.protocol.fmrs:
         threshold = judge.thresholds.get(fmr)
@@ -130,7 +131,7 @@ def per_identity(values: np.ndarray, owner: np.ndarray) -> np.ndarray:
     return pd.Series(values).groupby(owner).mean().to_numpy()
 
 
-class _Summary:
+class Summary:
     """Per-identity values -> value and interval columns. The same resamples for every row of a seed."""
 
     def __init__(self, session: Session, cell: Cell) -> None:
@@ -141,10 +142,10 @@ class _Summary:
 
     def __call__(self, values: np.ndarray, *, rate: bool = True, up: bool = True) -> Row:
         found = bootstrap_identities(values, self.rng(), self.protocol.bootstrap, self.protocol.level, rate=rate)
-        return _columns(found, up)
+        return columns_of(found, up)
 
 
-def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise: _Summary) -> list[Row]:
+def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise: Summary) -> list[Row]:
     """Rank 1/5/20 in a gallery of one photograph per identity, never the one that leaked, and the ratio of rank 1 to
     that of shuffled recoveries (another victim's recovery scored as if it were this one's)."""
     faces = part.faces
@@ -168,11 +169,11 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise:
     rows.append(base | {"metric": "rank1_shuffled"} | summarise(shuffle))
     if rates[1].any() and shuffle.any():
         ratio = risk_ratio(rates[1], shuffle, summarise.rng(), summarise.protocol.bootstrap, summarise.protocol.level)
-        rows.append(base | {"metric": "risk_ratio"} | _columns(ratio, True) | {"unit": "x shuffled"})
+        rows.append(base | {"metric": "risk_ratio"} | columns_of(ratio, True) | {"unit": "x shuffled"})
     return rows
 
 
-def _columns(interval: Interval, up: bool) -> Row:
+def columns_of(interval: Interval, up: bool) -> Row:
     """An interval as columns; ``higher_is_better`` is stated from the metric's own point of view."""
     return {
         "value": interval.value,
@@ -191,7 +192,7 @@ def _score_pictures(session: Session, cell: Cell, outcome: Outcome, judges: list
     assert y is not None
     x = resize(victims.faces.images(victims.index), y.shape[-1])
     owner = victims.faces.labels[victims.index].numpy()
-    summarise = _Summary(session, cell)
+    summarise = Summary(session, cell)
 
     def add(metric: str, values: Tensor, unit: str, up: bool) -> None:
         scored.kept[metric] = values.numpy()

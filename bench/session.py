@@ -158,6 +158,13 @@ class Session:
             )
         return self.faces("train")
 
+    def described(self, defense: Defense) -> dict[str, Any]:
+        """What identifies a defence, the protector's recognisers included where it asks for them."""
+        described = defense.describe()
+        if defense.uses_surrogates:
+            described["protectors"] = [self.fingerprint(alias) for alias in self.track.protocol.protectors]
+        return described
+
     def defense(self, spec: DefenseSpec, alias: str, seed: int) -> Defense:
         """A defence fitted on a recogniser and the train split."""
         key = (spec.title, alias, seed)
@@ -167,21 +174,24 @@ class Session:
 
     def _fit_defense(self, defense: Defense, alias: str, seed: int) -> Defense:
         train = self.faces("train") if self.track.splits.train else None
-        shared = {"seed": seed, "train": train.sha if train else "", "code": code_hash("bench/core", "bench/zoo")}
-        side = self.track.protocol.resolution
-        protectors = self.track.protocol.protectors if defense.uses_surrogates else ()
+        protocol = self.track.protocol
+        shared = {
+            "train": train.sha if train else "", "resolution": protocol.resolution, "seed": seed,
+            "code": code_hash("bench/core", "bench/zoo"),
+        }  # fmt: skip
 
-        def keep(name: str, spec: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
-            return self.store.tensors("shared", shared | {"name": name, "resolution": side, **spec}, make)
+        def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+            spec = shared | {"name": name, "protectors": [self.fingerprint(one) for one in protocol.protectors]}
+            return self.store.tensors("shared", spec | dict(depends), make)
 
         context = FitContext(
             self.recognizer(alias), train, Rng(seed, "defense"), self.device, self.progress,
-            tuple(self.recognizer(one) for one in protectors), side, keep,
+            tuple(self.recognizer(one) for one in protocol.protectors) if defense.uses_surrogates else (),
+            protocol.resolution, keep,
         )  # fmt: skip
         if not overrides(defense, "_fit"):
             return defense.fit(context)
-        spec = shared | {"defense": defense.describe(), "recognizer": self.fingerprint(alias), "resolution": side}
-        spec["protectors"] = [self.fingerprint(one) for one in protectors]
+        spec = shared | {"defense": self.described(defense), "recognizer": self.fingerprint(alias)}
         state = self.store.tensors("defense", spec, lambda: defense.fit(context).state_dict())
         return defense.fit(context, state)
 
@@ -200,7 +210,7 @@ class Session:
         def embeddings(defense: Defense, faces: FaceSet, source: SecretSource) -> Tensor:
             spec: dict[str, Any] = {"recognizer": self.fingerprint(alias), "alias": alias, "faces": faces.sha}
             if not defense.plain_embedding:
-                spec["defense"] = defense.describe()
+                spec["defense"] = self.described(defense)
                 spec["secrets"] = [source.deployment.seed, *source.deployment.labels]
             key = digest(spec)
             if key not in self._embeddings:
@@ -213,7 +223,7 @@ class Session:
     def fresh_embeddings(self, defense: Defense, faces: FaceSet, source: SecretSource, presentation: int) -> Tensor:
         """(N, D) embeddings of a pipeline that is randomised before the embedding, kept on disk."""
         spec = {"recognizer": self.fingerprint(defense.recognizer.alias), "faces": faces.sha,
-                "defense": defense.describe(), "presentation": presentation,
+                "defense": self.described(defense), "presentation": presentation,
                 "secrets": [source.deployment.seed, *source.deployment.labels]}  # fmt: skip
         make = lambda: {"z": self._embed(defense, faces, source, presentation)}  # noqa: E731
         return self.store.tensors("embeddings", spec, make)["z"]

@@ -133,7 +133,10 @@ class Protocol(_Strict):
     level: float = Field(0.95, gt=0, lt=1)
     # Recognisers at hand of whoever protects pictures before publishing them; only the other ones judge in earnest.
     protectors: tuple[str, ...] = ()
-    published_victims: int = Field(60, ge=2)  # whose pictures a slow defence of published pictures is measured on
+    # What a defence's use is: that the system still verifies, or (tracks of published pictures) that the picture is
+    # kept and its person is not.
+    measures: Literal["verification", "publication"] = "verification"
+    published_victims: int = Field(60, ge=2)  # publication only: how many people publish pictures
     unlinkability_keys: int = Field(10, ge=2)
     utility_loss: float = 0.01  # matched utility: accuracy lost at most
     pictures: int = Field(6, ge=0)

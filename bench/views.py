@@ -30,7 +30,7 @@ from .core.seeding import presentation_ids
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
-    from .execute import LeakedSet
+    from .leaked import LeakedSet
     from .track import AttackSpec
 
 

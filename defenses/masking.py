@@ -74,5 +74,9 @@ class Pixelate(Defense):
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1], constant on each block."""
-        small = F.adaptive_avg_pool2d(images, self.settings.blocks)
-        return F.interpolate(small, images.shape[-2:], mode="nearest").clamp(0, 1)
+        return pixelated(images, self.settings.blocks)
+
+
+def pixelated(images: Tensor, blocks: int) -> Tensor:
+    """(N, 3, H, W) with each of ``blocks`` x ``blocks`` blocks at its mean colour."""
+    return F.interpolate(F.adaptive_avg_pool2d(images, blocks), images.shape[-2:], mode="nearest").clamp(0, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -26,7 +26,8 @@ GREY = 0.5
 # eyes (38.29, 51.70) and (73.53, 51.50), corners of the mouth (41.55, 92.37) and (70.73, 92.20).
 EYES = ((23.3, 42.7, 53.3, 60.7), (58.5, 42.5, 88.5, 60.5))
 MOUTH = ((35.5, 82.3, 76.7, 102.3),)
-REGIONS = {"eyes": EYES, "mouth": MOUTH, "eyes+mouth": EYES + MOUTH}
+Boxes: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
+REGIONS: dict[str, Boxes] = {"eyes": EYES, "mouth": MOUTH, "eyes+mouth": EYES + MOUTH}
 CROP = 112
 
 
@@ -97,13 +98,18 @@ class LandmarkMask(Defense):
 
     def covered(self, h: int, w: int) -> Tensor:
         """(H, W) bool: the pixels whose centre lies in a box."""
-        y, x = (((torch.arange(size) + 0.5) * CROP / size - 0.5) for size in (h, w))
-        hidden = torch.zeros(h, w, dtype=torch.bool)
-        for left, top, right, bottom in REGIONS[self.settings.parts]:
-            across = (x - (left + right) / 2).abs() <= self.settings.grow * (right - left) / 2
-            down = (y - (top + bottom) / 2).abs() <= self.settings.grow * (bottom - top) / 2
-            hidden |= down[:, None] & across[None, :]
-        return hidden
+        return boxes(REGIONS[self.settings.parts], self.settings.grow, h, w)
+
+
+def boxes(regions: Boxes, grow: float, h: int, w: int) -> Tensor:
+    """(h, w) bool: the pixels whose centre lies in one of ``regions`` of the aligned crop, each ``grow`` as large."""
+    y, x = (((torch.arange(size) + 0.5) * CROP / size - 0.5) for size in (h, w))
+    hidden = torch.zeros(h, w, dtype=torch.bool)
+    for left, top, right, bottom in regions:
+        across = (x - (left + right) / 2).abs() <= grow * (right - left) / 2
+        down = (y - (top + bottom) / 2).abs() <= grow * (bottom - top) / 2
+        hidden |= down[:, None] & across[None, :]
+    return hidden
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,13 @@ class LowPass(Defense):
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1]."""
-        rows, columns = (gaussian(size, self.settings.sigma).to(images) for size in images.shape[-2:])
-        return (rows @ images @ columns.T).clamp(0, 1)
+        return blurred(images, self.settings.sigma)
+
+
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """(N, 3, H, W) behind a Gaussian blur of ``sigma`` pixels."""
+    rows, columns = (gaussian(size, sigma).to(images) for size in images.shape[-2:])
+    return (rows @ images @ columns.T).clamp(0, 1)
 
 
 @lru_cache(maxsize=16)

@@ -77,10 +77,12 @@ def small_defense(name: str) -> dict[str, Any]:
     # Toy faces have next to no detail, and LDP-Slicing sends nothing else: a budget that leaves its bits true.
     wanted = {
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
-        "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25, "shadow_steps": 60,
+        "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25, "shadow_steps": 60, "targets": 3,
     }  # fmt: skip
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
+    if name == "tip-im":
+        wanted |= {"steps": 3}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
         wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
     return {key: value for key, value in wanted.items() if key in known}

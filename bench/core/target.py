@@ -17,6 +17,7 @@ from .surfaces import Surface
 from .threat import DefenseKnowledge, RecognizerAccess, ThreatModel
 
 Embeddings = Callable[[Any, FaceSet, SecretSource], Tensor]
+Published = Callable[[FaceSet, Tensor, SecretSource], Tensor]
 
 
 class Target:
@@ -32,6 +33,7 @@ class Target:
         public: the adversary's images.
         embeddings: cached embeddings of a face set under a pipeline.
         enrolled: (V, ...) templates of the victims, for score queries; ``enrol`` changes them.
+        published: pictures that a slow system publishes, made once: (faces, positions, secrets) -> images.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Target:
         public: FaceSet,
         embeddings: Embeddings,
         enrolled: Leak | None = None,
+        published: Published | None = None,
     ) -> None:
         self.surface, self.threat = surface, threat
         self.n_queries = 0  # embeddings and scores asked for
@@ -52,6 +55,8 @@ class Target:
         self._seen: set[int] = set()
         self._per_victim: dict[int, int] = {}
         self._public, self._embeddings, self._enrolled = public, embeddings, enrolled
+        self._published = published
+        self._made: Tensor | None = None
         oblivious = threat.defense is DefenseKnowledge.K0
         self._pipeline = undefended if oblivious else system
         self._system, self._undefended = system, undefended
@@ -113,7 +118,16 @@ class Target:
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             z = z.to(self._pipeline.recognizer.device)
             return self.cut(self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation)))
+        if self.surface is Surface.IMAGE and self._published is not None and self._pipeline.slow:
+            self._count_pairs(ids)
+            return self._once(self._published)[index]
         return self.leak(self._public.images(index), ids, presentation)
+
+    def _once(self, published: Published) -> Tensor:
+        """All pictures within the budget as the adversary publishes them, in one presentation."""
+        if self._made is None:
+            self._made = published(self._public, torch.arange(self.pair_budget), self._secrets)
+        return self._made
 
     def all_pairs(self, limit: int | None = None) -> Leak:
         """The leaks of the first ``limit`` public images within the budget, one presentation."""

@@ -10,8 +10,8 @@ import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.execute import LeakedSet, first_images, other_images
 from faceleak.bench.judges import make_judge
+from faceleak.bench.leaked import LeakedSet, first_images, other_images
 from faceleak.bench.plan import cells
 from faceleak.bench.scoring import identity_rows
 from faceleak.bench.session import Session

@@ -14,7 +14,7 @@ from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import ThreatModel
-from faceleak.bench.execute import LeakedSet, first_images
+from faceleak.bench.leaked import LeakedSet, first_images
 from faceleak.bench.track import AttackSpec
 from faceleak.bench.views import combined, further_views, mean_leak, recover_views
 from systems import ToySystem, faces, recognizer
