@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
+# Through the registry: conftest loads the toys as a plug-in, and a second import would register them twice.
+TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
 NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 

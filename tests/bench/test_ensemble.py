@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,8 @@ from faceleak.bench.runner import cell_key, run_cell
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
+from systems import TOY_TRACK
 from torch import Tensor, nn
-
-TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
 from faceleak.bench.utility import score_utility
 from faceleak.defenses.base import Defense
+from systems import TOY_TRACK
 from torch import Tensor
 
 TOYS = Path(__file__).parent.parent / "toys.py"
@@ -52,8 +53,7 @@ class Nameless(Defense):
 
 
 def session(folder: Path, train: bool = True, trained_target: bool = True) -> Session:
-    text = TOYS.read_text()
-    head = text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
+    head = TOY_TRACK
     if train:
         head = head.replace("identities = 84", "identities = 114, noise = 0.12")  # else any network knows them apart
         head = head.replace("[splits]", "[splits]\ntrain = { identities = 30, images = 6 }")

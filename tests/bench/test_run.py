@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from faceleak.bench.core.errors import TrackError
 from faceleak.bench.listing import listing
 from faceleak.bench.runner import parse_only
 from faceleak.bench.schema import COLUMNS, TIMING_METRICS, VOLATILE, read_results
+from systems import TOY_TRACK
 
 TESTS = Path(__file__).parent.parent
 TOYS = TESTS / "toys.py"
@@ -40,9 +42,10 @@ knowledge = ["K0"]
 """
 
 
-def head() -> str:
-    text = TOYS.read_text()
-    return text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
+def spent() -> float:
+    """CPU seconds of the processes that have ended: unlike the clock, deaf to what runs beside them."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def faceleak(*words: str, store: Path, wait: bool = True) -> subprocess.Popen[str]:
@@ -65,7 +68,7 @@ def run(track: Path, out: Path, store: Path, *more: str, wait: bool = True) -> s
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    (folder / "toy.toml").write_text(head() + CELLS)
+    (folder / "toy.toml").write_text(TOY_TRACK + CELLS)
     return folder
 
 
@@ -110,10 +113,10 @@ def test_the_ladder_is_in_order(finished: Path) -> None:
 
 def test_a_second_call_has_nothing_to_do(finished: Path, place: Path) -> None:
     before = (finished / "results.csv").read_bytes()
-    start = time.process_time()
+    start = spent()
     again = run(place / "toy.toml", finished, place)
     assert "Nothing was left to do" in again.output  # type: ignore[attr-defined]
-    assert time.process_time() - start < 15
+    assert spent() - start < 15
     assert (finished / "results.csv").read_bytes() == before
 
 
@@ -121,9 +124,9 @@ def test_killed_in_the_middle_it_resumes_to_the_same_board(finished: Path, place
     """kill -9 with a store of its own, then once through: byte-identical but for times."""
     out = tmp_path / "killed"
     process = run(place / "toy.toml", out, tmp_path, wait=False)
-    deadline = time.process_time() + 120
+    deadline = time.monotonic() + 120
     while len(list(out.glob("cells/*/state.json"))) < 4 and process.poll() is None:
-        assert time.process_time() < deadline, "the run makes no progress"
+        assert time.monotonic() < deadline, "the run makes no progress"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -141,6 +144,7 @@ from faceleak.attacks.base import Attack
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import register_attack
 from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
+from systems import TOY_TRACK
 
 
 @register_attack("crashes")
@@ -189,7 +193,7 @@ def test_what_goes_wrong_is_a_row_and_the_rest_goes_on(place: Path, tmp_path: Pa
     plugin.write_text(BROKEN)
     names = "".join(f"[[attacks]]\nname = '{n}'\n" for n in ("crashes", "peeks", "good-one"))
     names += "[[attacks]]\nname = 'over-budget'\npairs = 10\n"
-    track.write_text(head() + "[[defenses]]\nname = 'none'\nsurfaces = ['template']\n" + names)
+    track.write_text(TOY_TRACK + "[[defenses]]\nname = 'none'\nsurfaces = ['template']\n" + names)
     done = run(track, tmp_path / "out", place, "--plugin", str(plugin))
     assert done.returncode == 1, "a failed cell fails the command"
     frame = read_results(tmp_path / "out" / "results.csv").drop_duplicates(["attack"]).set_index("attack")["status"]
@@ -229,9 +233,9 @@ def test_a_new_attack_in_one_file_passes_the_contract_tests(tmp_path: Path) -> N
 def test_help_is_fast_and_lists_name_what_there_is(tmp_path: Path) -> None:
     times = []
     for _ in range(4):  # the best of four: other tests run beside this one
-        start = time.process_time()
+        start = spent()
         assert "run" in faceleak("--help", store=tmp_path).output  # type: ignore[attr-defined]
-        times.append(time.process_time() - start)
+        times.append(spent() - start)
     assert min(times) < 1.0, times
     assert "decoder-id" in faceleak("list", "attacks", store=tmp_path).output  # type: ignore[attr-defined]
 

@@ -17,15 +17,15 @@ from faceleak.bench.scoring import identity_rows
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
+from systems import TOY_TRACK
 
 TOYS = Path(__file__).parent.parent / "toys.py"
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    text, folder = TOYS.read_text(), tmp_path_factory.mktemp("session")
-    head = text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')]
-    (folder / "t.toml").write_text(head + "[[defenses]]\nname = 'none'\n[[attacks]]\nname = 'grey'\n")
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "t.toml").write_text(TOY_TRACK + "[[defenses]]\nname = 'none'\n[[attacks]]\nname = 'grey'\n")
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
 
 

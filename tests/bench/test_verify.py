@@ -16,6 +16,7 @@ from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.track import load_track
 from faceleak.bench.verify import verify_run
+from systems import TOY_TRACK
 from typer.testing import CliRunner
 
 TOYS = Path(__file__).parent.parent / "toys.py"
@@ -43,8 +44,7 @@ settings = { vector_steps = 20 }
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify")
-    text = TOYS.read_text()
-    (folder / "t.toml").write_text(text[text.index('TOY_TRACK = """') + 15 : text.rindex('"""')] + CELLS)
+    (folder / "t.toml").write_text(TOY_TRACK + CELLS)
     options = RunOptions(folder / "run", folder / "store", torch.device("cpu"), command="faceleak run t.toml")
     assert run_track(load_track(str(folder / "t.toml")), options).failed == 0
     return folder / "run"

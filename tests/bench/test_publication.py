@@ -1,0 +1,163 @@
+"""Published pictures measured: rates with known answers on toy faces."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from faceleak.bench.core.context import FitContext
+from faceleak.bench.core.leaks import Leak
+from faceleak.bench.core.progress import Progress
+from faceleak.bench.core.secrets import SecretDraw, SecretSource
+from faceleak.bench.core.seeding import Rng
+from faceleak.bench.core.surfaces import Goal, Surface
+from faceleak.bench.plan import cells
+from faceleak.bench.publication import one_bit_off, score_publication
+from faceleak.bench.published import published
+from faceleak.bench.scoring import Scored
+from faceleak.bench.session import Session
+from faceleak.bench.store import Store
+from faceleak.bench.track import load_track
+from faceleak.bench.utility import score_utility
+from faceleak.defenses.base import Defense
+from systems import TOY_TRACK
+from torch import Tensor
+
+PUBLISHED = 12
+
+
+class Untouched(Defense):
+    """Publishes the photograph itself; its key is nothing."""
+
+    name = "untouched"
+    goal = Goal.LOCK
+    protects = Surface.IMAGE
+    calls: ClassVar[list[int]] = []
+
+    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        self.calls.append(len(images))
+        return images
+
+    def make_key(self, images: Tensor, secret: SecretDraw) -> Leak:
+        return torch.zeros(len(images), 2, dtype=torch.uint8)
+
+    def recover(self, published: Tensor, key: Leak) -> Tensor:
+        return published
+
+
+class Hidden(Untouched):
+    """Publishes grey; the key is the picture and a mark that must be right."""
+
+    name = "hidden"
+
+    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        return torch.full_like(images, 0.5)
+
+    def make_key(self, images: Tensor, secret: SecretDraw) -> Leak:
+        return {"picture": images, "mark": secret.ids[:, None]}
+
+    def recover(self, published: Tensor, key: Leak) -> Tensor:
+        assert isinstance(key, dict)
+        return key["picture"].clamp(0, 1)
+
+
+class Exchanged(Untouched):
+    """Publishes a photograph of a decoy, the one that the search saw."""
+
+    name = "exchanged"
+    goal = Goal.CLOAK
+
+    def decoys(self) -> Tensor:
+        return torch.tensor([3])
+
+    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
+        return self.face.expand_as(images)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("publication")
+    text = TOY_TRACK.replace("identities = 84", "identities = 114").replace(
+        "[splits]", "[splits]\ntrain = { identities = 30, images = 6 }"
+    )
+    text = text.replace(
+        "pictures = 2", f'pictures = 2\nmeasures = "publication"\npublished_victims = {PUBLISHED}\nprotectors = ["b"]'
+    )
+    text += '[[defenses]]\nname = "tip-im"\nsettings = { steps = 4, targets = 2 }\n[[attacks]]\nname = "as-is"\n'
+    (folder / "t.toml").write_text(text)
+    return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
+
+
+def fit(house: Session, defense: Defense) -> Defense:
+    return defense.fit(FitContext(house.recognizer("a"), None, Rng(0, "defense"), house.device, Progress()))
+
+
+def rows(house: Session, defense: Defense) -> dict[tuple[Any, ...], dict[str, Any]]:
+    scored = Scored([])
+    score_publication(house, cells(house.track)[0], defense, scored)
+    return {(row["metric"], row.get("judge", ""), row.get("fmr")): row for row in scored.rows}
+
+
+def test_an_untouched_photograph_is_found_as_often_as_ever(house: Session) -> None:
+    found = rows(house, fit(house, Untouched()))
+    for judge in ("a", "b"):
+        assert found["psr_dodging", judge, 0.1]["value"] < 0.4
+        assert found["psr_dodging", judge, 0.01]["value"] >= found["psr_dodging", judge, 0.1]["value"]
+        for metric in ("rank1_originals", "rank1_published"):
+            assert found[metric, judge, None]["value"] > 0.6
+            assert found[metric, judge, None]["n"] == PUBLISHED
+    assert found["rank1_published_chance", "a", None]["value"] == pytest.approx(1 / PUBLISHED)
+    assert found["psnr", "", None]["value"] == 100
+    assert not any(metric == "psr_impersonation" for metric, *_ in found)
+
+
+def test_a_picture_of_nobody_hides_everybody_but_its_key_is_the_picture(house: Session) -> None:
+    found = rows(house, fit(house, Hidden()))
+    assert found["psr_dodging", "b", 0.1]["value"] > 0.7
+    assert found["rank1_originals", "b", None]["value"] < 0.3
+    for way, psnr in (("right", 100), ("8bit", 100), ("blank", 100), ("wrong_mark", 100)):
+        assert found[f"recovery_psnr_{way}", "", None]["value"] == psnr, way
+    for way in ("wrong_key", "wrong_picture"):
+        assert found[f"recovery_psnr_{way}", "", None]["value"] < 40, way
+    assert found["recovery_rank1_right", "b", None]["value"] > 0.6
+    assert found["recovery_rank1_wrong_key", "b", None]["value"] < 0.2
+    assert found["key_bytes", "", None]["value"] == 3 * 32 * 32 * 4 + 8
+
+
+def test_a_decoys_photograph_passes_for_the_decoy(house: Session) -> None:
+    defense = fit(house, Exchanged())
+    train = house.faces("train")
+    defense.face = train.images(torch.nonzero(train.labels == 3)[0])  # type: ignore[assignment]
+    found = rows(house, defense)
+    assert found["psr_impersonation", "b", 0.1]["value"] > 0.9
+    assert found["psr_impersonation_unprotected", "b", 0.1]["value"] < 0.5
+    assert found["rank1_decoy", "b", None]["value"] > 0.9
+
+
+def test_the_harness_measures_tip_im_against_a_judge_that_it_never_saw(house: Session) -> None:
+    cell = cells(house.track)[0]
+    scored = score_utility(house, cell)
+    found = {(row["metric"], row.get("judge"), row.get("fmr")): row.get("value") for row in scored.rows}
+    plain = rows(house, house.undefended("a"))
+    own = ("psr_dodging", "b", 0.1)  # b is the protector's recogniser, a is not
+    assert found[own] > plain[own]["value"]
+    assert found["psnr", None, None] > 25
+    assert ("accuracy", None, None) not in found, "whether the deployed system verifies is not what it is for"
+    assert found["protect_ms", None, None] > 0
+
+
+def test_slow_pictures_are_published_once(house: Session) -> None:
+    defense = fit(house, Untouched())
+    faces, index = house.faces("victims"), torch.tensor([4, 0, 9])
+    Untouched.calls.clear()
+    first, again = (published(house, defense, "a", faces, index, SecretSource.installation(5)) for _ in range(2))
+    assert Untouched.calls == [3]
+    assert torch.equal(first, again)
+    assert torch.equal(first, faces.images(index))
+
+
+def test_one_bit() -> None:
+    whole = torch.tensor([[4, 7], [0, 1]], dtype=torch.uint8)
+    assert one_bit_off(whole).tolist() == [[5, 7], [1, 1]]
+    assert one_bit_off(torch.tensor([[0.5, 2.0]])).tolist() == [[-0.5, 2.0]]
