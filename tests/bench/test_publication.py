@@ -84,7 +84,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Session:
     text = text.replace(
         "pictures = 2", f'pictures = 2\nmeasures = "publication"\npublished_victims = {PUBLISHED}\nprotectors = ["b"]'
     )
-    text += '[[defenses]]\nname = "tip-im"\nsettings = { steps = 4, targets = 2 }\n[[attacks]]\nname = "as-is"\n'
+    text += '[[defenses]]\nname = "tip-im"\nsettings = { steps = 6, targets = 2, epsilon = 0.3 }\n[[attacks]]\nname = "as-is"\n'
     (folder / "t.toml").write_text(text)
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
 
@@ -142,7 +142,7 @@ def test_the_harness_measures_tip_im_against_a_judge_that_it_never_saw(house: Se
     plain = rows(house, house.undefended("a"))
     own = ("psr_dodging", "b", 0.1)  # b is the protector's recogniser, a is not
     assert found[own] > plain[own]["value"]
-    assert found["psnr", None, None] > 25
+    assert 8 < found["psnr", None, None] < 30
     assert ("accuracy", None, None) not in found, "whether the deployed system verifies is not what it is for"
     assert found["protect_ms", None, None] > 0
 
