@@ -40,6 +40,7 @@ from .schema import Row
 from .scoring import Scored, Summary, per_identity
 from .session import Session
 
+PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
 BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage
 
 
@@ -77,7 +78,10 @@ def score_publication(session: Session, cell: Cell, defense: Defense, scored: Sc
     )
     shown = Published(faces, index, faces.images(index), made, again)
     summarise = Summary(session, cell)
+    scored.rows.append(utility_row("goal", None, defense.goal.value))
     for judge in (make_judge(session, name) for name in (alias, *cell.target.judges)):
+        if judge.alias in session.track.protocol.protectors:
+            judge.name = f"{PROTECTOR}{judge.alias}"
         scored.rows += _recognition(judge, shown, _decoys(session, defense), summarise)
     _quality(shown.images, shown, summarise, scored, Rng(cell.seed, "kid"))
     if defense.reversible:

@@ -52,6 +52,10 @@ class PixelNoise(_Obfuscation):
         if self.settings.sigma <= 0:
             raise InputError(f"pixel-noise: sigma must be positive, got {self.settings.sigma}.")
 
+    def properties(self) -> dict[str, float | str]:
+        """``noise_sigma``: by it boards know what others are compared with."""
+        return {"noise_sigma": self.settings.sigma}
+
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1]."""
         noise = secret.sample.child("pixels").normal(secret.ids, tuple(images.shape[1:])).to(images.device)

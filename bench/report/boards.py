@@ -11,10 +11,11 @@ import pandas as pd
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
 from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
+from .board_publication import publication_board
 from .load import DEFAULT_FMR
 from .rows import prepare
 
-BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attributes")
+BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attributes", "publication")
 
 
 def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, pd.DataFrame]:
@@ -34,6 +35,7 @@ def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, p
         "matrix_wide": matrix_wide(matrix),
         "transfer": transfer_board(view),
         "attributes": attribute_board(prepare(probes, fmr)),
+        "publication": publication_board(others, view),
     }
 
 

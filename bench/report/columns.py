@@ -93,6 +93,40 @@ COLUMN_HELP: dict[str, str] = {
     "strongest_attack": "The attack that recovered most victims under this judge, picked on the calibration "
     "identities.",
     "strongest_sar2": "SAR Type-II of that attack.",
+    "goal": "What the defense is for, hence what its numbers are read for: cloak (recognisers fail, people see the "
+    "same), anonymize (nobody recognises), hide (people fail, recognisers do not), lock (nobody without the key), "
+    "disrupt-edits (manipulated copies fail).",
+    "psr_dodging": "Protection success rate: share of published pictures that the judge does not take for another, "
+    "unprotected photo of their person, at the headline false match rate. The judge is one that the protector never "
+    "had.",
+    "psr_dodging_seen": "The same under a recogniser that the protector searched with: what white-box success looks "
+    "like.",
+    "seen_judge": "Which recogniser that is.",
+    "psr_impersonation": "Share of published pictures that the judge takes for a decoy, in a photo of the decoy that "
+    "the search did not see.",
+    "psr_impersonation_unprotected": "The same share for the photos as they were: chance and look-alikes.",
+    "rank1_originals": "Share of published pictures whose person comes first in a gallery of unprotected photos; low "
+    "is good.",
+    "rank1_published": "Share whose person comes first in a gallery of pictures published the same way: whether two "
+    "protected photos of one person can still be linked; low is good.",
+    "rank1_decoy": "Share for which a decoy comes first in the gallery.",
+    "rank1_published_chance": "The rank-1 that guessing would reach in the gallery of published pictures.",
+    "lpips": "LPIPS distance of the published picture from the original; low is alike.",
+    "fid": "FID of published pictures and originals; low is alike. Of few pictures it is far above 0 even for equals.",
+    "is_noise": "Whether it is one of the noise baselines.",
+    "noise_dodging": "What Gaussian noise of the same PSNR reaches, interpolated between the track's noise baselines.",
+    "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise; no says that "
+    "the protection does not transfer to a judge it never saw.",
+    "washed_by": "The attack on the published picture, such as a JPEG, after which the judge finds most people.",
+    "washed_sar2": "Share of people found then (SAR Type-II).",
+    "recovery_psnr_right": "PSNR of the original as it comes back with its key.",
+    "recovery_psnr_8bit": "The same after the published picture was stored in 8 bits.",
+    "recovery_psnr_wrong_key": "The same with somebody else's key.",
+    "recovery_psnr_one_bit": "The same with one bit of the key flipped.",
+    "recovery_psnr_blank": "The same with the right key and a black picture: as high as with the published one means "
+    "that the key is the picture.",
+    "key_bytes": "Size of the key of one picture.",
+    "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -148,6 +182,27 @@ SHOWN: dict[str, Shown] = {
     "strongest_attack": Shown("strongest attack"),
     "strongest_sar2": Shown("its SAR-II, %", "percent"),
     "n_attacks": Shown("attacks", "number"),
+    "goal": Shown("goal"),
+    "psr_dodging": Shown("not found, %", "percent"),
+    "psr_dodging_seen": Shown("by a judge it knew, %", "percent"),
+    "psr_impersonation": Shown("taken for a decoy, %", "percent"),
+    "psr_impersonation_unprotected": Shown("unprotected, %", "percent"),
+    "rank1_originals": Shown("rank-1 in originals, %", "percent"),
+    "rank1_published": Shown("rank-1 in published, %", "percent"),
+    "rank1_decoy": Shown("decoy first, %", "percent"),
+    "lpips": Shown("LPIPS", "unit"),
+    "fid": Shown("FID", "tenths"),
+    "noise_dodging": Shown("noise of that PSNR, %", "percent"),
+    "beats_noise": Shown("beats noise"),
+    "washed_by": Shown("best attack"),
+    "washed_sar2": Shown("found then, %", "percent"),
+    "recovery_psnr_right": Shown("with the key, dB", "tenths"),
+    "recovery_psnr_8bit": Shown("after 8 bits, dB", "tenths"),
+    "recovery_psnr_wrong_key": Shown("wrong key, dB", "tenths"),
+    "recovery_psnr_one_bit": Shown("one bit off, dB", "tenths"),
+    "recovery_psnr_blank": Shown("key alone, dB", "tenths"),
+    "key_bytes": Shown("key, bytes", "number"),
+    "picture_bytes": Shown("picture, bytes", "number"),
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),
@@ -167,6 +222,13 @@ ATTACKS_SHOWN = (
 TRANSFER_SHOWN = (
     "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
     "n_attacks",
+)  # fmt: skip
+PUBLICATION_SHOWN = (
+    "defense", "goal", "psr_dodging", "noise_dodging", "beats_noise", "psr_dodging_seen", "rank1_originals",
+    "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
+    "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "recovery_psnr_right", "recovery_psnr_8bit",
+    "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "key_bytes", "picture_bytes",
+    "protect_ms", "judge",
 )  # fmt: skip
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",

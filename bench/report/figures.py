@@ -11,6 +11,7 @@ from .fig_grid import draw_grids
 from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses
 from .fig_matrix import draw_matrices
+from .fig_publication import draw_publications
 from .fig_roc import draw_rocs
 from .fig_scatter import draw_scatters
 from .fig_scores import draw_histograms
@@ -39,6 +40,7 @@ def draw_figures(
         return [
             *draw_ladders(boards["attacks"], fmr, folder),
             *draw_scatters(boards["defenses"], boards["attacks"], fmr, folder),
+            *draw_publications(boards["publication"], fmr, folder),
             *draw_sweeps(run, folder),
             *draw_budgets(run, folder),
             *draw_matrices(boards["matrix"], fmr, folder),

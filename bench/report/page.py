@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..flag_docs import FLAGS
 from .board_attributes import ALL
-from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
+from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
@@ -89,6 +89,11 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         if len(probes):
             means = probes[probes["attribute"] == ALL]
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
+        shown = boards["publication"]
+        shown = shown[(shown["dataset"] == key[0]) & (shown["recognizer"] == key[1])]
+        if len(shown) and key[2] == "image":
+            title = "Published pictures"
+            tables["publication"] = board_table(shown, PUBLICATION_SHOWN, f"{anchor}-publication", title)
         drawn: dict[str, list[Made]] = {}
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:

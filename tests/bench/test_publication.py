@@ -84,7 +84,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Session:
     text = text.replace(
         "pictures = 2", f'pictures = 2\nmeasures = "publication"\npublished_victims = {PUBLISHED}\nprotectors = ["b"]'
     )
-    text += '[[defenses]]\nname = "tip-im"\nsettings = { steps = 6, targets = 2, epsilon = 0.3 }\n[[attacks]]\nname = "as-is"\n'
+    text += '[[defenses]]\nname = "tip-im"\nsettings = { steps = 6, targets = 2, epsilon = 0.3 }\n'
+    text += '[[attacks]]\nname = "as-is"\n'
     (folder / "t.toml").write_text(text)
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
 

@@ -1,0 +1,117 @@
+"""Board of published pictures: whom judges still find in them, what they look like, and who gets the original back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..publication import BROKEN_KEYS, PROTECTOR
+from .rows import UNDEFENDED, View, spread
+from .strongest import strongest, value_of
+
+RATES = ("psr_dodging", "psr_impersonation", "psr_impersonation_unprotected")  # at the headline FMR
+RANKS = ("rank1_originals", "rank1_published", "rank1_decoy")
+LOOKS = ("psnr", "ssim", "lpips", "fid")
+KEYS = ("right", "8bit", *BROKEN_KEYS)
+_MARK = "psr_dodging"  # a system without it publishes nothing
+PUBLICATION_COLUMNS = (
+    "dataset", "recognizer", "defense", "goal", "judge",
+    *(f"{metric}{end}" for metric in RATES for end in ("", "_lo", "_hi")), "psr_dodging_seen", "seen_judge",
+    *(f"{metric}{end}" for metric in RANKS for end in ("", "_lo", "_hi")), "rank1_published_chance",
+    *(f"{metric}{end}" for metric in LOOKS for end in ("", "_lo", "_hi")), "is_noise", "noise_dodging", "beats_noise",
+    "washed_by", "washed_sar2", "washed_sar2_lo", "washed_sar2_hi", "identity_sar2", "identity_sar2_lo",
+    "identity_sar2_hi", *(f"recovery_psnr_{way}" for way in KEYS), "key_bytes", "picture_bytes", "protect_ms",
+)  # fmt: skip
+
+
+def publication_board(results: pd.DataFrame, view: View) -> pd.DataFrame:
+    """One row per defence that publishes pictures, undefended first, then by what the judge still finds.
+
+    Judges that the protector had at hand are kept apart: ``psr_dodging_seen``. Of several others the one that finds
+    most counts.
+
+    Args:
+        results: rows of ``bench/schema.py``.
+        view: of the same rows.
+    """
+    judged = results[(results["attack"] == "") & (results["judge"] != "") & (results["status"] == "ok")]
+    judged = judged.assign(fmr=judged["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))
+    names = ["dataset", "recognizer", "defense"]
+    rows = [_row(view, system, part) for system, part in judged.groupby(names) if (part["metric"] == _MARK).any()]
+    board = pd.DataFrame(rows, columns=list(PUBLICATION_COLUMNS))
+    if board.empty:
+        return board
+    board = pd.concat([_against_noise(view, group) for _, group in board.groupby(names[:2])])
+    first = board.assign(_first=board["defense"] != UNDEFENDED)
+    order = first.sort_values(["dataset", "recognizer", "_first", "goal", "psr_dodging", "defense"]).index
+    return board.loc[order].reset_index(drop=True)
+
+
+def _row(view: View, system: tuple[str, str, str], rows: pd.DataFrame) -> dict[str, Any]:
+    main = rows[(rows["metric"] == _MARK) & (rows["fmr"] == view.fmr)].groupby("judge")["value"].mean()
+    own = main.index.str.startswith(PROTECTOR)
+    judge = _extreme(main[~own], lowest=True) or _extreme(main, lowest=True)
+    seen = _extreme(main[own], lowest=False)
+    here = rows[rows["judge"] == judge]
+    row: dict[str, Any] = dict(zip(("dataset", "recognizer", "defense"), system))
+    row |= {"goal": view.texts.get((*system, "goal"), ""), "judge": judge, "seen_judge": seen.removeprefix(PROTECTOR)}
+    row["psr_dodging_seen"] = float(main[seen]) if seen else math.nan
+    for metric in RATES:
+        row |= _mean(metric, here[(here["metric"] == metric) & (here["fmr"] == view.fmr)])
+    for metric in RANKS:
+        row |= _mean(metric, here[here["metric"] == metric])
+    row["rank1_published_chance"] = _mean("x", here[here["metric"] == "rank1_published_chance"])["x"]
+    for metric in LOOKS:
+        row |= spread(metric, view.use(system, metric))
+    facts = (*(f"recovery_psnr_{way}" for way in KEYS), "key_bytes", "picture_bytes", "protect_ms")
+    row |= {name: value_of(view.use(system, name)) for name in facts}
+    return row | _attacked(view, system)
+
+
+def _attacked(view: View, system: tuple[str, str, str]) -> dict[str, Any]:
+    """The strongest attacks on what was published: by a picture, and by a name without one."""
+    attacks = [who for who in view.cells if who[:4] == (*system, "image") and view.role(who) == "attack"]
+    washed, named = strongest(view, attacks), strongest(view, attacks, pictures=False)
+    return {
+        "washed_by": washed.who.label if washed else "",
+        **spread("washed_sar2", view.get(washed.who, "sar_type2", washed.judge) if washed else None),
+        **spread("identity_sar2", view.get(named.who, "sar_type2", named.judge) if named else None),
+    }
+
+
+def _extreme(values: pd.Series, *, lowest: bool) -> str:
+    if values.empty:
+        return ""
+    return str(values.idxmin() if lowest else values.idxmax())
+
+
+def _mean(metric: str, rows: pd.DataFrame) -> dict[str, float]:
+    """Mean over the seeds, the widest of their intervals."""
+    if rows.empty:
+        return spread(metric, None)
+    return {
+        metric: float(rows["value"].mean()),
+        f"{metric}_lo": float(rows["ci_lo"].min()),
+        f"{metric}_hi": float(rows["ci_hi"].max()),
+    }
+
+
+def _against_noise(view: View, board: pd.DataFrame) -> pd.DataFrame:
+    """What Gaussian noise of the same PSNR reaches, between the noise baselines of the track; empty beyond them."""
+    systems = board[["dataset", "recognizer", "defense"]].itertuples(index=False, name=None)
+    noisy = [view.use(system, "noise_sigma") is not None for system in systems]
+    board = board.assign(is_noise=noisy)
+    anchors = board[noisy | (board["defense"] == UNDEFENDED)].sort_values("psnr")
+    if sum(noisy) < 2:
+        return board
+    at = board["psnr"].to_numpy(float)
+    same = np.interp(at, anchors["psnr"].to_numpy(float), anchors["psr_dodging"].to_numpy(float))
+    same[(at < anchors["psnr"].min()) | np.array(noisy) | (board["defense"] == UNDEFENDED)] = math.nan
+    better = [
+        "" if math.isnan(noise) else "yes" if low > noise else "no"
+        for noise, low in zip(same, board["psr_dodging_lo"].to_numpy(float))
+    ]
+    return board.assign(noise_dodging=same, beats_noise=better)
