@@ -97,6 +97,39 @@ def run(
 
 
 @app.command()
+def protect(
+    defense: Annotated[str, typer.Option(help="A defense of published pictures, or its label in the track.")],
+    source: Annotated[Path, typer.Option("--in", help="Folder of square, aligned face pictures; only read.")],
+    out: Annotated[Path, typer.Option(help="Folder for the protected PNGs; what is there stays.")],
+    track: Annotated[str, typer.Option(help="Track whose recognizers and faces the defense works with.")] = "images",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the defense; repeatable.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder for the keys of a reversible defense.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
+    plugin: Plugins = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Protect a folder of pictures before they are published."""
+    import torch
+
+    from .core.progress import Progress
+    from .protect import named_defense
+    from .protect import protect as protect_folder
+    from .session import Session
+    from .store import Store, default_root
+    from .track import load_track
+
+    _load(plugin)
+    session = Session(load_track(track), Store(store or default_root()), _device(device, torch), Progress(quiet=quiet))
+    result = protect_folder(session, named_defense(session, defense, settings or []), source, out, keys)
+    for name, problem in result.problems.items():
+        typer.echo(f"Left out {name}: {problem}", err=True)
+    typer.echo(f"{len(result.done)} protected, {len(result.there)} were there, {len(result.problems)} left out: {out}")
+    if result.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")]) -> None:
     """Write boards, figures and the page of a run anew, from its CSV."""
     typer.echo(f"Page: {_report(run_folder)}")

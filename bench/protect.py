@@ -1,0 +1,150 @@
+"""``faceleak protect``: a folder of aligned pictures through a defence of published pictures, before posting them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tomllib
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..datasets.pictures import SUFFIXES, open_picture
+from ..defenses.base import Defense, overrides
+from .core.errors import InputError
+from .core.leaks import leak_map
+from .core.registry import DEFENSES
+from .core.secrets import SecretDraw, SecretSource
+from .core.seeding import sample_ids
+from .session import Session
+from .track import DefenseSpec
+
+
+@dataclass
+class Protected:
+    """What became of the pictures; names are relative to the folder they were read from."""
+
+    done: list[str] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)  # protected before, left alone
+    problems: dict[str, str] = field(default_factory=dict)  # name -> why it could not be read
+
+
+def named_defense(session: Session, name: str, settings: Sequence[str]) -> Defense:
+    """The track's entry of that title, or a registered defence, fitted with the track's faces and recognisers.
+
+    Args:
+        session: of the track.
+        name: a label of the track or a name of the registry.
+        settings: ``key=value``, values as in TOML; they make a registered defence of its own.
+
+    Raises:
+        InputError: a setting is not key=value; the defence leaves published pictures alone.
+    """
+    values = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        try:
+            if not equals:
+                raise tomllib.TOMLDecodeError("no =")
+            values[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"--set {text!r}: expected key=value with a TOML value, such as epsilon=0.03.") from error
+    titled = {entry.title: entry for entry in session.track.defenses}
+    spec = titled[name] if name in titled and not values else DefenseSpec(name=name, settings=values)
+    if isinstance(spec.name, str) and not overrides(DEFENSES.get(spec.name)(spec.settings), "publish"):
+        raise InputError(f"{name} does not change published pictures; `faceleak list defenses` shows which do (image).")
+    return session.defense(spec, session.track.targets[0].recognizer, session.track.seeds[0])
+
+
+def protect(session: Session, defense: Defense, source: Path, out: Path, keys: Path | None) -> Protected:
+    """Write a protected PNG for every picture below ``source``, under the same relative name below ``out``.
+
+    Originals are only read. What is already in ``out`` stays, so an interrupted call goes on. Metadata is left behind.
+    Secrets are drawn by the operating system: two calls never share them.
+
+    Args:
+        session: for the device and progress.
+        defense: fitted.
+        source: folder of square, aligned face pictures.
+        out: folder; made when needed.
+        keys: folder where a reversible defence's keys go, a file per picture; None throws them away.
+
+    Raises:
+        InputError: no such folder, no pictures, ``out`` inside of ``source`` or the reverse, keys of what has none.
+    """
+    pictures = _pictures(source, out)
+    if keys is not None and not defense.reversible:
+        raise InputError(f"{defense.name} is not reversible, so there are no keys to keep; leave --keys out.")
+    if keys is not None and keys.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"The keys must not lie beside what is published: {keys} is inside of {out}.")
+    installation = SecretSource.installation(secrets.randbits(62))
+    result = Protected()
+    for path in session.progress.track(pictures, len(pictures), f"protecting by {defense.name}"):
+        name = path.relative_to(source).as_posix()
+        target = (out / name).with_suffix(".png")
+        if target.exists():
+            result.there.append(name)
+            continue
+        image = _read(path)
+        if isinstance(image, str):
+            result.problems[name] = image
+            continue
+        draw = installation.draw(sample_ids([name]))
+        _write(_published(session, defense, image, draw), target)
+        if keys is not None:
+            _write_key(session, defense, image, draw, (keys / name).with_suffix(".safetensors"))
+        result.done.append(name)
+    return result
+
+
+def _pictures(source: Path, out: Path) -> list[Path]:
+    if not source.is_dir():
+        raise InputError(f"{source} is no folder; give the folder that holds the pictures.")
+    inside, outside = out.resolve(), source.resolve()
+    if inside == outside or inside.is_relative_to(outside) or outside.is_relative_to(inside):
+        raise InputError(f"{out} and {source} overlap; originals are never written to, choose another --out.")
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"{source} holds no picture ({', '.join(SUFFIXES)}).")
+    written: dict[Path, Path] = {}
+    for path in found:
+        other = written.setdefault(path.with_suffix(""), path)
+        if other != path:
+            raise InputError(f"{other.name} and {path.name} would become the same PNG; rename one of them.")
+    return found
+
+
+def _read(path: Path) -> Tensor | str:
+    """(1, 3, H, H) in [0, 1], or why not."""
+    picture = open_picture(path.read_bytes())
+    if isinstance(picture, str):
+        return picture
+    if picture.width != picture.height:
+        return f"the picture is {picture.width}x{picture.height}, not square; align and crop it first"
+    return torch.from_numpy(np.asarray(picture).transpose(2, 0, 1).copy())[None].float() / 255
+
+
+@torch.no_grad()
+def _published(session: Session, defense: Defense, image: Tensor, draw: SecretDraw) -> Tensor:
+    return defense.publish(image.to(session.device), draw).cpu()
+
+
+def _write(image: Tensor, target: Path) -> None:
+    """By one rename: a PNG is there whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (image[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    temporary = target.with_suffix(".part")
+    Image.fromarray(pixels).save(temporary, "PNG")
+    temporary.replace(target)
+
+
+@torch.no_grad()
+def _write_key(session: Session, defense: Defense, image: Tensor, draw: SecretDraw, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    key = leak_map(lambda part: part.cpu().contiguous(), defense.make_key(image.to(session.device), draw))
+    save_file(key if isinstance(key, dict) else {"key": key}, target)
