@@ -13,11 +13,11 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-slow perf lint format report clean distclean
+.PHONY: help leaderboard test test-slow perf attack defense lint format report clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo; echo "TRACK=$(TRACK) (faceleak list tracks), RUN=$(RUN), ARGS goes to faceleak run."
 
 # The stamp is newer than the files that say what to install, so a second call costs nothing.
@@ -37,6 +37,10 @@ test-slow: $(VENV)/.installed ## the slow tests
 
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)
+
+attack defense: $(VENV)/.installed ## begin a plug-in of that kind in its room: make attack NAME=my-attack
+	@test -n "$(NAME)" || { echo "make $@ needs a name: make $@ NAME=my-$@"; exit 2; }
+	$(BIN)/faceleak new $@ $(NAME) --out $(if $(filter attack,$@),attacks,defenses)
 
 lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/ruff check .

@@ -61,6 +61,14 @@ def test_a_new_plugin_passes_its_contract_tests(tmp_path: Path, kind: str) -> No
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+@pytest.mark.parametrize(("kind", "room"), [("attack", "attacks"), ("defense", "defenses")])
+def test_make_begins_a_plug_in_in_its_room(kind: str, room: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--silent", kind, "NAME=my-own"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    ).stdout
+    assert f"faceleak new {kind} my-own --out {room}" in told
+
+
 def test_a_command_is_written_down_without_this_machine_s_folders() -> None:
     words = ["run", "quick", "--out", "/a/b", "--only", "attack=x y", "--store=/c", "--seeds", "0", "--store", "/d"]
     assert spoken(words) == ["run", "quick", "--only", "attack=x y", "--seeds", "0"]
