@@ -5,8 +5,9 @@ against each other photograph of its victim; of the victims also ``gallery`` (L,
 ``JUDGE/``, and without one for the defended system: ``tail`` and ``tail_of``, what every threshold follows from.
 ``psnr`` and ``ssim`` (L,) where there are pictures. Of a system ``pairs``, ``pairs_same``, ``pairs_fold`` and
 ``pairs_split`` of the ten folds, ``pairs_plain`` the undefended system's scores of the same pairs, ``genuine`` with
-``genuine_owner`` and ``impostor`` of the victims, ``mated`` and ``other`` between keys. Scores against the leaked
-photographs themselves are in ``scores.parquet``.
+``genuine_owner`` and ``impostor`` of the victims, ``mated`` and ``other`` between keys; or, where published pictures
+are measured, what `publication.py` keeps below ``JUDGE/published/``. Scores against the leaked photographs themselves
+are in ``scores.parquet``.
 """
 
 from __future__ import annotations

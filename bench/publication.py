@@ -29,6 +29,7 @@ from .core.leaks import Leak, leak_bytes, leak_map, leak_take
 from .core.secrets import SecretDraw, SecretSource
 from .core.seeding import Rng
 from .enrolment import utility_row
+from .evidence import Kept, under
 from .judges import Judge, make_judge
 from .leaked import first_images, gallery_of, other_images
 from .metrics.quality import psnr, ssim
@@ -41,6 +42,7 @@ from .scoring import Scored, Summary, per_identity
 from .session import Session
 
 PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
+PLACE = "published"  # of the scores that are kept, after the judge
 BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage
 
 
@@ -79,13 +81,22 @@ def score_publication(session: Session, cell: Cell, defense: Defense, scored: Sc
     shown = Published(faces, index, faces.images(index), made, again)
     summarise = Summary(session, cell)
     scored.rows.append(utility_row("goal", None, defense.goal.value))
-    for judge in (make_judge(session, name) for name in (alias, *cell.target.judges)):
-        if judge.alias in session.track.protocol.protectors:
-            judge.name = f"{PROTECTOR}{judge.alias}"
-        scored.rows += _recognition(judge, shown, _decoys(session, defense), summarise)
+    for judge in _judges(session, cell):
+        kept = _seen(judge, shown, _decoys(session, defense))
+        scored.kept |= under(judge.name, judge.tail) | under(f"{judge.name}/{PLACE}", kept)
+        scored.rows += _recognition(judge, kept, summarise)
     _quality(shown.images, shown, summarise, scored, Rng(cell.seed, "kid"))
     if defense.reversible:
         _recovery(session, cell, defense, shown, source, scored, summarise)
+
+
+def _judges(session: Session, cell: Cell) -> list[Judge]:
+    """All judges of the target; the name of one that whoever protects had at hand says so."""
+    judges = [make_judge(session, alias) for alias in (cell.target.recognizer, *cell.target.judges)]
+    for judge in judges:
+        if judge.alias in session.track.protocol.protectors:
+            judge.name = f"{PROTECTOR}{judge.alias}"
+    return judges
 
 
 def _decoys(session: Session, defense: Defense) -> Tensor | None:
@@ -98,43 +109,55 @@ def _decoys(session: Session, defense: Defense) -> Tensor | None:
     return train.images(other_images(train, first))
 
 
-def _recognition(judge: Judge, shown: Published, decoys: Tensor | None, summarise: Summary) -> list[Row]:
-    """Rates of one judge, by identity with intervals."""
+def _seen(judge: Judge, shown: Published, decoys: Tensor | None) -> Kept:
+    """All scores that this judge's rates follow from.
+
+    ``leak`` (P,) and ``other`` (P,): each published picture with its score against each other photograph of its person;
+    ``gallery`` (V, G) with ``gallery_owner`` (G,); ``again`` (V, V) against published ones; with decoys ``near`` (V, k)
+    and, of the photographs as they were, ``plain`` (V, k).
+    """
     owner, labels = shown.owner, shown.faces.labels.numpy()
-    known = judge.embeddings(shown.faces.name).numpy()
-    z, again = judge.embed(shown.images), judge.embed(shown.again)
+    known, z = judge.embeddings(shown.faces.name).numpy(), judge.embed(shown.images)
     similarity = z @ known.T
-    other = labels[None] == owner[:, None]
-    other[np.arange(len(owner)), shown.index.numpy()] = False
-    rows, photo = np.nonzero(other)
+    same = labels[None] == owner[:, None]
+    same[np.arange(len(owner)), shown.index.numpy()] = False
+    leak, photograph = np.nonzero(same)
+    gallery = gallery_of(shown.faces)
+    kept = {
+        "owner": owner, "leak": leak, "other": similarity[leak, photograph], "gallery": similarity[:, gallery],
+        "gallery_owner": labels[gallery], "again": z @ judge.embed(shown.again).T,
+    }  # fmt: skip
+    if decoys is not None:
+        towards = judge.embed(decoys)
+        kept |= {"near": z @ towards.T, "plain": known[shown.index.numpy()] @ towards.T}
+    return kept
+
+
+def _recognition(judge: Judge, kept: Kept, summarise: Summary) -> list[Row]:
+    """Rates of one judge, by identity with intervals."""
     found: list[Row] = []
 
     def add(metric: str, values: np.ndarray, up: bool, at: Row | None = None) -> None:
         row = {"metric": metric, "judge": judge.name, "split": "victims", "unit": "fraction"}
         found.append(row | (at or {}) | summarise(values, up=up))
 
-    gallery = gallery_of(shown.faces)
-    add("rank1_originals", _first(similarity[:, gallery], owner, labels[gallery]), False)
-    add("rank1_published", _first(z @ again.T, owner, owner), False)
+    owner = kept["owner"]
+    add("rank1_originals", _first(kept["gallery"], owner, kept["gallery_owner"]), False)
+    add("rank1_published", _first(kept["again"], owner, owner), False)
     level = {"metric": "rank1_published_chance", "judge": judge.name, "split": "victims", "unit": "fraction"}
     found.append(level | {"value": chance(1, len(owner)), "n": len(owner), "n_unit": "gallery identities"})
-    near = plain = np.empty((len(owner), 0))
-    if decoys is not None:
-        towards = judge.embed(decoys)
-        near, plain = z @ towards.T, known[shown.index.numpy()] @ towards.T
-        best = near.max(1) > similarity[:, gallery].max(1)
-        add("rank1_decoy", best.astype(float), True)
+    if "near" in kept:
+        add("rank1_decoy", (kept["near"].max(1) > kept["gallery"].max(1)).astype(float), True)
     for fmr, threshold in judge.thresholds.items():
         if threshold is None:
             refused = {"judge": judge.name, "split": "victims", "unit": "fraction", "fmr": fmr, "status": "refused"}
             found.append(refused | {"metric": "psr_dodging", "ci_method": "too few false accepts"})
             continue
-        seen = sar_type2(similarity[rows, photo], owner[rows], threshold.value).values
         at = {"fmr": fmr, "threshold": threshold.value}
-        add("psr_dodging", 1 - seen, True, at)
-        if decoys is not None:
-            for metric, score in (("psr_impersonation", near), ("psr_impersonation_unprotected", plain)):
-                add(metric, (score.max(1) > threshold.value).astype(float), True, at)
+        add("psr_dodging", 1 - sar_type2(kept["other"], owner[kept["leak"]], threshold.value).values, True, at)
+        if "near" in kept:
+            for metric, score in (("psr_impersonation", "near"), ("psr_impersonation_unprotected", "plain")):
+                add(metric, (kept[score].max(1) > threshold.value).astype(float), True, at)
     return found
 
 
@@ -145,6 +168,7 @@ def _first(similarity: np.ndarray, probe: np.ndarray, owner: np.ndarray) -> np.n
 
 def _quality(images: Tensor, shown: Published, summarise: Summary, scored: Scored, rng: Rng) -> None:
     def add(metric: str, values: Tensor, unit: str, up: bool) -> None:
+        scored.kept[metric] = values.numpy()
         columns = summarise(per_identity(values.numpy(), shown.owner), rate=False, up=up)
         scored.rows.append({"metric": metric, "split": "victims", "unit": unit} | columns)
 
@@ -159,7 +183,7 @@ def _recovery(
 ) -> None:  # fmt: skip
     """PSNR of what comes back by each key, who is seen in it, and how large the key is."""
     draw = source.draw(shown.faces.ids[shown.index])
-    judges = [make_judge(session, name) for name in cell.target.judges]
+    judges = _judges(session, cell)
     gallery = gallery_of(shown.faces)
     owner, labels = shown.owner, shown.faces.labels.numpy()
     for way, images in recovered(session, defense, shown, draw).items():

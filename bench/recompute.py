@@ -106,6 +106,33 @@ class Recompute:
             ratio = reid.risk_ratio(rates, mixed, self._rng(), self.protocol.bootstrap, self.protocol.level)
             self.add("risk_ratio", _columns(ratio), judge)
 
+    def publication(self, kept: Kept) -> None:
+        """Whom each judge finds in published pictures."""
+        for judge in judges_in(kept):
+            place = f"{judge}/published/"
+            own = {name.removeprefix(place): part for name, part in kept.items() if name.startswith(place)}
+            owner = own["owner"]
+            for metric, name, people in (
+                ("rank1_originals", "gallery", own["gallery_owner"]), ("rank1_published", "again", owner)
+            ):  # fmt: skip
+                hits = reid.by_identity(reid.rank_k(own[name], owner, people, 1), owner).values
+                self.add(metric, self._interval(hits), judge)
+            self.add("rank1_published_chance", {"value": reid.chance(1, len(owner)), "n": len(owner)}, judge)
+            if "near" in own:
+                first = own["near"].max(1) > own["gallery"].max(1)
+                self.add("rank1_decoy", self._interval(first.astype(float)), judge)
+            for fmr, threshold in self.thresholds(kept, f"{judge}/").items():
+                hidden = None
+                if threshold is not None:
+                    hidden = 1 - reid.sar_type2(own["other"], owner[own["leak"]], threshold).values
+                self._rate("psr_dodging", hidden, threshold, judge, "victims", fmr)
+                for metric, name in (("psr_impersonation", "near"), ("psr_impersonation_unprotected", "plain")):
+                    if name in own and threshold is not None:
+                        passed = (own[name].max(1) > threshold).astype(float)
+                        self._rate(metric, passed, threshold, judge, "victims", fmr)
+            for metric in ("psnr", "ssim"):
+                self.add(metric, self._mean(kept[metric], owner))
+
     def utility(self, kept: Kept) -> None:
         """Accuracy, EER, TAR, and what templates under several keys tell."""
         split, thresholds = str(kept["pairs_split"]), self.thresholds(kept)

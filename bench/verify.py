@@ -123,7 +123,8 @@ def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bo
     judges: dict[str, Thresholds]
     try:
         if utility and not missing:
-            computing.utility(_read(folder / SCORES))
+            published = computing.protocol.measures == "publication"
+            (computing.publication if published else computing.utility)(_read(folder / SCORES))
         elif not missing:
             kept, scores = _read(folder / SCORES), pd.read_parquet(per_leak)
             judges = {name: computing.thresholds(kept, f"{name}/") for name in judges_in(kept)}

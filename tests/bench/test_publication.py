@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -15,16 +16,20 @@ from faceleak.bench.core.surfaces import Goal, Surface
 from faceleak.bench.plan import cells
 from faceleak.bench.publication import one_bit_off, score_publication
 from faceleak.bench.published import published
+from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.schema import read_results, write_results
 from faceleak.bench.scoring import Scored
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
 from faceleak.bench.utility import score_utility
+from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense
 from systems import TOY_TRACK
 from torch import Tensor
 
 PUBLISHED = 12
+OWN = "protector:b"
 
 
 class Untouched(Defense):
@@ -102,7 +107,7 @@ def rows(house: Session, defense: Defense) -> dict[tuple[Any, ...], dict[str, An
 
 def test_an_untouched_photograph_is_found_as_often_as_ever(house: Session) -> None:
     found = rows(house, fit(house, Untouched()))
-    for judge in ("a", "b"):
+    for judge in ("a", OWN):
         assert found["psr_dodging", judge, 0.1]["value"] < 0.4
         assert found["psr_dodging", judge, 0.01]["value"] >= found["psr_dodging", judge, 0.1]["value"]
         for metric in ("rank1_originals", "rank1_published"):
@@ -115,14 +120,14 @@ def test_an_untouched_photograph_is_found_as_often_as_ever(house: Session) -> No
 
 def test_a_picture_of_nobody_hides_everybody_but_its_key_is_the_picture(house: Session) -> None:
     found = rows(house, fit(house, Hidden()))
-    assert found["psr_dodging", "b", 0.1]["value"] > 0.7
-    assert found["rank1_originals", "b", None]["value"] < 0.3
+    assert found["psr_dodging", OWN, 0.1]["value"] > 0.7
+    assert found["rank1_originals", OWN, None]["value"] < 0.3
     for way, psnr in (("right", 100), ("8bit", 100), ("blank", 100), ("wrong_mark", 100)):
         assert found[f"recovery_psnr_{way}", "", None]["value"] == psnr, way
     for way in ("wrong_key", "wrong_picture"):
         assert found[f"recovery_psnr_{way}", "", None]["value"] < 40, way
-    assert found["recovery_rank1_right", "b", None]["value"] > 0.6
-    assert found["recovery_rank1_wrong_key", "b", None]["value"] < 0.2
+    assert found["recovery_rank1_right", OWN, None]["value"] > 0.6
+    assert found["recovery_rank1_wrong_key", OWN, None]["value"] < 0.2
     assert found["key_bytes", "", None]["value"] == 3 * 32 * 32 * 4 + 8
 
 
@@ -131,9 +136,9 @@ def test_a_decoys_photograph_passes_for_the_decoy(house: Session) -> None:
     train = house.faces("train")
     defense.face = train.images(torch.nonzero(train.labels == 3)[0])  # type: ignore[assignment]
     found = rows(house, defense)
-    assert found["psr_impersonation", "b", 0.1]["value"] > 0.9
-    assert found["psr_impersonation_unprotected", "b", 0.1]["value"] < 0.5
-    assert found["rank1_decoy", "b", None]["value"] > 0.9
+    assert found["psr_impersonation", OWN, 0.1]["value"] > 0.9
+    assert found["psr_impersonation_unprotected", OWN, 0.1]["value"] < 0.5
+    assert found["rank1_decoy", OWN, None]["value"] > 0.9
 
 
 def test_the_harness_measures_tip_im_against_a_judge_that_it_never_saw(house: Session) -> None:
@@ -141,11 +146,25 @@ def test_the_harness_measures_tip_im_against_a_judge_that_it_never_saw(house: Se
     scored = score_utility(house, cell)
     found = {(row["metric"], row.get("judge"), row.get("fmr")): row.get("value") for row in scored.rows}
     plain = rows(house, house.undefended("a"))
-    own = ("psr_dodging", "b", 0.1)  # b is the protector's recogniser, a is not
+    own = ("psr_dodging", OWN, 0.1)  # the other judge, a, was never seen
     assert found[own] > plain[own]["value"]
     assert 8 < found["psnr", None, None] < 30
     assert ("accuracy", None, None) not in found, "whether the deployed system verifies is not what it is for"
     assert found["protect_ms", None, None] > 0
+
+
+def test_verify_finds_every_number_again(house: Session, tmp_path: Path) -> None:
+    track = house.track.model_copy(update={"attacks": (), "defenses": house.track.defenses})
+    options = RunOptions(tmp_path / "run", house.store.root, house.device, command="faceleak run t.toml")
+    assert run_track(track, options).failed == 0
+    verdict = verify_run(tmp_path / "run")
+    assert verdict.clean, verdict
+    metrics = {"psr_dodging", "psr_impersonation", "rank1_originals", "rank1_published", "rank1_decoy", "psnr"}
+    assert not metrics & set(verdict.without_scores)
+    table = read_results(tmp_path / "run/results.csv")
+    table.loc[table["metric"] == "psr_dodging", "value"] += 0.1
+    write_results(table.to_dict("records"), tmp_path / "run/results.csv")
+    assert {one.key.metric for one in verify_run(tmp_path / "run").differences} == {"psr_dodging"}
 
 
 def test_slow_pictures_are_published_once(house: Session) -> None:
