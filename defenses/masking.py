@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
+from ..bench.core.obfuscators import pixelated
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Secret, Surface
@@ -75,8 +76,3 @@ class Pixelate(Defense):
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1], constant on each block."""
         return pixelated(images, self.settings.blocks)
-
-
-def pixelated(images: Tensor, blocks: int) -> Tensor:
-    """(N, 3, H, W) with each of ``blocks`` x ``blocks`` blocks at its mean colour."""
-    return F.interpolate(F.adaptive_avg_pool2d(images, blocks), images.shape[-2:], mode="nearest").clamp(0, 1)

@@ -7,7 +7,6 @@ No paper of their own: what privacy masks did before networks, and floors for ev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
+from ..bench.core.obfuscators import blurred
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Secret, Surface
@@ -135,20 +135,3 @@ class LowPass(Defense):
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1]."""
         return blurred(images, self.settings.sigma)
-
-
-def blurred(images: Tensor, sigma: float) -> Tensor:
-    """(N, 3, H, W) behind a Gaussian blur of ``sigma`` pixels."""
-    rows, columns = (gaussian(size, sigma).to(images) for size in images.shape[-2:])
-    return (rows @ images @ columns.T).clamp(0, 1)
-
-
-@lru_cache(maxsize=16)
-def gaussian(size: int, sigma: float) -> Tensor:
-    """(size, size) float64: the blur of one axis as a matrix; every row sums to 1."""
-    radius = int(4 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1)
-    weights = torch.exp(-0.5 * (offsets.double() / sigma).square())
-    source = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)  # beyond the border: its last pixel again
-    blur = torch.zeros(size, size, dtype=torch.float64)
-    return blur.scatter_add_(1, source, (weights / weights.sum()).expand(size, -1))

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
+from ..bench.core.obfuscators import blurred, pixelated
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface

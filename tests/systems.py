@@ -88,6 +88,8 @@ def small_defense(name: str) -> dict[str, Any]:
         wanted |= {"steps": 3}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
         wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
+    if name == "pro-face-s":
+        wanted |= {"blocks": 1, "batch": 4, "lr": 0.003, "rounds": 5}
     return {key: value for key, value in wanted.items() if key in known}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from faceleak.bench.core.errors import InputError
+from faceleak.bench.core.obfuscators import gaussian
 from faceleak.bench.core.registry import DEFENSES
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
@@ -17,7 +18,7 @@ from faceleak.datasets.rendering import (
     sample_identity,
     sample_nuisance,
 )
-from faceleak.defenses.obscuring import LandmarkMask, gaussian
+from faceleak.defenses.obscuring import LandmarkMask
 from scipy.ndimage import gaussian_filter
 from systems import ToySystem
 
