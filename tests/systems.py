@@ -6,8 +6,10 @@ import functools
 import json
 from typing import Any
 
+import numpy as np
 import torch
 from faceleak.attacks.base import Attack
+from faceleak.bench.core.anatomy import Anatomy
 from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.context import AttackContext, FitContext
 from faceleak.bench.core.faces import FaceSet
@@ -20,6 +22,7 @@ from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.target import Target
 from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.recognizers.base import BuildContext, Recognizer
+from faceleak.datasets.alignment import FIVE, template
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
@@ -38,8 +41,15 @@ def faces() -> dict[str, FaceSet]:
         part, mine = table.iloc[rows], pixels[rows]
         read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
         know = functools.partial(toy_attributes, mine)
-        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know)
+        samples, people = part["sample"].tolist(), part["identity"].tolist()
+        sets[name] = FaceSet(name, samples, people, read, name, know, toy_anatomy)
     return sets
+
+
+def toy_anatomy(index: np.ndarray) -> Anatomy:
+    """ArcFace's five points in every picture: toy faces show nothing there."""
+    points = torch.from_numpy(template(1) + 0.5).float()
+    return Anatomy(points.expand(len(index), -1, -1), FIVE)
 
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
