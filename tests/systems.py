@@ -89,6 +89,9 @@ def small_defense(name: str) -> dict[str, Any]:
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
         "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25, "shadow_steps": 60,
     }  # fmt: skip
+    if name == "optics":
+        wanted |= {"terms": 10, "steps": 12, "batch": 8, "paint_steps": 8, "paint_width": 16}
+        wanted |= {"landmark_width": 8, "landmark_steps": 8, "landmark_batch": 8}
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
     if name == "facemae":  # toy faces have nothing in one place that tells of another

@@ -63,7 +63,7 @@ class HeatMapNet(nn.Module):
 
     def __init__(self, points: int, side: int, width: int = 24, levels: int = 3) -> None:
         super().__init__()
-        self.side = side
+        self.points, self.side = points, side
         self.stem = nn.Sequential(nn.Conv2d(3, width, 5, stride=2, padding=2), norm(width), nn.SiLU())
         self.body = UNetBody(width, points, width, levels, double_conv)
 
