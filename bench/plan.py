@@ -140,9 +140,13 @@ def _as_member(cell: Cell, entry: AttackSpec) -> Cell:
 def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]) -> tuple[DefenseKnowledge, ...]:
     """The knowledge levels that differ from each other for this pair, within those asked for.
 
-    An attack that looks at no leak of its own has no levels; nor has an undefended system. K2 and K3 need a deployment
-    secret that can be guessed or stolen.
+    An attack that looks at no leak of its own has no levels; nor has an undefended system. One that cannot do without
+    the algorithm says so in its threat model, and that is its only level. Else K2 and K3 need a deployment secret that
+    can be guessed or stolen.
     """
+    needed = attack.threat.defense
+    if needed is not DefenseKnowledge.K0 and defense.name != "none":
+        return tuple(level for level in (needed,) if not asked or level in asked)
     if not (attack.trained or attack.uses_pairs) or defense.name == "none":
         return (DefenseKnowledge.K0,)
     able = [DefenseKnowledge.K0, DefenseKnowledge.K1]

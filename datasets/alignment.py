@@ -37,6 +37,7 @@ TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 LANDMARKS = "landmarks5_retail0009.onnx"
+FIVE = ("left_eye", "right_eye", "nose_tip", "left_mouth_corner", "right_mouth_corner")  # names; the viewer's left
 # Left, top, right, bottom as shares of the sides: the whole crop and two that leave different margins away.
 _WINDOWS = ((0.0, 0.0, 1.0, 1.0), (0.1, 0.1, 0.9, 0.9), (0.18, 0.18, 1.0, 1.0))
 _TIGHT = (10 / SIDE, 12 / SIDE, 102 / SIDE, 108 / SIDE)  # of an aligned face: the tight crop that the model expects
@@ -147,6 +148,12 @@ class CropFinder:
         second = self._points(warp(picture, first, SIDE), _TIGHT)
         return moved(second, inverse(first))
 
+    def of_aligned(self, faces: np.ndarray) -> Array:
+        """(N, 3, s, s) uint8 RGB aligned faces -> (N, 5, 2) x and y as shares of the side, 0 its left or upper edge."""
+        pictures = [Image.fromarray(np.ascontiguousarray(face.transpose(1, 2, 0))) for face in faces]
+        points = [self._points(picture, _TIGHT) for picture in pictures]
+        return (np.stack(points) + 0.5) / faces.shape[-1]
+
     def _points(self, picture: Image.Image, window: tuple[float, float, float, float]) -> Array:
         """(5, 2) points that the model sees in a window, in pixels of the picture."""
         (width, height), (left, top, right, bottom) = picture.size, window
@@ -230,6 +237,6 @@ def find_landmarks(path: str, owner: str) -> Path:
             return place
     looked = " and ".join(map(str, places)) or "FACELEAK_WEIGHTS and FACELEAK_DATA, neither of which is set"
     raise InputError(
-        f"{owner}: align = 'crops' needs {LANDMARKS}, looked for at {looked}; put it there, or give its path with the "
-        "setting landmarks."
+        f"{owner}: a landmark model is needed, {LANDMARKS}, looked for at {looked}; put it there, or give its path "
+        "with the setting landmarks."
     )

@@ -11,16 +11,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
+from ..bench.core.anatomy import Anatomy
 from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
-from .alignment import Aligner, CropFinder, Finder, PhotographFinder
+from .alignment import FIVE, Aligner, CropFinder, Finder, PhotographFinder
 from .base import DataSettings, FaceDataset
 from .pictures import SUFFIXES, read_picture
 
@@ -33,7 +36,9 @@ class FolderSettings(DataSettings):
     pairs: str = ""  # pairs file in LFW's format, optional
     licence: str = "unknown"  # printed with the results
     align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
-    landmarks: str = ""  # crops: path of the landmark model; empty: in FACELEAK_WEIGHTS or FACELEAK_DATA
+    # Path of the landmark model; given, the pictures' landmarks are known.
+    # Crops need one: where empty, it is looked for in FACELEAK_WEIGHTS and FACELEAK_DATA.
+    landmarks: str = ""
     detector: str = "insightface:buffalo_l"  # photographs: name or path of the pack whose detector is used
 
 
@@ -91,6 +96,22 @@ class FolderDataset(FaceDataset):
         if self.settings.align == "photographs":
             return PhotographFinder(self.settings.detector, self.name)
         return None
+
+    @cached_property
+    def _landmarks(self) -> CropFinder:
+        """What finds the points of faces that are aligned already."""
+        return CropFinder(self.settings.landmarks, self.name)
+
+    def anatomy(self, index: np.ndarray) -> Anatomy | None:
+        """Five landmarks of each picture as the model at ``settings.landmarks`` sees them; None without its path.
+
+        Raises:
+            InputError: there is no such model.
+        """
+        if not self.settings.landmarks:
+            return None
+        points = self._landmarks.of_aligned(self._pixels[np.asarray(index)])
+        return Anatomy(torch.from_numpy(points).float(), FIVE)
 
     def _index(self) -> pd.DataFrame:
         rows = []

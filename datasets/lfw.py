@@ -27,6 +27,8 @@ class LfwSettings(DataSettings):
     size: int = 112  # side in pixels
     root: str = "${FACELEAK_DATA}/faces"  # folder with the zips, the csv and the pairs
     parts: str = "core+rest"  # "core": the images of the official pairs; "core+rest": all 13,233
+    # Path of the landmark model, ${FACELEAK_DATA}/aux/landmarks5_retail0009.onnx; empty: landmarks are not known.
+    landmarks: str = ""
 
 
 @register_dataset("lfw")

@@ -7,8 +7,10 @@ import json
 import sys
 from typing import Any
 
+import numpy as np
 import torch
 from faceleak.attacks.base import Attack
+from faceleak.bench.core.anatomy import Anatomy
 from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.context import AttackContext, FitContext
 from faceleak.bench.core.faces import FaceSet
@@ -21,6 +23,7 @@ from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.target import Target
 from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.recognizers.base import BuildContext, Recognizer
+from faceleak.datasets.alignment import FIVE, template
 from faceleak.defenses.base import Defense
 
 CPU = torch.device("cpu")
@@ -41,8 +44,15 @@ def faces() -> dict[str, FaceSet]:
         part, mine = table.iloc[rows], pixels[rows]
         read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
         know = functools.partial(toy_attributes, mine)
-        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know)
+        samples, people = part["sample"].tolist(), part["identity"].tolist()
+        sets[name] = FaceSet(name, samples, people, read, name, know, toy_anatomy)
     return sets
+
+
+def toy_anatomy(index: np.ndarray) -> Anatomy:
+    """ArcFace's five points in every picture: toy faces show nothing there."""
+    points = torch.from_numpy(template(1) + 0.5).float()
+    return Anatomy(points.expand(len(index), -1, -1), FIVE)
 
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
@@ -82,6 +92,9 @@ def small_defense(name: str) -> dict[str, Any]:
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
         "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25, "shadow_steps": 60, "targets": 3,
     }  # fmt: skip
+    if name == "optics":
+        wanted |= {"terms": 10, "steps": 12, "batch": 8, "paint_steps": 8, "paint_width": 16}
+        wanted |= {"landmark_width": 8, "landmark_steps": 8, "landmark_batch": 8}
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
     if name == "tip-im":

@@ -9,7 +9,7 @@ from faceleak.bench.core.errors import FaceleakError, TrackError
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import DefenseKnowledge
 from faceleak.bench.plan import cells, levels, make_attack, make_defense
-from faceleak.bench.track import TRACKS, load_track
+from faceleak.bench.track import TRACKS, AttackSpec, load_track
 
 HEAD = """
 [dataset]
@@ -121,6 +121,10 @@ def test_levels_asked_for_are_kept_within_what_makes_sense(tmp_path: Path) -> No
     none, biohash = (make_defense(spec) for spec in track.defenses)
     assert levels(attack, biohash, (DefenseKnowledge.K1,)) == (DefenseKnowledge.K1,)
     assert levels(attack, none, (DefenseKnowledge.K1,)) == (DefenseKnowledge.K0,)
+    knows = make_attack(AttackSpec(name="wiener-deconvolution"))
+    assert levels(knows, biohash, ()) == (DefenseKnowledge.K2,), "what it cannot do without is its only level"
+    assert levels(knows, biohash, (DefenseKnowledge.K1,)) == ()
+    assert levels(knows, none, ()) == (DefenseKnowledge.K0,)
 
 
 MEMBERS = """

@@ -161,6 +161,20 @@ def test_a_folder_of_crops_is_aligned_and_walls_are_left_out(tmp_path: Path) -> 
     assert again.lines == said.lines, "said again when the pixels come from the cache"
 
 
+def test_the_landmarks_of_a_folder_are_those_the_model_sees(tmp_path: Path) -> None:
+    model, faces = str(write_landmarks(tmp_path / "landmarks.onnx")), fill(tmp_path / "faces", 3, 0)
+    known = load(tmp_path, faces, landmarks=model).anatomy(np.array([2, 0]))
+    assert known is not None
+    assert known.landmarks.shape == (2, 5, 2)
+    assert np.abs(known.landmarks.numpy() * 112 - 0.5 - TEMPLATE).max() < 0.7
+    assert known.landmark_names[2] == "nose_tip"
+    assert (known.parts, known.captions) == (None, None)
+    assert FolderDataset({"path": str(faces)}).anatomy(np.array([0])) is None, "without a model nothing is known"
+    gone = FolderDataset({"path": str(faces), "landmarks": str(tmp_path / "gone.onnx")})
+    with pytest.raises(InputError, match=r"folder: a landmark model is needed, .* looked for at .*gone\.onnx"):
+        gone.anatomy(np.array([0]))
+
+
 def test_pairs_with_a_left_out_picture_go_too(tmp_path: Path) -> None:
     model = str(write_landmarks(tmp_path / "landmarks.onnx"))
     faces = fill(tmp_path / "faces", 2, 1)

@@ -9,6 +9,7 @@ import pytest
 from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.store import Store
+from faceleak.datasets.alignment import TEMPLATE
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.lfw import Lfw
 from faceleak.datasets.splits import SplitSpec, make_splits
@@ -55,6 +56,16 @@ def test_the_suggested_splits_can_be_made(lfw: Lfw) -> None:
     splits = make_splits(lfw, specs, 0, "drop")
     assert splits.loc[splits["split"] == "victims", "identity"].nunique() == 890
     assert splits.groupby("identity").size().max() == 20
+
+
+def test_aligned_faces_have_their_landmarks_near_the_template(lfw: Lfw) -> None:
+    assert lfw.anatomy(np.arange(4)) is None, "no model was named"
+    told = Lfw({"root": lfw.settings.root, "landmarks": "${FACELEAK_DATA}/aux/landmarks5_retail0009.onnx"})
+    told._pixels = lfw._pixels
+    known = told.anatomy(np.arange(0, 13_000, 500))
+    assert known is not None
+    off = np.abs(known.landmarks.numpy() * 112 - 0.5 - TEMPLATE)  # pixels
+    assert off.mean() < 3
 
 
 def test_wrong_settings_are_one_sentence(data_pack: Path, tmp_path: Path) -> None:
