@@ -36,12 +36,12 @@ class LatentDiffusionSettings:
     coder_channels: int = 12  # of a code at an eighth of the side; Stable Diffusion: 4
     coder_width: int = 16  # channels of the autoencoder at half the side
     coder_jitter: float = 0.1  # standard deviation of the noise that codes stand while the autoencoder learns
-    coder_steps: int = 800  # optimiser steps
+    coder_steps: int = 500  # optimiser steps
     coder_batch: int = 16  # pictures per step
     coder_lr: float = 2e-3  # peak learning rate
-    denoiser_width: int = 48  # channels at the finest scale, at least those of a code; Stable Diffusion: 320
+    denoiser_width: int = 32  # channels at the finest scale, at least those of a code; Stable Diffusion: 320
     denoiser_levels: int = 1  # halvings; Stable Diffusion: 3
-    denoiser_steps: int = 1600  # optimiser steps
+    denoiser_steps: int = 1500  # optimiser steps
     denoiser_batch: int = 32  # codes per step
     denoiser_lr: float = 1e-3  # peak learning rate
     denoiser_ema: float = 0.995  # decay of the averaged weights, which draw

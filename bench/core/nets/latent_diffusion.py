@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..faces import resize
 from .decoder import up_block
 from .denoiser import Denoiser, zeroed
-from .diffusion import TIMES, Diffusion, Model, Predict, guided
+from .diffusion import TIMES, Diffusion, Guide, Model, Predict, guided
 from .multiscale import BUCKETS, MultiScale
 from .ssim import ssim_map
 from .standardize import Standardize
@@ -45,14 +45,14 @@ class LatentAutoencoder(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         w = width
-        self.squares = nn.Sequential(nn.PixelUnshuffle(FACTOR), nn.Conv2d(3 * FACTOR**2, channels, 1))
+        self.squares = nn.Conv2d(3 * FACTOR**2, channels, 1)
         self.down = nn.Sequential(
             nn.PixelUnshuffle(2), double_conv(12, w),
             nn.Conv2d(w, 2 * w, 3, 2, 1), double_conv(2 * w, 2 * w),
             nn.Conv2d(2 * w, 4 * w, 3, 2, 1), double_conv(4 * w, 4 * w),
             zeroed(nn.Conv2d(4 * w, channels, 1)),
         )  # fmt: skip
-        self.pixels = nn.Sequential(nn.Conv2d(channels, 3 * FACTOR**2, 1), nn.PixelShuffle(FACTOR))
+        self.pixels = nn.Conv2d(channels, 3 * FACTOR**2, 1)
         self.up = nn.Sequential(
             nn.Conv2d(channels, 4 * w, 1), double_conv(4 * w, 4 * w),
             up_block(4 * w, 2 * w), double_conv(2 * w, 2 * w),
@@ -72,24 +72,25 @@ class LatentAutoencoder(nn.Module):
     def code(self, images: Tensor) -> Tensor:
         """As ``encode``, before codes are standardised."""
         x = 2 * images - 1
-        return self.squares(x) + self.down(x)  # type: ignore[no-any-return]
+        return self.squares(F.pixel_unshuffle(x, FACTOR)) + self.down(x)  # type: ignore[no-any-return]
 
     def drawn(self, code: Tensor) -> Tensor:
         """As ``decode``, of a code that is not standardised."""
-        return (self.pixels(code) + self.up(code)).sigmoid()  # type: ignore[no-any-return]
+        return (F.pixel_shuffle(self.pixels(code), FACTOR) + self.up(code)).sigmoid()  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def aim(self, images: Tensor) -> None:
         """Begin as the best linear code of the squares of (n, 3, s, s) pictures: their principal components."""
         squares = F.pixel_unshuffle(2 * images - 1, FACTOR).movedim(1, -1).flatten(0, 2).double()  # (n s s / 64, 192)
-        mean, enter, leave = squares.mean(0), self.squares[1], self.pixels[0]
+        mean, channels = squares.mean(0), self.squares.out_channels
         variance, axes = torch.linalg.eigh(squares.T.cov())
-        spread, axes = (x[..., -enter.out_channels :] for x in (variance.clamp(min=1e-9).sqrt(), axes))
-        enter.weight.copy_((axes / spread).T[:, :, None, None])
-        enter.bias.copy_(-(mean @ axes / spread))
+        spread, axes = variance[-channels:].clamp(min=1e-9).sqrt(), axes[:, -channels:]
         # A sigmoid near 0.5 is 0.5 + u / 4: twice the centred pixel is about what it takes.
-        leave.weight.copy_(2 * (axes * spread)[:, :, None, None])
-        leave.bias.copy_(2 * mean)
+        maps = ((self.squares, (axes / spread).T, -mean @ axes / spread), (self.pixels, 2 * axes * spread, 2 * mean))
+        for layer, weight, offset in maps:
+            assert layer.bias is not None
+            layer.weight.copy_(weight[:, :, None, None])
+            layer.bias.copy_(offset)
 
     def loss(self, images: Tensor, noise: Tensor, penalty: float) -> Tensor:
         """Scalar: mean |y - x| + 0.3 (1 - SSIM) + penalty * mean code^2; before the codes are standardised.
@@ -166,3 +167,25 @@ class LatentDiffusion(nn.Module):
             return said
 
         return model
+
+    def redrawn(
+        self, images: Tensor, noise: Tensor, process: Diffusion, strength: float, model: Model,
+        guide: Guide | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Pictures put under noise, and drawn from there.
+
+        Args:
+            images: (N, 3, H, W) in [0, 1].
+            noise: (N, *shape) standard normal.
+            process: of ``process``.
+            strength: of the noise, a share of its levels.
+            model: of ``steered``.
+            guide: as of ``Diffusion.sample``, of codes.
+
+        Returns:
+            (N, 3, side, side) in [0, 1].
+        """
+        skip = process.entry(strength)
+        start = torch.full((len(images),), process.times[skip], device=images.device)
+        noisy = process.noised(self.encode(images), noise, start)
+        return self.decode(process.sample(model, noisy, skip, guide))
