@@ -4,9 +4,12 @@ Cloaks and other perturbations of the picture promise that recognisers fail on i
 a face does not have. Methods, as settings:
   jpeg      stored and read again at ``quality``;
   blur      averaged over squares, then sharp edges are gone and with them most perturbations;
-  project   onto the shared face prior (`bench/zoo/prior.py`): encoded and drawn anew, which nothing but a face survives
-            (DiffPure, ICML 2022, does so with a diffusion model).
-The result is identified like any other recovery. Methods of our own making, small on purpose.
+  project   onto the shared face prior (`bench/zoo/prior.py`): encoded and drawn anew, and only a face survives that;
+  diffuse   put under noise of ``level``, which drowns what is small, and drawn from there by a diffusion model of
+            faces: Nie et al., "Diffusion Models for Adversarial Purification" (DiffPure), ICML 2022. They diffuse
+            pixels and solve a stochastic equation; here it is DDIM with the small latent model of the adversary's
+            public faces (`bench/zoo/latent_diffusion.py`), without conditions.
+The result is identified like any other recovery. But for the last, methods of our own making, small on purpose.
 """
 
 from __future__ import annotations
@@ -25,20 +28,24 @@ from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError, NotApplicable
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
+from ..bench.core.nets.latent_diffusion import LatentDiffusion
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
+from ..bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior
 from .base import Attack
 
 
 @dataclass(frozen=True)
-class PurificationSettings(PriorSettings):
+class PurificationSettings(LatentDiffusionSettings, PriorSettings):
     """How the picture is washed."""
 
-    method: Literal["jpeg", "blur", "project"] = "jpeg"
+    method: Literal["jpeg", "blur", "project", "diffuse"] = "jpeg"
     quality: int = 50  # of the JPEG, 1 to 95
     squares: int = 3  # side of the blur's squares, pixels, odd
+    level: float = 0.3  # of the noise, share of its 1000 levels (0, 1]
+    level_steps: int = 50  # DDIM steps from noise alone; fewer by ``level``
 
 
 @register_attack("purification")
@@ -49,6 +56,7 @@ class Purification(UsesPrior, Attack):
     Settings = PurificationSettings
     settings: PurificationSettings
     prior: FacePrior
+    model: LatentDiffusion
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings
@@ -56,6 +64,14 @@ class Purification(UsesPrior, Attack):
             raise InputError(
                 f"purification: quality must lie in 1..95 and squares be odd, got {s.quality} and {s.squares}."
             )
+        if not 0 < s.level <= 1:
+            raise InputError(f"purification: level must lie in (0, 1], got {s.level}.")
+        if s.method == "diffuse":
+            model = latent_diffusion(
+                context.public, s, rng=context.rng, device=context.device, resolution=context.resolution,
+                keep=context.keep, progress=context.progress,
+            )  # fmt: skip
+            object.__setattr__(self, "model", model)
         if s.method == "project":
             object.__setattr__(self, "prior", face_prior(context, s, encodes=True))
 
@@ -69,7 +85,15 @@ class Purification(UsesPrior, Attack):
         if self.settings.method == "blur":
             k = self.settings.squares
             return Recovery(F.avg_pool2d(F.pad(images, (k // 2,) * 4, mode="replicate"), k, stride=1).clamp(0, 1))
+        if self.settings.method == "diffuse":
+            return Recovery(self._diffused(images, context.rng.child("diffuse").normal(ids, self.model.shape)))
         return Recovery(self.prior(self.prior.encode(resize(images, self.prior.size))[0]))
+
+    def _diffused(self, images: Tensor, noise: Tensor) -> Tensor:
+        """(N, 3, side, side), drawn from the pictures under ``noise``."""
+        process, free = self.model.process(self.settings.level_steps), self.model.embeddings([], len(images))
+        model = self.model.steered(free)
+        return self.model.redrawn(images, noise.to(images.device), process, self.settings.level, model)
 
 
 def stored(image: Tensor, quality: int) -> Tensor:

@@ -21,8 +21,7 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from .base import Defense
-from .masking import pixelated
-from .obscuring import EYES, blurred, boxes
+from .obscuring import EYES, boxes
 
 
 class _Obfuscation(Defense):

@@ -103,6 +103,11 @@ def small_defense(name: str) -> dict[str, Any]:
         wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
     if name == "pro-face-s":
         wanted |= {"blocks": 1, "batch": 4, "lr": 0.003, "rounds": 5}
+    if name.startswith("diff-privacy"):
+        wanted = {
+            "coder_width": 8, "coder_steps": 6, "denoiser_width": 16, "denoiser_steps": 40, "denoiser_lr": 5e-3,
+            "denoiser_ema": 0.8, "levels": 8, "strength": 0.4, "key_levels": 12,
+        }  # fmt: skip
     return {key: value for key, value in wanted.items() if key in known}
 
 

@@ -74,21 +74,23 @@ class Denoiser(nn.Module):
     Args:
         dim: length of the condition.
         size: side of the pictures, pixels.
-        width: channels at the finest scale, a multiple of 4 and at least 3 ``patch``^2, since all of the noise must
-            pass; doubled at each halving.
+        width: channels at the finest scale, a multiple of 4 and at least ``channels`` ``patch``^2, since all of the
+            noise must pass; doubled at each halving.
         levels: halvings.
         patch: side of the squares that are stacked as channels, pixels.
+        channels: C of the pictures; others than 3 where they are latents.
 
     Raises:
         InputError: ``size`` is not divisible by ``patch`` 2^``levels``, or ``width`` not by 4, or too small.
     """
 
-    def __init__(self, dim: int, size: int, width: int, levels: int, patch: int) -> None:
+    def __init__(self, dim: int, size: int, width: int, levels: int, patch: int, channels: int = 3) -> None:
         super().__init__()
-        if size % (patch << levels) or width % 4 or width < 3 * patch**2:
+        pixels = channels * patch**2
+        if size % (patch << levels) or width % 4 or width < pixels:
             raise InputError(
                 f"A denoiser needs a side divisible by patch * 2^levels, {patch << levels}, and a width divisible by 4 "
-                f"and at least 3 patch^2, {3 * patch**2}; got side {size} and width {width}."
+                f"and at least {channels} patch^2, {pixels}; got side {size} and width {width}."
             )
         widths = [width << level for level in range(levels + 1)]
         e, grid = 4 * width, size // (patch << levels)
@@ -98,25 +100,25 @@ class Denoiser(nn.Module):
         self.place = nn.Sequential(
             nn.Linear(dim, width * grid**2), nn.Unflatten(1, (width, grid, grid)), nn.Conv2d(width, widths[-1], 1)
         )
-        self.enter = nn.Conv2d(3 * patch**2, width, 3, padding=1)
+        self.enter = nn.Conv2d(pixels, width, 3, padding=1)
         self.down = nn.ModuleList(FilmBlock(a, a, e) for a in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, 2 * a, 3, 2, 1) for a in widths[:-1])
         self.middle = nn.ModuleList([FilmBlock(widths[-1], widths[-1], e) for _ in range(2)])
         self.attend = Attention(widths[-1])
         self.grow = nn.ModuleList(nn.Conv2d(2 * a, a, 3, padding=1) for a in widths[:-1])
         self.up = nn.ModuleList(FilmBlock(2 * a, a, e) for a in widths[:-1])
-        self.leave = nn.Sequential(norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, 3 * patch**2, 3, padding=1)))
+        self.leave = nn.Sequential(norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, pixels, 3, padding=1)))
 
     def forward(self, noisy: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """What the noise (or the velocity) in pictures is.
 
         Args:
-            noisy: (N, 3, size, size).
+            noisy: (N, C, size, size).
             t: (N,) int64 in [0, TIMES).
             z: (N, dim) about unit variance; all zeros: no condition.
 
         Returns:
-            (N, 3, size, size).
+            (N, C, size, size).
         """
         e = F.silu(self.time(waves(t, self.width)) + self.vector(z))
         x = self.enter(F.pixel_unshuffle(noisy, self.patch))

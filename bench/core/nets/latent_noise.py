@@ -94,10 +94,13 @@ def _ascend(objective: Objective, x: Tensor, start: Tensor, bound: Tensor, steps
     return noise.detach()
 
 
-def in_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def in_rows(function: Callable[..., Tensor], x: Tensor, *others: Tensor) -> Tensor:
     """``function`` of (N, ...) without gradient, in the batches of ``latent_noise``: for what its noise starts from."""
     with torch.no_grad(), exactly(x.device):
-        parts = [function(padded(x[i : i + ROWS]))[: len(x) - i] for i in range(0, max(1, len(x)), ROWS)]
+        parts = [
+            function(*(padded(each[i : i + ROWS]) for each in (x, *others)))[: len(x) - i]
+            for i in range(0, max(1, len(x)), ROWS)
+        ]
     return torch.cat(parts)
 
 
