@@ -6,8 +6,10 @@ import functools
 import json
 from typing import Any
 
+import numpy as np
 import torch
 from faceleak.attacks.base import Attack
+from faceleak.bench.core.anatomy import Anatomy
 from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.context import AttackContext, FitContext
 from faceleak.bench.core.faces import FaceSet
@@ -38,8 +40,18 @@ def faces() -> dict[str, FaceSet]:
         part, mine = table.iloc[rows], pixels[rows]
         read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
         know = functools.partial(toy_attributes, mine)
-        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know)
+        where = functools.partial(toy_anatomy, mine)
+        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know, where)
     return sets
+
+
+def toy_anatomy(images: torch.Tensor, index: np.ndarray) -> Anatomy:
+    """Toy faces have no parts; what can be said of them is their colours."""
+    shown = images[torch.as_tensor(index)].mean((2, 3))
+    colours = (("red", "green", "blue")[i] for i in shown.argmax(1).tolist())
+    light = ("bright" if value > 0.5 else "dark" for value in shown.mean(1).tolist())
+    about = tuple(f"A {b}, {c} face." for b, c in zip(light, colours, strict=True))
+    return Anatomy(torch.full((len(index), 1, 2), 0.5), ("middle",), captions=about)
 
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
@@ -79,6 +91,12 @@ def small_defense(name: str) -> dict[str, Any]:
         "side": 32, "server_steps": 25, "server_batch": 24, "steps": 25, "width": 8, "gate_steps": 15,
         "sensitivity_pictures": 64, "epsilon_total": 200.0, "client_steps": 25, "shadow_steps": 60,
     }  # fmt: skip
+    if name in ("gift", "clip2protect", "generative-swap"):
+        wanted |= {
+            "style_steps": 25, "style_dim": 16, "style_width": 16, "search_steps": 1, "invert_steps": 1, "copies": 1,
+            "tune_steps": 1, "parser_steps": 4, "parser_width": 4, "parser_faces": 40, "prompt": "a bright face",
+            "text_steps": 10, "text_batch": 16, "text_dim": 16, "text_width": 16, "text_faces": 60,
+        }  # fmt: skip
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
