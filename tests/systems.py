@@ -53,6 +53,18 @@ def toy_anatomy(index: np.ndarray) -> Anatomy:
     """ArcFace's five points in every picture: toy faces show nothing there."""
     points = torch.from_numpy(template(1) + 0.5).float()
     return Anatomy(points.expand(len(index), -1, -1), FIVE)
+        where = functools.partial(toy_anatomy, mine)
+        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know, where)
+    return sets
+
+
+def toy_anatomy(images: torch.Tensor, index: np.ndarray) -> Anatomy:
+    """Toy faces have no parts; what can be said of them is their colours."""
+    shown = images[torch.as_tensor(index)].mean((2, 3))
+    colours = (("red", "green", "blue")[i] for i in shown.argmax(1).tolist())
+    light = ("bright" if value > 0.5 else "dark" for value in shown.mean(1).tolist())
+    about = tuple(f"A {b}, {c} face." for b, c in zip(light, colours, strict=True))
+    return Anatomy(torch.full((len(index), 1, 2), 0.5), ("middle",), captions=about)
 
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
@@ -95,6 +107,12 @@ def small_defense(name: str) -> dict[str, Any]:
     if name == "optics":
         wanted |= {"terms": 10, "steps": 12, "batch": 8, "paint_steps": 8, "paint_width": 16}
         wanted |= {"landmark_width": 8, "landmark_steps": 8, "landmark_batch": 8}
+    if name in ("gift", "clip2protect", "generative-swap"):
+        wanted |= {
+            "style_steps": 25, "style_dim": 16, "style_width": 16, "search_steps": 1, "invert_steps": 1, "copies": 1,
+            "tune_steps": 1, "parser_steps": 4, "parser_width": 4, "parser_faces": 40, "prompt": "a bright face",
+            "text_steps": 10, "text_batch": 16, "text_dim": 16, "text_width": 16, "text_faces": 60,
+        }  # fmt: skip
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
     if name == "tip-im":
