@@ -44,27 +44,20 @@ def faces() -> dict[str, FaceSet]:
         part, mine = table.iloc[rows], pixels[rows]
         read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
         know = functools.partial(toy_attributes, mine)
-        samples, people = part["sample"].tolist(), part["identity"].tolist()
-        sets[name] = FaceSet(name, samples, people, read, name, know, toy_anatomy)
-    return sets
-
-
-def toy_anatomy(index: np.ndarray) -> Anatomy:
-    """ArcFace's five points in every picture: toy faces show nothing there."""
-    points = torch.from_numpy(template(1) + 0.5).float()
-    return Anatomy(points.expand(len(index), -1, -1), FIVE)
         where = functools.partial(toy_anatomy, mine)
-        sets[name] = FaceSet(name, part["sample"].tolist(), part["identity"].tolist(), read, name, know, where)
+        samples, people = part["sample"].tolist(), part["identity"].tolist()
+        sets[name] = FaceSet(name, samples, people, read, name, know, where)
     return sets
 
 
 def toy_anatomy(images: torch.Tensor, index: np.ndarray) -> Anatomy:
-    """Toy faces have no parts; what can be said of them is their colours."""
+    """ArcFace's five points, where toy faces show nothing; what can be said of them is their colours."""
+    points = torch.from_numpy(template(1) + 0.5).float()
     shown = images[torch.as_tensor(index)].mean((2, 3))
     colours = (("red", "green", "blue")[i] for i in shown.argmax(1).tolist())
     light = ("bright" if value > 0.5 else "dark" for value in shown.mean(1).tolist())
     about = tuple(f"A {b}, {c} face." for b, c in zip(light, colours, strict=True))
-    return Anatomy(torch.full((len(index), 1, 2), 0.5), ("middle",), captions=about)
+    return Anatomy(points.expand(len(index), -1, -1), FIVE, captions=about)
 
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
