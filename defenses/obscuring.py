@@ -7,12 +7,13 @@ No paper of their own: what privacy masks did before networks, and floors for ev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..bench.core.context import FitContext
+from ..bench.core.crop import EYES, MOUTH, covered
 from ..bench.core.errors import InputError
 from ..bench.core.obfuscators import blurred
 from ..bench.core.registry import register_defense
@@ -22,13 +23,7 @@ from .base import Defense
 
 GREY = 0.5
 
-# Boxes (left, top, right, bottom) in pixels of the 112-pixel aligned crop, about ArcFace's template of five points:
-# eyes (38.29, 51.70) and (73.53, 51.50), corners of the mouth (41.55, 92.37) and (70.73, 92.20).
-EYES = ((23.3, 42.7, 53.3, 60.7), (58.5, 42.5, 88.5, 60.5))
-MOUTH = ((35.5, 82.3, 76.7, 102.3),)
-Boxes: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
-REGIONS: dict[str, Boxes] = {"eyes": EYES, "mouth": MOUTH, "eyes+mouth": EYES + MOUTH}
-CROP = 112
+REGIONS = {"eyes": EYES, "mouth": MOUTH, "eyes+mouth": EYES + MOUTH}
 
 
 @dataclass(frozen=True)
@@ -98,18 +93,7 @@ class LandmarkMask(Defense):
 
     def covered(self, h: int, w: int) -> Tensor:
         """(H, W) bool: the pixels whose centre lies in a box."""
-        return boxes(REGIONS[self.settings.parts], self.settings.grow, h, w)
-
-
-def boxes(regions: Boxes, grow: float, h: int, w: int) -> Tensor:
-    """(h, w) bool: the pixels whose centre lies in one of ``regions`` of the aligned crop, each ``grow`` as large."""
-    y, x = (((torch.arange(size) + 0.5) * CROP / size - 0.5) for size in (h, w))
-    hidden = torch.zeros(h, w, dtype=torch.bool)
-    for left, top, right, bottom in regions:
-        across = (x - (left + right) / 2).abs() <= grow * (right - left) / 2
-        down = (y - (top + bottom) / 2).abs() <= grow * (bottom - top) / 2
-        hidden |= down[:, None] & across[None, :]
-    return hidden
+        return covered(REGIONS[self.settings.parts], h, w, self.settings.grow)
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,13 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.leaks import Leak
+from ..bench.core.likeness import feature_distance
 from ..bench.core.nets.inn import SecureFlow
 from ..bench.core.obfuscators import blurred, median_filtered, pixelated, with_mean_face
 from ..bench.core.precision import exactly
@@ -164,7 +165,10 @@ class ProFaceS(Defense):
         surrogates = context.need_surrogates("pro-face-s measures likeness with recognisers of the protector's")
         side, rng = context.resolution, context.rng.child("pro-face-s")
         self.mean.copy_(mean_face(faces, side))
-        distance = functools.partial(feature_distance, surrogates)
+
+        def distance(a: Tensor, b: Tensor) -> Tensor:
+            return feature_distance(surrogates, (a + 1) / 2, (b + 1) / 2)
+
         objective = random_wrong if s.wrong_key == "random" else obfuscated_wrong
 
         def loss(batch: Batch) -> Tensor:
@@ -212,12 +216,6 @@ def likeness(d: Distance, o: Tensor, p: Tensor) -> Tensor:
 def triplet(d: Distance, a: Tensor, near: Tensor, far: Tensor) -> Tensor:
     """T_d: ``a`` should be nearer to ``near`` than to ``far`` by the margin."""
     return (d(a, near) - d(a, far) + MARGIN).clamp(min=0).mean()
-
-
-def feature_distance(recognizers: tuple[nn.Module, ...], a: Tensor, b: Tensor) -> Tensor:
-    """(N, 3, H, W) twice, in [-1, 1] or beyond -> (N,) one minus the cosine of their embeddings, in [0, 2]."""
-    pairs = [[one(((x + 1) / 2).clamp(0, 1)) for x in (a, b)] for one in recognizers]
-    return torch.stack([1 - (za * zb).sum(1) for za, zb in pairs]).mean(0)
 
 
 @functools.lru_cache(maxsize=8192)  # publishing and opening ask for the same

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..bench.core.context import FitContext
+from ..bench.core.crop import EYES, covered
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
 from ..bench.core.obfuscators import blurred, pixelated
@@ -21,7 +22,6 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from .base import Defense
-from .obscuring import EYES, boxes
 
 
 class _Obfuscation(Defense):
@@ -119,7 +119,7 @@ class BlackBar(_Obfuscation):
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1]."""
         (left, top, _, bottom), (_, _, right, _) = EYES
-        bar = boxes(((left, top, right, bottom),), 1.0, *images.shape[-2:])
+        bar = covered([(left, top, right, bottom)], *images.shape[-2:])
         return images.masked_fill(bar.to(images.device), 0.0)
 
 

@@ -112,6 +112,9 @@ def small_defense(name: str) -> dict[str, Any]:
         wanted |= {"steps": 3}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
         wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
+    if name == "id-guard":
+        wanted |= {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 10}
+        wanted |= {"blocks": 1, "pictures": 32, "prior_steps": 3, "steps": 10, "width": 4}
     if name == "pro-face-s":
         wanted |= {"blocks": 1, "batch": 4, "lr": 0.003, "rounds": 5}
     if name.startswith("diff-privacy"):

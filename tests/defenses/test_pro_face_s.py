@@ -19,7 +19,6 @@ from faceleak.bench.core.surfaces import Surface
 from faceleak.defenses.pro_face_s import (
     OBFUSCATIONS,
     ProFaceS,
-    feature_distance,
     key_bits,
     obfuscated_wrong,
     password_seed,
@@ -163,15 +162,6 @@ def test_row_triplets_are_torchs_on_whole_pictures() -> None:
     got = random_wrong(lambda a, b: zero, x, o, p, r, wrong)
     rest = 0.3 * (o - p).abs().mean() + 0.5 * (r - x).abs().mean() + 0.2 * 1.2
     assert float(got) == pytest.approx(float(rest + 0.2 * rows), abs=1e-4)
-
-
-def test_the_distance_is_that_of_all_recognisers() -> None:
-    both = (recognizer("toy-a"), recognizer("toy-b"))
-    x, y = victims(), victims().roll(6, 0)
-    expected = sum(1 - F.cosine_similarity(one.embed(x), one.embed(y)) for one in both) / 2
-    assert torch.allclose(feature_distance(both, 2 * x - 1, 2 * y - 1), expected, atol=1e-5)
-    assert float(feature_distance(both, 2 * x - 1, 2 * x - 1).abs().max()) < 1e-5
-    assert bool(torch.isfinite(feature_distance(both, 9 * x, -9 * x)).all()), "far outside the range of pictures, too"
 
 
 def test_both_objectives_train() -> None:

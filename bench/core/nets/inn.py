@@ -107,6 +107,7 @@ class SecureFlow(nn.Module):
         """Cover and original, (N, 3, H, W) each, of what ``forward`` returned."""
         x1, x2, k = haar(published), rest, haar(key)
         for coupling in reversed(self.couplings):
+            assert isinstance(coupling, Coupling)
             x1, x2 = coupling.inverse(x1, x2, k)
         return unhaar(x1), unhaar(x2)
 

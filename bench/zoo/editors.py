@@ -1,0 +1,136 @@
+"""Attribute editors: the small networks that stand for what others do to a published face.
+
+StarGAN's training (Choi et al., CVPR 2018) on unpaired labels, with least-squares realness (Mao et al., ICCV 2017) in
+place of the Wasserstein critic: D says how real a picture looks and which attributes it has, c the wanted attributes,
+c' the picture's own, y = M(x, c):
+  critic  mean (D(x) - 1)^2 + mean D(y)^2 + BCE(D_cls(x), c')
+  editor  mean (D(y) - 1)^2 + lambda_cls BCE(D_cls(y), c) + lambda_rec |M(y, c') - x|
+Both learn in the same step, with one optimiser. Whoever defends trains theirs on the train split, whoever edits on the
+public one, by the same function: it takes faces, not a kind of context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core.context import Keep, Weights, as_kept
+from ..core.errors import InputError
+from ..core.faces import FaceSet
+from ..core.nets.editor import Critic, Editor, Kind
+from ..core.progress import Progress
+from ..core.seeding import Rng
+from ..core.training import Batch, TrainSettings, train
+
+LAMBDA_CLS, LAMBDA_REC = 1.0, 10.0  # StarGAN's
+
+
+@dataclass(frozen=True)
+class EditorSettings:
+    """Which attributes are edited, and the size and budget of each editor; equal settings share one."""
+
+    # Large edits that people may not want of their pictures; names of the data set's attributes, of two classes each.
+    edited: tuple[str, ...] = ("glasses", "smiling", "black_hair", "blond_hair", "male_like")
+    editor_width: int = 16  # channels at full resolution; StarGAN: 64
+    editor_blocks: int = 3  # residual blocks; StarGAN: 6
+    editor_steps: int = 400  # optimiser steps
+    editor_batch: int = 8  # pictures per step
+    editor_lr: float = 1e-3  # peak, AdamW, one cycle; StarGAN: 1e-4
+
+
+def attribute_table(faces: FaceSet, names: tuple[str, ...]) -> Tensor:
+    """(n, A) float32 of 0 and 1: which of the attributes each picture has.
+
+    Raises:
+        InputError: the set knows no attributes, not these, or one of other than two classes.
+    """
+    known = faces.attributes
+    if known is None:
+        raise InputError(
+            f"Attribute editors learn from labelled faces, and of the {faces.name} split nothing is known; give the "
+            "data set a file of labels (settings.labels), or use one that brings its own."
+        )
+    if not names:
+        raise InputError("edited is empty; name at least one attribute that editors change.")
+    pairs = [name for name in known.classes if len(known.classes[name]) == 2]
+    unknown = [name for name in names if name not in pairs]
+    if unknown:
+        raise InputError(
+            f"Editors should change {', '.join(unknown)}, which the data set does not know as an attribute of two "
+            f"classes; set `edited` to some of {', '.join(pairs) or 'none'}."
+        )
+    return torch.stack([known.labels[name] for name in names], dim=1).float()
+
+
+def attribute_editor(
+    kind: Kind,
+    faces: FaceSet,
+    settings: EditorSettings,
+    *,
+    rng: Rng,
+    device: torch.device,
+    resolution: int,
+    keep: Keep,
+    progress: Progress,
+) -> Editor:
+    """An editor that learnt on ``faces``, frozen.
+
+    Args:
+        kind: how it hands out the picture.
+        faces: labelled pictures: a defender's train split, an editor's public one.
+        settings: attributes, size and budget; a plug-in's own settings may be handed over whole.
+        rng: the run's randomness; only its seed counts.
+        device: where to work.
+        resolution: side in pixels of the pictures it learns on, a multiple of 16; it edits those of any side that 4
+            divides.
+        keep: as in the contexts of plug-ins.
+        progress: where to show it.
+
+    Raises:
+        InputError: the attributes are not known, or the resolution is none of these.
+    """
+    s, labels = settings, attribute_table(faces, settings.edited)
+    if resolution % 16:
+        raise InputError(f"Attribute editors learn on pictures of a side that 16 divides, got {resolution}.")
+    rng = Rng(rng.seed, "editor", kind)
+    with rng.child("weights").seeds_torch():
+        editor = Editor(kind, len(s.edited), s.editor_width, s.editor_blocks).to(device)
+        critic = Critic(len(s.edited), s.editor_width).to(device)
+
+    def loss(batch: Batch) -> Tensor:
+        x, own = faces.resized(batch.index, resolution).to(device), labels[batch.index].to(device)
+        return adversarial_loss(editor, critic, x, own)
+
+    def make() -> Weights:
+        budget = TrainSettings(s.editor_steps, s.editor_batch, s.editor_lr)
+        both, title = nn.ModuleList([editor, critic]), f"{kind} editor"
+        train(both, loss, len(faces), budget, rng=rng, progress=progress, title=title)
+        return editor.state_dict()
+
+    spec = {name: getattr(s, name) for name in EditorSettings.__dataclass_fields__}
+    assert faces.attributes is not None
+    spec |= {"kind": kind, "attributes": faces.attributes.sha}
+    as_kept(editor, keep("attribute editor", spec, make))
+    return editor
+
+
+def adversarial_loss(editor: Editor, critic: Critic, x: Tensor, own: Tensor) -> Tensor:
+    """Critic's and editor's loss; each picture is to get the attributes of its neighbour in the batch.
+
+    Args:
+        editor: gets gradients from its own loss only.
+        critic: the same.
+        x: (N, 3, H, W) in [0, 1].
+        own: (N, A) in {0, 1}, the attributes of ``x``.
+    """
+    wanted = own.roll(1, 0)
+    y = editor(x, wanted)
+    real, seen = critic(x)
+    fake, _ = critic(y.detach())
+    judged = (real - 1).square().mean() + fake.square().mean() + F.binary_cross_entropy_with_logits(seen, own)
+    taken, seen = critic.fixed(y)
+    fooled = (taken - 1).square().mean() + LAMBDA_CLS * F.binary_cross_entropy_with_logits(seen, wanted)
+    return judged + fooled + LAMBDA_REC * (editor(y, own) - x).abs().mean()
