@@ -4,6 +4,7 @@ VENV   ?= .venv
 TRACK  ?= quick
 RUN    ?= results/runs/$(TRACK)
 ARGS   ?=
+NAME   ?=
 # Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
 export FACELEAK_STORE ?= $(CURDIR)/results/store
 # glibc hands blocks above 32 MiB back at once and gets them again page by page; networks ask for such blocks all day.
@@ -17,7 +18,7 @@ PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt"
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo; echo "TRACK=$(TRACK) (faceleak list tracks), RUN=$(RUN), ARGS goes to faceleak run."
 
 # The stamp is newer than the files that say what to install, so a second call costs nothing.
@@ -38,9 +39,11 @@ test-slow: $(VENV)/.installed ## the slow tests
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)
 
-attack defense: $(VENV)/.installed ## begin a plug-in of that kind in its room: make attack NAME=my-attack
-	@test -n "$(NAME)" || { echo "make $@ needs a name: make $@ NAME=my-$@"; exit 2; }
-	$(BIN)/faceleak new $@ $(NAME) --out $(if $(filter attack,$@),attacks,defenses)
+attack: $(VENV)/.installed ## begin an attack in attacks/: make attack NAME=my-attack
+	$(BIN)/faceleak new attack $(NAME) --out attacks
+
+defense: $(VENV)/.installed ## begin a defense in defenses/: make defense NAME=my-defense
+	$(BIN)/faceleak new defense $(NAME) --out defenses
 
 lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/ruff check .

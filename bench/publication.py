@@ -28,6 +28,7 @@ from .core.faces import FaceSet
 from .core.leaks import Leak, leak_bytes, leak_map, leak_take
 from .core.secrets import SecretDraw, SecretSource
 from .core.seeding import Rng
+from .edits import edit_rows
 from .enrolment import utility_row
 from .evidence import Kept, under
 from .judges import Judge, make_judge
@@ -69,6 +70,12 @@ class Published:
         """(V,) labels."""
         return self.faces.labels[self.index].numpy()
 
+    def others(self) -> np.ndarray:
+        """(V, n) bool: which pictures of the split show the same person and are not the published one."""
+        same: np.ndarray = self.faces.labels.numpy()[None] == self.owner[:, None]
+        same[np.arange(len(same)), self.index.numpy()] = False
+        return same
+
 
 def score_publication(session: Session, cell: Cell, defense: Defense, scored: Scored) -> None:
     """Append all rows about what ``defense`` publishes."""
@@ -81,10 +88,12 @@ def score_publication(session: Session, cell: Cell, defense: Defense, scored: Sc
     shown = Published(faces, index, faces.images(index), made, again)
     summarise = Summary(session, cell)
     scored.rows.append(utility_row("goal", None, defense.goal.value))
-    for judge in _judges(session, cell):
+    judges = _judges(session, cell)
+    for judge in judges:
         kept = _seen(judge, shown, _decoys(session, defense))
         scored.kept |= under(judge.name, judge.tail) | under(f"{judge.name}/{PLACE}", kept)
         scored.rows += _recognition(judge, kept, summarise)
+    edit_rows(session, shown, judges, scored, summarise)
     _quality(shown.images, shown, summarise, scored, Rng(cell.seed, "kid"))
     if defense.reversible:
         _recovery(session, cell, defense, shown, source, scored, summarise)
@@ -119,9 +128,7 @@ def _seen(judge: Judge, shown: Published, decoys: Tensor | None) -> Kept:
     owner, labels = shown.owner, shown.faces.labels.numpy()
     known, z = judge.embeddings(shown.faces.name).numpy(), judge.embed(shown.images)
     similarity = z @ known.T
-    same = labels[None] == owner[:, None]
-    same[np.arange(len(owner)), shown.index.numpy()] = False
-    leak, photograph = np.nonzero(same)
+    leak, photograph = np.nonzero(shown.others())
     gallery = gallery_of(shown.faces)
     kept = {
         "owner": owner, "leak": leak, "other": similarity[leak, photograph], "gallery": similarity[:, gallery],

@@ -44,6 +44,7 @@ _MEASURING = tuple(
         "enrolment",
         "evidence",
         "execute",
+        "edits",
         "leaked",
         "published",
         "publication",

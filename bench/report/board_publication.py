@@ -12,9 +12,10 @@ from ..publication import BROKEN_KEYS, PROTECTOR
 from .rows import UNDEFENDED, View, spread
 from .strongest import strongest, value_of
 
-RATES = ("psr_dodging", "psr_impersonation", "psr_impersonation_unprotected")  # at the headline FMR
+EDITS = ("edit_identity", "edit_identity_unprotected")
+RATES = ("psr_dodging", "psr_impersonation", "psr_impersonation_unprotected", *EDITS)  # at the headline FMR
 RANKS = ("rank1_originals", "rank1_published", "rank1_decoy")
-LOOKS = ("psnr", "ssim", "lpips", "fid")
+LOOKS = ("psnr", "ssim", "lpips", "fid", "edit_distance", "edit_disrupted")  # of no judge
 KEYS = ("right", "8bit", *BROKEN_KEYS)
 _MARK = "psr_dodging"  # a system without it publishes nothing
 PUBLICATION_COLUMNS = (

@@ -113,6 +113,12 @@ COLUMN_HELP: dict[str, str] = {
     "rank1_published_chance": "The rank-1 that guessing would reach in the gallery of published pictures.",
     "lpips": "LPIPS distance of the published picture from the original; low is alike.",
     "fid": "FID of published pictures and originals; low is alike. Of few pictures it is far above 0 even for equals.",
+    "edit_identity": "Share of edits of the published picture (other glasses, hair, ...) by editors that the protector "
+    "never had, in which the judge still finds the person; what a defense against manipulation makes small.",
+    "edit_identity_unprotected": "The same share for edits of the original: what there was to protect.",
+    "edit_distance": "Mean squared difference between the edit of the published picture and that of the original, over "
+    "the features of the face, pixels from -1 to 1; high is what a defense against manipulation wants.",
+    "edit_disrupted": "Share of edits where that is above 0.05.",
     "is_noise": "Whether it is one of the noise baselines.",
     "noise_dodging": "What Gaussian noise of the same PSNR reaches, interpolated between the track's noise baselines.",
     "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise; no says that "
@@ -196,6 +202,10 @@ SHOWN: dict[str, Shown] = {
     "beats_noise": Shown("beats noise"),
     "washed_by": Shown("best attack"),
     "washed_sar2": Shown("found then, %", "percent"),
+    "edit_identity": Shown("found in edits, %", "percent"),
+    "edit_identity_unprotected": Shown("in edits of originals, %", "percent"),
+    "edit_distance": Shown("edit's distance", "unit"),
+    "edit_disrupted": Shown("edits spoilt, %", "percent"),
     "recovery_psnr_right": Shown("with the key, dB", "tenths"),
     "recovery_psnr_8bit": Shown("after 8 bits, dB", "tenths"),
     "recovery_psnr_wrong_key": Shown("wrong key, dB", "tenths"),
@@ -226,7 +236,8 @@ TRANSFER_SHOWN = (
 PUBLICATION_SHOWN = (
     "defense", "goal", "psr_dodging", "noise_dodging", "beats_noise", "psr_dodging_seen", "rank1_originals",
     "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
-    "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "recovery_psnr_right", "recovery_psnr_8bit",
+    "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
+    "edit_identity_unprotected", "edit_distance", "edit_disrupted", "recovery_psnr_right", "recovery_psnr_8bit",
     "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "key_bytes", "picture_bytes",
     "protect_ms", "judge",
 )  # fmt: skip

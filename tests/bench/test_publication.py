@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from faceleak.bench import edits
 from faceleak.bench.core.context import FitContext
+from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.leaks import Leak
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.secrets import SecretDraw, SecretSource
@@ -25,7 +28,7 @@ from faceleak.bench.track import load_track
 from faceleak.bench.utility import score_utility
 from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense
-from systems import TOY_TRACK
+from systems import TOY_TRACK, toy_attributes
 from torch import Tensor
 
 PUBLISHED = 12
@@ -165,6 +168,27 @@ def test_verify_finds_every_number_again(house: Session, tmp_path: Path) -> None
     table.loc[table["metric"] == "psr_dodging", "value"] += 0.1
     write_results(table.to_dict("records"), tmp_path / "run/results.csv")
     assert {one.key.metric for one in verify_run(tmp_path / "run").differences} == {"psr_dodging"}
+
+
+def test_an_edit_of_an_untouched_picture_is_the_same_edit(house: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 2}
+    monkeypatch.setattr(edits, "EditorSettings", functools.partial(edits.EditorSettings, **tiny))
+    known = property(lambda faces: toy_attributes(faces.images(torch.arange(len(faces)))))
+    monkeypatch.setattr(FaceSet, "attributes", known)
+    same, hidden = (rows(house, fit(house, kind())) for kind in (Untouched, Hidden))
+    assert same["edit_distance", "", None]["value"] == same["edit_disrupted", "", None]["value"] == 0
+    assert hidden["edit_distance", "", None]["value"] > 0.01
+    for found in (same, hidden):
+        plain = found["edit_identity_unprotected", "a", 0.01]["value"]
+        assert plain == same["edit_identity", "a", 0.01]["value"]
+    assert hidden["edit_identity", "a", 0.01]["value"] <= same["edit_identity", "a", 0.01]["value"]
+
+
+def test_without_labels_edits_are_absent_with_the_reason(house: Session) -> None:
+    scored = Scored([])
+    score_publication(house, cells(house.track)[0], fit(house, Untouched()), scored)
+    assert {row["metric"] for row in scored.rows if row.get("status") == "absent"} >= set(edits.METRICS)
+    assert "labels" in scored.absent["edit_identity"]
 
 
 def test_slow_pictures_are_published_once(house: Session) -> None:
