@@ -103,14 +103,14 @@ def _mean(metric: str, rows: pd.DataFrame) -> dict[str, float]:
 def _against_noise(view: View, board: pd.DataFrame) -> pd.DataFrame:
     """What Gaussian noise of the same PSNR reaches, between the noise baselines of the track; empty beyond them."""
     systems = board[["dataset", "recognizer", "defense"]].itertuples(index=False, name=None)
-    noisy = [view.use(system, "noise_sigma") is not None for system in systems]
+    noisy = np.array([view.use(system, "noise_sigma") is not None for system in systems])
     board = board.assign(is_noise=noisy)
     anchors = board[noisy | (board["defense"] == UNDEFENDED)].sort_values("psnr")
-    if sum(noisy) < 2:
+    if noisy.sum() < 2:
         return board
     at = board["psnr"].to_numpy(float)
     same = np.interp(at, anchors["psnr"].to_numpy(float), anchors["psr_dodging"].to_numpy(float))
-    same[(at < anchors["psnr"].min()) | np.array(noisy) | (board["defense"] == UNDEFENDED)] = math.nan
+    same[(at < anchors["psnr"].min()) | noisy | (board["defense"] == UNDEFENDED)] = math.nan
     better = [
         "" if math.isnan(noise) else "yes" if low > noise else "no"
         for noise, low in zip(same, board["psr_dodging_lo"].to_numpy(float))

@@ -14,7 +14,7 @@ from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATIO
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
-from .summary import sentences
+from .summary import publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
 from .traits import Traits, traits_of
 
@@ -89,11 +89,11 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         if len(probes):
             means = probes[probes["attribute"] == ALL]
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
-        shown = boards["publication"]
-        shown = shown[(shown["dataset"] == key[0]) & (shown["recognizer"] == key[1])]
-        if len(shown) and key[2] == "image":
+        posted = boards["publication"]
+        posted = posted[(posted["dataset"] == key[0]) & (posted["recognizer"] == key[1])]
+        if len(posted) and key[2] == "image":
             title = "Published pictures"
-            tables["publication"] = board_table(shown, PUBLICATION_SHOWN, f"{anchor}-publication", title)
+            tables["publication"] = board_table(posted, PUBLICATION_SHOWN, f"{anchor}-publication", title)
         drawn: dict[str, list[Made]] = {}
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:
@@ -101,6 +101,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         title = surface_text(key[2])
         about = f"data {key[0]}, recognizer {key[1]}"
         findings = sentences(defenses, run.headline_fmr)
+        if "publication" in tables:  # such systems are not there to verify
+            findings = publication_sentences(posted, run.headline_fmr)
         found.append(Section(anchor, title[:1].upper() + title[1:], about, key[2], findings, tables, drawn))
     return found
 

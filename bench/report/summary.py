@@ -29,6 +29,36 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
     return [text for text in found if text]
 
 
+def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
+    """The same for published pictures.
+
+    Args:
+        board: rows of the publication board that belong together.
+        fmr: the headline false match rate.
+    """
+    found = []
+    for _, row in board[board["defense"] == UNDEFENDED].iterrows():
+        found.append(
+            f"Published as they are, {percent(1 - row['psr_dodging'])} of the photos are found in another photo of the "
+            f"same person by {row['judge']}, a judge that no protector had; a stranger would pass at {100 * fmr:g} %."
+        )
+    meant = board[board["goal"].isin(["cloak", "anonymize"]) & ~board["is_noise"].astype(bool)]
+    for answer, text in (
+        ("yes", "Harder to find than with Gaussian noise of the same PSNR, before that judge: {}."),
+        ("no", "No harder to find than with noise of the same PSNR, so the protection does not transfer: {}."),
+    ):
+        names = meant.loc[(meant["beats_noise"] == answer) & (meant["defense"] != UNDEFENDED), "defense"]
+        if len(names):
+            found.append(text.format(", ".join(names)))
+    keyed = board[board["recovery_psnr_right"].notna()]
+    whole = keyed[keyed["recovery_psnr_blank"] > keyed["recovery_psnr_8bit"] - 1]
+    if len(whole):
+        found.append(
+            f"The key alone gives the original back, so the key is the picture: {', '.join(whole['defense'])}."
+        )
+    return found
+
+
 def _undefended(row: pd.Series, fmr: float) -> str:
     if math.isnan(row["sar2"]):
         return f"No attack on the unprotected {surface_text(row['surface'])} has a number yet."

@@ -1,0 +1,100 @@
+"""The board, the figure and the sentences of published pictures, from rows whose answer is known."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from faceleak.bench.report.board_publication import publication_board
+from faceleak.bench.report.fig_publication import draw_publications
+from faceleak.bench.report.rows import prepare
+from faceleak.bench.report.style import house_style
+from faceleak.bench.report.summary import publication_sentences
+from faceleak.bench.schema import read_results, write_results
+
+# Defence -> (dodging before v, dodging before r that the protector had, PSNR, goal).
+SYSTEMS = {
+    "none": (0.1, 0.1, 100.0, "block-inversion"),
+    "noise a": (0.2, 0.2, 30.0, "cloak"),
+    "noise b": (0.6, 0.6, 20.0, "cloak"),
+    "strong": (0.8, 0.99, 25.0, "cloak"),
+    "weak": (0.3, 0.97, 25.0, "cloak"),
+    "lock": (0.9, 0.9, 10.0, "lock"),
+}
+
+
+def row(
+    defense: str, metric: str, value: float | None, judge: str = "", fmr: float | None = None, **more: Any
+) -> dict[str, Any]:
+    base = {
+        "run_id": "x",
+        "cell": defense,
+        "recognizer": "r",
+        "defense": defense,
+        "dataset": "faces",
+        "split": "victims",
+    }
+    ends = {} if value is None else {"ci_lo": value - 0.05, "ci_hi": value + 0.05}
+    return (
+        base | ends | {"metric": metric, "value": value, "judge": judge, "fmr": fmr, "seed": 0, "status": "ok"} | more
+    )
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    rows = []
+    for name, (dodging, seen, psnr, goal) in SYSTEMS.items():
+        rows += [
+            row(name, "psr_dodging", dodging, "v", 0.01), row(name, "psr_dodging", 0.0, "v", 0.1),
+            row(name, "psr_dodging", dodging + 0.02, "w", 0.01), row(name, "psr_dodging", seen, "protector:r", 0.01),
+            row(name, "rank1_originals", 1 - dodging, "v"), row(name, "psnr", psnr), row(name, "ssim", psnr / 100),
+            row(name, "goal", None, unit=goal),
+        ]  # fmt: skip
+        if name.startswith("noise"):
+            rows.append(row(name, "noise_sigma", 0.1))
+    for way, psnr in (("right", 40.0), ("8bit", 39.8), ("wrong_key", 12.0), ("one_bit", 13.0), ("blank", 39.5)):
+        rows.append(row("lock", f"recovery_psnr_{way}", psnr))
+    rows.append(row("verifies", "accuracy", 0.9))  # publishes nothing
+    path = tmp_path_factory.mktemp("publication") / "results.csv"
+    write_results(rows, path)
+    results = read_results(path)
+    return publication_board(results, prepare(results, 0.01))
+
+
+def test_one_row_for_each_that_publishes_undefended_first(board: pd.DataFrame) -> None:
+    assert list(board["defense"]) == ["none", "noise a", "weak", "noise b", "strong", "lock"]
+    assert list(board["goal"]) == ["block-inversion", *["cloak"] * 4, "lock"]
+
+
+def test_the_judge_that_decides_never_helped_and_finds_most(board: pd.DataFrame) -> None:
+    assert set(board["judge"]) == {"v"}
+    weak = board.set_index("defense").loc["weak"]
+    assert (weak["psr_dodging"], weak["psr_dodging_seen"], weak["seen_judge"]) == (0.3, 0.97, "r")
+
+
+def test_noise_of_the_same_psnr_is_what_a_cloak_has_to_beat(board: pd.DataFrame) -> None:
+    at = board.set_index("defense")
+    assert at.loc["strong", "noise_dodging"] == pytest.approx(0.4)  # halfway between the two
+    assert (at.loc["strong", "beats_noise"], at.loc["weak", "beats_noise"]) == ("yes", "no")
+    assert math.isnan(at.loc["lock", "noise_dodging"]), "less visible noise than that was never measured"
+    assert at.loc["noise a", "beats_noise"] == at.loc["none", "beats_noise"] == ""
+
+
+def test_sentences_say_who_transfers_and_whose_key_is_the_picture(board: pd.DataFrame) -> None:
+    text = publication_sentences(board, 0.01)
+    assert text[0].startswith("Published as they are, 90 % of the photos are found")
+    assert "same PSNR, before that judge: strong." in text[1]
+    assert text[2].endswith("does not transfer: weak.")
+    assert text[3].endswith("the key is the picture: lock.")
+
+
+def test_the_figure_falls_back_on_ssim_and_says_so(board: pd.DataFrame, tmp_path: Path) -> None:
+    with house_style():
+        (made,) = draw_publications(board, 0.01, tmp_path)
+    assert "LPIPS is absent" in made.caption
+    twin = pd.read_csv(tmp_path / f"{made.stem}.csv")
+    assert set(twin["defense"]) == set(SYSTEMS)
+    assert {"ssim", "psr_dodging", "psr_dodging_lo"} <= set(twin)
