@@ -50,7 +50,7 @@ def run(
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds instead of the track's.")] = "",
     out: Annotated[Path | None, typer.Option(help="Run folder; default results/runs/TRACK.")] = None,
     store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 = all cores.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 = $OMP_NUM_THREADS, else all cores.")] = 0,
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -68,7 +68,7 @@ def run(
     from .track import load_track
 
     _load(plugin)
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
     loaded = load_track(track)
     if seeds:
         loaded = loaded.model_copy(update={"seeds": tuple(_integers(seeds))})
@@ -217,6 +217,12 @@ def _load(plugins: list[Path] | None) -> None:
 
     for file in plugins or []:
         load_plugin(file)
+
+
+def _given_threads() -> int:
+    """``OMP_NUM_THREADS`` where it is a number: who sets it runs something else beside."""
+    words = os.environ.get("OMP_NUM_THREADS", "")
+    return int(words) if words.isdigit() else 0
 
 
 def _integers(text: str) -> list[int]:

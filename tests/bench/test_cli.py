@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faceleak.bench.cli import app
+from faceleak.bench.cli import _given_threads, app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.doctor import examine, track_problems
 from faceleak.bench.provenance import spoken
@@ -67,6 +67,12 @@ def test_make_begins_a_plug_in_in_its_room(kind: str, room: str) -> None:
         ["make", "--dry-run", "--silent", kind, "NAME=my-own"], cwd=ROOT, capture_output=True, text=True, timeout=30
     ).stdout
     assert f"faceleak new {kind} my-own --out {room}" in told
+
+
+def test_threads_given_by_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words, number in (("1", 1), ("", 0), ("4,2", 0)):
+        monkeypatch.setenv("OMP_NUM_THREADS", words)
+        assert _given_threads() == number
 
 
 def test_a_command_is_written_down_without_this_machine_s_folders() -> None:
