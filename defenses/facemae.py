@@ -25,13 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import FitContext
+from ..bench.core.couples import Couples
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
 from ..bench.core.nets.mae import MaskedAutoencoder, patches_of
 from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw, SecretSource
-from ..bench.core.seeding import Rng, presentation_ids
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Defense
@@ -152,21 +152,3 @@ def relation_loss(real: Tensor, drawn: Tensor) -> Tensor:
     """|| C(real) - C(drawn) ||_F^2 / B^2 of (B, D) unit-norm embeddings: what the batch's members are to each other."""
     with exactly(real.device):  # half precision would blur the cosines
         return (real @ real.T - drawn.float() @ drawn.float().T).square().mean()
-
-
-class Couples:
-    """Two pictures of each of some people: relations need positives, and a batch of any pictures holds few."""
-
-    def __init__(self, faces: FaceSet, rng: Rng) -> None:
-        self.rng = rng
-        self.rows = faces.labels.argsort(stable=True)  # the pictures of person 0, of person 1, ...
-        self.counts = torch.bincount(faces.labels, minlength=faces.n_identities)
-        self.starts = self.counts.cumsum(0) - self.counts
-
-    def draw(self, persons: Tensor, presentation: int) -> Tensor:
-        """(B,) identity numbers -> (2 B,) positions: a first picture of each, then a second, another where there is."""
-        count, start = self.counts[persons], self.starts[persons]
-        u = self.rng.uniform(presentation_ids(persons, presentation), (2,))
-        first = (u[:, 0] * count).long()
-        step = 1 + (u[:, 1] * (count - 1)).long()
-        return self.rows[torch.cat([start + first, start + (first + step) % count])]

@@ -33,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import FitContext
+from ..bench.core.couples import Couples
 from ..bench.core.errors import InputError
 from ..bench.core.faces import resize
 from ..bench.core.nets.camera import FIRST, Lens, convolved, folded, off_centre, outside
@@ -46,7 +47,6 @@ from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from ..bench.zoo.landmarks import LandmarkSettings, landmark_network
 from .base import Defense
-from .facemae import Couples
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 from faceleak.bench.core.context import FitContext
+from faceleak.bench.core.couples import Couples
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.mae import patches_of
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DEFENSES
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Surface
-from faceleak.defenses.facemae import Couples, FaceMae, relation_loss
+from faceleak.defenses.facemae import FaceMae, relation_loss
 from systems import CPU, ToySystem, faces, recognizer
 
 SOME = torch.arange(24)
