@@ -32,6 +32,7 @@ from .edits import edit_rows
 from .enrolment import utility_row
 from .evidence import Kept, under
 from .judges import Judge, make_judge
+from .kept_geometry import geometry_rows
 from .leaked import first_images, gallery_of, other_images
 from .metrics.quality import psnr, ssim
 from .metrics.reidentification import by_identity, chance, rank_k, sar_type2
@@ -93,6 +94,7 @@ def score_publication(session: Session, cell: Cell, defense: Defense, scored: Sc
         kept = _seen(judge, shown, _decoys(session, defense))
         scored.kept |= under(judge.name, judge.tail) | under(f"{judge.name}/{PLACE}", kept)
         scored.rows += _recognition(judge, kept, summarise)
+    geometry_rows(session, shown, scored, summarise)
     edit_rows(session, shown, judges, scored, summarise)
     _quality(shown.images, shown, summarise, scored, Rng(cell.seed, "kid"))
     if defense.reversible:

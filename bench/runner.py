@@ -50,6 +50,7 @@ _MEASURING = tuple(
         "publication",
         "flags",
         "judges",
+        "kept_geometry",
         "linkability",
         "perception",
         "release",

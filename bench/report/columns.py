@@ -113,6 +113,7 @@ COLUMN_HELP: dict[str, str] = {
     "rank1_published_chance": "The rank-1 that guessing would reach in the gallery of published pictures.",
     "lpips": "LPIPS distance of the published picture from the original; low is alike.",
     "fid": "FID of published pictures and originals; low is alike. Of few pictures it is far above 0 even for equals.",
+    "landmark_error": "How far the landmarks of the face have moved, in distances of the eyes; low keeps the geometry.",
     "edit_identity": "Share of edits of the published picture (other glasses, hair, ...) by editors that the protector "
     "never had, in which the judge still finds the person; what a defense against manipulation makes small.",
     "edit_identity_unprotected": "The same share for edits of the original: what there was to protect.",
@@ -202,6 +203,7 @@ SHOWN: dict[str, Shown] = {
     "beats_noise": Shown("beats noise"),
     "washed_by": Shown("best attack"),
     "washed_sar2": Shown("found then, %", "percent"),
+    "landmark_error": Shown("landmarks moved", "unit"),
     "edit_identity": Shown("found in edits, %", "percent"),
     "edit_identity_unprotected": Shown("in edits of originals, %", "percent"),
     "edit_distance": Shown("edit's distance", "unit"),
@@ -236,7 +238,7 @@ TRANSFER_SHOWN = (
 PUBLICATION_SHOWN = (
     "defense", "goal", "psr_dodging", "noise_dodging", "beats_noise", "psr_dodging_seen", "rank1_originals",
     "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
-    "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
+    "landmark_error", "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
     "edit_identity_unprotected", "edit_distance", "edit_disrupted", "recovery_psnr_right", "recovery_psnr_8bit",
     "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "key_bytes", "picture_bytes",
     "protect_ms", "judge",
