@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from faceleak.bench import edits
+from faceleak.bench import edits, kept_geometry
 from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.leaks import Leak
@@ -16,6 +16,7 @@ from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.secrets import SecretDraw, SecretSource
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Surface
+from faceleak.bench.leaked import first_images
 from faceleak.bench.plan import cells
 from faceleak.bench.publication import one_bit_off, score_publication
 from faceleak.bench.published import published
@@ -184,11 +185,29 @@ def test_an_edit_of_an_untouched_picture_is_the_same_edit(house: Session, monkey
     assert hidden["edit_identity", "a", 0.01]["value"] <= same["edit_identity", "a", 0.01]["value"]
 
 
+def test_landmarks_that_move_with_the_picture(house: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that puts the eyes a distance of 1 apart, and all points to the right by the picture's brightness."""
+
+    class Net:
+        def landmarks(self, images: Tensor) -> Tensor:
+            eyes = torch.tensor([[0.0, 0.0], [0.0, 1.0]]).expand(len(images), -1, -1).clone()
+            eyes[:, :, 0] += images.mean((1, 2, 3))[:, None]
+            return eyes
+
+    monkeypatch.setattr(kept_geometry, "landmark_network", lambda *_, **__: Net())
+    same, hidden = (rows(house, fit(house, kind()))["landmark_error", "", None] for kind in (Untouched, Hidden))
+    assert same["value"] == 0
+    faces = house.faces("victims")
+    bright = faces.images(first_images(faces, 1, PUBLISHED)).mean((1, 2, 3))
+    assert hidden["value"] == pytest.approx(float((bright - 0.5).abs().mean()), rel=1e-4)
+
+
 def test_without_labels_edits_are_absent_with_the_reason(house: Session) -> None:
     scored = Scored([])
     score_publication(house, cells(house.track)[0], fit(house, Untouched()), scored)
     assert {row["metric"] for row in scored.rows if row.get("status") == "absent"} >= set(edits.METRICS)
     assert "labels" in scored.absent["edit_identity"]
+    assert "landmark" in scored.absent["landmark_error"]
 
 
 def test_slow_pictures_are_published_once(house: Session) -> None:
