@@ -41,7 +41,8 @@ def publication_board(results: pd.DataFrame, view: View) -> pd.DataFrame:
     judged = results[(results["attack"] == "") & (results["judge"] != "") & (results["status"] == "ok")]
     judged = judged.assign(fmr=judged["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))
     names = ["dataset", "recognizer", "defense"]
-    rows = [_row(view, system, part) for system, part in judged.groupby(names) if (part["metric"] == _MARK).any()]
+    systems = [((str(key[0]), str(key[1]), str(key[2])), part) for key, part in judged.groupby(names)]  # type: ignore[index]
+    rows = [_row(view, system, part) for system, part in systems if (part["metric"] == _MARK).any()]
     board = pd.DataFrame(rows, columns=list(PUBLICATION_COLUMNS))
     if board.empty:
         return board
