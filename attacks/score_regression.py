@@ -69,8 +69,7 @@ class ScoreRegression(Attack):
 
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
-        images = context.public.images(self.probes).to(context.device)
-        asked = [context.target.scores(images, victim.expand(len(images))).cpu() for victim in index]
+        asked = [context.target.public_scores(self.probes, one.expand(len(self.probes))).cpu() for one in index]
         scores = torch.stack(asked).double()  # (N, n)
         spread = scores.std(1, keepdim=True).clamp(min=1e-9)
         weight, _ = ridge(self.keys, ((scores - scores.mean(1, keepdim=True)) / spread).T, self.settings.penalty)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .errors import BudgetError, NoGradientError, ThreatModelError
 from .faces import FaceSet
 from .leaks import Leak, leak_cat, leak_part, leak_take
-from .secrets import SecretSource
+from .secrets import SecretDraw, SecretSource
 from .seeding import Rng
 from .surfaces import Surface
 from .threat import DefenseKnowledge, RecognizerAccess, ThreatModel
@@ -161,12 +161,25 @@ class Target:
 
     def scores(self, images: Tensor, victims: Tensor) -> Tensor:
         """(N,) comparison scores of ``images`` against the templates of ``victims`` (N,). Counted per victim."""
+        return self._compared(victims, lambda draw: self._system.probe_images(images, draw))
+
+    def public_scores(self, index: Tensor, victims: Tensor) -> Tensor:
+        """``scores`` of the public images at ``index`` (N,), embedded once for all who are asked about them."""
+        if not self._system.embedding_fixed:
+            return self.scores(self._public.images(index).to(self._system.recognizer.device), victims)
+
+        def probes(draw: SecretDraw) -> Leak:
+            z = self._embeddings(self._system, self._public, self._installation)[index]
+            return self._system.probe(z.to(self._system.recognizer.device), draw)  # type: ignore[no-any-return]
+
+        return self._compared(victims, probes)
+
+    def _compared(self, victims: Tensor, probes: Callable[[SecretDraw], Leak]) -> Tensor:
         self._need(RecognizerAccess.SCORES, "scores(images, victims)")
         if self._enrolled is None:
             raise ThreatModelError("This run has no enrolled victims to compare with; scores cannot be asked.")
         draw = self._installation.draw(victims, self._charge(victims))
-        probes = self._system.probe_images(images, draw)
-        return self._system.compare(leak_take(self._enrolled, victims), probes)  # type: ignore[no-any-return]
+        return self._system.compare(leak_take(self._enrolled, victims), probes(draw))  # type: ignore[no-any-return]
 
     @property
     def recognizer(self) -> nn.Module:

@@ -33,6 +33,17 @@ def test_black_box_is_answered_and_counted(system: ToySystem) -> None:
     assert target.n_queries == 5 + len(system.public)
 
 
+@pytest.mark.parametrize("name", ["none", "biohash", "gaussian-noise", "random-mask"])
+def test_scores_of_public_pictures_are_those_of_the_pictures(name: str) -> None:
+    """Embedded once or anew: the same answers, the same count."""
+    system = ToySystem(name)
+    index, victims = torch.tensor([3, 0, 7]), torch.tensor([1, 1, 4])
+    one, other = (system.target(ThreatModel(RecognizerAccess.SCORES)) for _ in range(2))
+    public = one.public_scores(index, victims)
+    assert torch.allclose(public, other.scores(system.public.images(index), victims), atol=1e-5)
+    assert (one.n_queries, one.queries_per_victim) == (other.n_queries, other.queries_per_victim) == (3, 2)
+
+
 @pytest.mark.parametrize(
     ("threat", "what", "names"),
     [
@@ -41,6 +52,7 @@ def test_black_box_is_answered_and_counted(system: ToySystem) -> None:
         (ThreatModel(NONE, K1), lambda t, s: t.pairs(torch.arange(2)), "black-box"),
         (ThreatModel(NONE, K1), lambda t, s: t.leak(s.public.images(torch.arange(1)), torch.arange(1)), "black-box"),
         (ThreatModel(NONE), lambda t, s: t.scores(s.public.images(torch.arange(1)), torch.tensor([0])), "scores"),
+        (ThreatModel(NONE), lambda t, s: t.public_scores(torch.arange(1), torch.tensor([0])), "scores"),
         (ThreatModel(BLACK), lambda t, s: t.recognizer, "white-box"),
         (ThreatModel(WHITE, K1), lambda t, s: t.defense, "K2 or K3"),
         (ThreatModel(WHITE, K2), lambda t, s: t.secrets, "K3"),
