@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -205,7 +206,14 @@ def small(name: str) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if key in known}
 
 
-def fitted(name: str, system: ToySystem, threat: ThreatModel, surface: Surface) -> tuple[Attack, AttackContext]:
+def brief(name: str) -> dict[str, Any]:
+    """``small``, with two steps wherever it says how many: for what does not depend on having learnt anything."""
+    return {key: 2 if key.endswith(("steps", "iterations")) else value for key, value in small(name).items()}
+
+
+def fitted(
+    name: str, system: ToySystem, threat: ThreatModel, surface: Surface, settings: Mapping[str, Any] | None = None
+) -> tuple[Attack, AttackContext]:
     """A small attack fitted on a toy system."""
     from faceleak.bench.core.registry import ATTACKS
 
@@ -213,4 +221,4 @@ def fitted(name: str, system: ToySystem, threat: ThreatModel, surface: Surface) 
     if name in NEEDS_SURROGATE:
         system.with_surrogate(context)
     torch.manual_seed(0)
-    return ATTACKS.get(name)(small(name)).fit(context), context
+    return ATTACKS.get(name)(small(name) if settings is None else settings).fit(context), context

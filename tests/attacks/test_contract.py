@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from faceleak.bench.core.errors import NoGradientError, NotApplicable
 from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.surfaces import Fidelity, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess, ThreatModel
-from systems import CPU, ToySystem, fitted, small
+from systems import CPU, ToySystem, brief, fitted, small
 
 K0, K1 = DefenseKnowledge.K0, DefenseKnowledge.K1
 VICTIMS = torch.arange(0, 90, 6)  # one image of each of fifteen victims
@@ -37,6 +39,12 @@ def _recover(attack, context, leak):  # type: ignore[no-untyped-def]
     return attack.recover(leak, context_ids(len(VICTIMS)), context)
 
 
+@functools.cache
+def fitted_once(name: str, surface: Surface):  # type: ignore[no-untyped-def]
+    """For tests that only read: the same fit for all of them."""
+    return fitted(name, ToySystem(DEFENDED[surface]), _threat(name), surface)
+
+
 def context_ids(count: int) -> torch.Tensor:
     return torch.arange(count) * 7 + 1
 
@@ -55,7 +63,7 @@ def test_shape_range_determinism_and_batches(name: str, surface: Surface, monkey
         assert found.images.dtype is torch.float32
         assert found.images.shape[1] == 3
 
-    again, other = fitted(name, system, _threat(name), surface)
+    again, other = fitted_once(name, surface)
     assert _equal(_recover(again, other, leak), found, exact=True), "same seed, same recovery"
     monkeypatch.setattr(type(attack), "batch", 4)
     context.photographs = other.photographs
@@ -74,7 +82,7 @@ def _equal(a, b, exact: bool = False) -> bool:  # type: ignore[no-untyped-def]
 def test_a_fit_reads_back_from_its_state(name: str, surface: Surface) -> None:
     system = ToySystem(DEFENDED[surface])
     leak = system.deployed_leak(VICTIMS, surface, "victims")
-    attack, context = fitted(name, system, _threat(name), surface)
+    attack, context = fitted_once(name, surface)
     loaded = ATTACKS.get(name)(small(name)).fit(context, attack.state_dict())
     assert _equal(_recover(loaded, context, leak), _recover(attack, context, leak), exact=True)
     assert attack.log is not None
@@ -87,7 +95,7 @@ def test_the_pair_budget_is_respected(name: str, surface: Surface) -> None:
     from dataclasses import replace
 
     system = ToySystem(DEFENDED[surface])
-    _, context = fitted(name, system, replace(_threat(name), pairs=40), surface)
+    _, context = fitted(name, system, replace(_threat(name), pairs=40), surface, brief(name))
     assert context.target.n_pairs <= 40
 
 
@@ -96,9 +104,9 @@ def test_a_recogniser_without_gradients_stops_white_boxes_only(name: str, surfac
     system = ToySystem("none", recognizer="toy-forward")
     if ATTACKS.get(name).threat.recognizer is RecognizerAccess.WHITE_BOX:
         with pytest.raises(NoGradientError, match="supply torch or safetensors weights"):
-            fitted(name, system, _threat(name, K0), surface)
+            fitted(name, system, _threat(name, K0), surface, brief(name))
     else:
-        attack, context = fitted(name, system, _threat(name, K0), surface)
+        attack, context = fitted(name, system, _threat(name, K0), surface, brief(name))
         leak = system.deployed_leak(VICTIMS, surface, "victims")
         assert len(_recover(attack, context, leak)) == len(VICTIMS)
 
