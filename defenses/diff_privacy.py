@@ -84,10 +84,15 @@ class _DiffPrivacy(Defense):
 
     def _build(self, context: FitContext) -> None:
         s = self.settings
-        if not 0 < s.strength <= 1 or not 0 <= s.conditioned_above <= 1 or min(s.guidance, s.energy) < 0:
+        if not 0 < s.strength <= 1 or not 0 <= s.conditioned_above <= 1:
             raise InputError(
-                f"{self.name}: strength must lie in (0, 1], conditioned_above in [0, 1], and guidance and energy must "
-                f"not be negative, got {s.strength}, {s.conditioned_above}, {s.guidance} and {s.energy}."
+                f"{self.name}: strength must lie in (0, 1] and conditioned_above in [0, 1], got {s.strength} and "
+                f"{s.conditioned_above}."
+            )
+        if min(s.guidance, s.energy) < 0 or s.key_rounds < 1:
+            raise InputError(
+                f"{self.name}: guidance and energy must not be negative and key_rounds be 1 or more, got {s.guidance}, "
+                f"{s.energy} and {s.key_rounds}."
             )
         faces = context.faces(f"{self.name} trains a latent diffusion model")
         # In a tuple, so that recognisers are no part of this module.

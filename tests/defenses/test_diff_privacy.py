@@ -108,6 +108,12 @@ def test_what_it_cannot_do_is_one_clear_sentence() -> None:
     context = FitContext(recognizer("toy-a"), faces()["public"], Rng(0), CPU, Progress())
     with pytest.raises(InputError, match=r"diff-privacy is guided by recognisers.*protocol\.protectors"):
         DEFENSES.get("diff-privacy")().fit(context)
-    for settings in ({"strength": 0.0}, {"conditioned_above": 1.5}, {"energy": -1.0}, {"guidance": -1.0}):
+    for settings in (
+        {"strength": 0.0},
+        {"conditioned_above": 1.5},
+        {"energy": -1.0},
+        {"guidance": -1.0},
+        {"key_rounds": 0},
+    ):
         with pytest.raises(InputError, match=str(next(iter(settings.values())))):
             defense(**settings)
