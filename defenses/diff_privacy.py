@@ -11,13 +11,14 @@ there, under C_b while t >= ``conditioned_above`` and without a condition below.
     E = mean_f max(cos(f(D(z_0)), f(x)), 0)      anonymise      f: the protectors' recognisers
     E = mean_f (1 - cos(f(D(z_0)), f(x)))        hide
 Key: key-I, z_1 by DDIM inversion of z_0 under C_b, and key-E, the C_b. Recovery: DDIM from key-I under key-E. It never
-reads the published picture: the key is another copy of the original, and the size of the key says so.
+reads the published picture: the key is another copy of the original.
 
 Differs from the paper: a small latent diffusion model (`bench/zoo/latent_diffusion.py`) of the train split for Stable
-Diffusion, hence larger ``energy``; its conditions come from layers of the first of the protectors' recognisers, and are
-learnt with it, for all pictures, where the paper learns them for each person after it. Anonymised faces get no term
-that keeps several of them apart: each picture is published once. The background is not pasted back: that takes a parser
-of faces. All of the protectors' recognisers guide, where the paper has one for each mode. Fidelity: simplified.
+Diffusion, and weights of the energy for its codes; its conditions come from layers of the first of the protectors'
+recognisers, and are learnt with it, for all pictures, where the paper learns them for each person after it. Anonymised
+faces get no term that keeps several of them apart: each picture is published once. The background is not pasted back:
+that takes a parser of faces. All of the protectors' recognisers guide, where the paper has one for each mode.
+Fidelity: simplified.
 The paper's own number is of the geometry, not of privacy: boxes around faces move by 5.83 pixels (CelebA-HQ, MTCNN), as
 a later paper quotes it.
 """

@@ -36,7 +36,7 @@ def likeness(images: Tensor, alias: str = "toy-b") -> float:
 
 
 def test_the_key_alone_gives_back_what_codes_hold_and_both_of_its_parts_matter() -> None:
-    system = defense(key_levels=30, key_rounds=3)
+    system = defense(key_levels=20, key_rounds=2)
     key = system.make_key(X, ToySystem("none").installation.draw(SOME))
     assert {name: tuple(part.shape) for name, part in key.items()} == {
         "noise": (16, 12, 4, 4), "embeddings": (16, 10, 64),
