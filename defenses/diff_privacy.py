@@ -11,13 +11,14 @@ there, under C_b while t >= ``conditioned_above`` and without a condition below.
     E = mean_f max(cos(f(D(z_0)), f(x)), 0)      anonymise      f: the protectors' recognisers
     E = mean_f (1 - cos(f(D(z_0)), f(x)))        hide
 Key: key-I, z_1 by DDIM inversion of z_0 under C_b, and key-E, the C_b. Recovery: DDIM from key-I under key-E. It never
-reads the published picture: the key is another copy of the original, and the size of the key says so.
+reads the published picture: the key is another copy of the original.
 
 Differs from the paper: a small latent diffusion model (`bench/zoo/latent_diffusion.py`) of the train split for Stable
-Diffusion, hence larger ``energy``; its conditions come from layers of the first of the protectors' recognisers, and are
-learnt with it, for all pictures, where the paper learns them for each person after it. Anonymised faces get no term
-that keeps several of them apart: each picture is published once. The background is not pasted back: that takes a parser
-of faces. All of the protectors' recognisers guide, where the paper has one for each mode. Fidelity: simplified.
+Diffusion, and weights of the energy for its codes; its conditions come from layers of the first of the protectors'
+recognisers, and are learnt with it, for all pictures, where the paper learns them for each person after it. Anonymised
+faces get no term that keeps several of them apart: each picture is published once. The background is not pasted back:
+that takes a parser of faces. All of the protectors' recognisers guide, where the paper has one for each mode.
+Fidelity: simplified.
 The paper's own number is of the geometry, not of privacy: boxes around faces move by 5.83 pixels (CelebA-HQ, MTCNN), as
 a later paper quotes it.
 """
@@ -84,10 +85,15 @@ class _DiffPrivacy(Defense):
 
     def _build(self, context: FitContext) -> None:
         s = self.settings
-        if not 0 < s.strength <= 1 or not 0 <= s.conditioned_above <= 1 or min(s.guidance, s.energy) < 0:
+        if not 0 < s.strength <= 1 or not 0 <= s.conditioned_above <= 1:
             raise InputError(
-                f"{self.name}: strength must lie in (0, 1], conditioned_above in [0, 1], and guidance and energy must "
-                f"not be negative, got {s.strength}, {s.conditioned_above}, {s.guidance} and {s.energy}."
+                f"{self.name}: strength must lie in (0, 1] and conditioned_above in [0, 1], got {s.strength} and "
+                f"{s.conditioned_above}."
+            )
+        if min(s.guidance, s.energy) < 0 or s.key_rounds < 1:
+            raise InputError(
+                f"{self.name}: guidance and energy must not be negative and key_rounds be 1 or more, got {s.guidance}, "
+                f"{s.energy} and {s.key_rounds}."
             )
         faces = context.faces(f"{self.name} trains a latent diffusion model")
         # In a tuple, so that recognisers are no part of this module.

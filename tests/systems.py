@@ -33,6 +33,12 @@ TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
 NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
+# Settings of a latent diffusion model that learns toy faces in a second.
+SMALL_DIFFUSION = {
+    "coder_width": 8, "coder_steps": 6, "denoiser_width": 16, "denoiser_steps": 40, "denoiser_lr": 5e-3,
+    "denoiser_ema": 0.8,
+}  # fmt: skip
+
 
 @functools.cache
 def faces() -> dict[str, FaceSet]:
@@ -119,10 +125,7 @@ def small_defense(name: str) -> dict[str, Any]:
     if name == "pro-face-s":
         wanted |= {"blocks": 1, "batch": 4, "lr": 0.003, "rounds": 5}
     if name.startswith("diff-privacy"):
-        wanted = {
-            "coder_width": 8, "coder_steps": 6, "denoiser_width": 16, "denoiser_steps": 40, "denoiser_lr": 5e-3,
-            "denoiser_ema": 0.8, "levels": 8, "strength": 0.4, "key_levels": 12,
-        }  # fmt: skip
+        wanted = SMALL_DIFFUSION | {"levels": 8, "strength": 0.4, "key_levels": 12}
     return {key: value for key, value in wanted.items() if key in known}
 
 

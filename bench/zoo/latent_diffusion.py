@@ -1,9 +1,8 @@
 """The small latent diffusion model that defences and attacks share: trained once per split, on its own faces, and kept.
 
-Who has pictures and no time gets faces at an eighth of the side here, where the papers take Stable Diffusion; files
-that use it say so in their header. First the autoencoder is trained, then, on its codes, the denoiser together with
-what makes conditions of a recogniser's layers. A share of the pictures is shown without a condition, so that the
-denoiser can do without.
+The papers take Stable Diffusion; this model is small and trained in minutes, and files that use it say so in their
+header. First the autoencoder is trained, then, on its codes, the denoiser together with what makes conditions of a
+recogniser's layers. A share of the pictures is shown without a condition, so that the denoiser can do without.
 """
 
 from __future__ import annotations
@@ -70,10 +69,11 @@ def latent_diffusion(
         InputError: a size or a share is out of range.
     """
     s, rng = settings, Rng(rng.seed, "latent diffusion")
-    if not 0 < s.dropped < 1 or s.coder_jitter < 0:
+    if not 0 < s.dropped < 1 or min(s.coder_jitter, s.denoiser_levels) < 0 or min(s.coder_channels, s.coder_width) < 1:
         raise InputError(
-            "latent diffusion: dropped must lie in (0, 1) and coder_jitter not be negative, got "
-            f"{s.dropped} and {s.coder_jitter}."
+            "latent diffusion: dropped must lie in (0, 1), coder_jitter and denoiser_levels not be negative, and "
+            f"coder_channels and coder_width be 1 or more, got {s.dropped}, {s.coder_jitter}, {s.denoiser_levels}, "
+            f"{s.coder_channels} and {s.coder_width}."
         )
     with rng.child("weights").seeds_torch():
         model = LatentDiffusion(

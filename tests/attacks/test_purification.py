@@ -8,13 +8,10 @@ from faceleak.bench.core.errors import InputError, NotApplicable
 from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.metrics.quality import psnr
-from systems import ToySystem, small
+from systems import SMALL_DIFFUSION, ToySystem, small
 
 SOME = torch.arange(0, 90, 9)
-DIFFUSE = {
-    "coder_width": 8, "coder_steps": 6, "denoiser_width": 16, "denoiser_steps": 40, "denoiser_lr": 5e-3,
-    "denoiser_ema": 0.8, "level_steps": 20,
-}  # fmt: skip
+DIFFUSE = SMALL_DIFFUSION | {"level_steps": 20}
 METHODS = {"jpeg": {"quality": 80}, "blur": {"squares": 3}, "project": {}, "diffuse": DIFFUSE}
 
 

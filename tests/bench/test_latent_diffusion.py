@@ -12,17 +12,8 @@ from faceleak.bench.core.nets.multiscale import Stages
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
-from systems import CPU, faces, recognizer
+from systems import CPU, SMALL_DIFFUSION, faces, recognizer
 from torch import Tensor
-
-SMALL = {
-    "coder_width": 8,
-    "coder_steps": 6,
-    "denoiser_width": 16,
-    "denoiser_steps": 40,
-    "denoiser_lr": 5e-3,
-    "denoiser_ema": 0.8,
-}
 
 
 class Shelf:
@@ -42,7 +33,7 @@ class Shelf:
 
 def model(shelf: Shelf, alias: str = "toy-b", **settings: Any) -> LatentDiffusion:
     return latent_diffusion(
-        faces()["public"], LatentDiffusionSettings(**SMALL | settings), rng=Rng(0, "anything"), device=CPU,
+        faces()["public"], LatentDiffusionSettings(**SMALL_DIFFUSION | settings), rng=Rng(0, "anything"), device=CPU,
         resolution=32, keep=shelf, progress=Progress(), stages=Stages(recognizer(alias)) if alias else None,
     )  # fmt: skip
 
@@ -79,7 +70,9 @@ def test_parts_are_made_once_and_the_autoencoder_serves_every_recogniser(shelf: 
     assert shelf.made.count("latent denoiser") == 3
 
 
-@pytest.mark.parametrize("settings", [{"dropped": 0.0}, {"dropped": 1.0}, {"coder_jitter": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"dropped": 0.0}, {"dropped": 1.0}, {"coder_jitter": -0.1}, {"denoiser_levels": -7}]
+)
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match=str(next(iter(settings.values())))):
         model(Shelf(), **settings)
