@@ -25,8 +25,6 @@ from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
 
-LAMBDA_CLS, LAMBDA_REC = 1.0, 10.0  # StarGAN's
-
 
 @dataclass(frozen=True)
 class EditorSettings:
@@ -39,6 +37,8 @@ class EditorSettings:
     editor_steps: int = 400  # optimiser steps
     editor_batch: int = 8  # pictures per step
     editor_lr: float = 1e-3  # peak, AdamW, one cycle; StarGAN: 1e-4
+    editor_cls: float = 1.0  # lambda_cls, weight of the wanted attributes; StarGAN: 1
+    editor_rec: float = 10.0  # lambda_rec, weight of the way back, of pixels in [0, 1]; StarGAN: 10, of [-1, 1]
 
 
 def attribute_table(faces: FaceSet, names: tuple[str, ...]) -> Tensor:
@@ -102,7 +102,7 @@ def attribute_editor(
 
     def loss(batch: Batch) -> Tensor:
         x, own = faces.resized(batch.index, resolution).to(device), labels[batch.index].to(device)
-        return adversarial_loss(editor, critic, x, own)
+        return adversarial_loss(editor, critic, x, own, s)
 
     def make() -> Weights:
         budget = TrainSettings(s.editor_steps, s.editor_batch, s.editor_lr)
@@ -117,7 +117,7 @@ def attribute_editor(
     return editor
 
 
-def adversarial_loss(editor: Editor, critic: Critic, x: Tensor, own: Tensor) -> Tensor:
+def adversarial_loss(editor: Editor, critic: Critic, x: Tensor, own: Tensor, settings: EditorSettings) -> Tensor:
     """Critic's and editor's loss; each picture is to get the attributes of its neighbour in the batch.
 
     Args:
@@ -125,6 +125,7 @@ def adversarial_loss(editor: Editor, critic: Critic, x: Tensor, own: Tensor) -> 
         critic: the same.
         x: (N, 3, H, W) in [0, 1].
         own: (N, A) in {0, 1}, the attributes of ``x``.
+        settings: the weights.
     """
     wanted = own.roll(1, 0)
     y = editor(x, wanted)
@@ -132,5 +133,5 @@ def adversarial_loss(editor: Editor, critic: Critic, x: Tensor, own: Tensor) -> 
     fake, _ = critic(y.detach())
     judged = (real - 1).square().mean() + fake.square().mean() + F.binary_cross_entropy_with_logits(seen, own)
     taken, seen = critic.fixed(y)
-    fooled = (taken - 1).square().mean() + LAMBDA_CLS * F.binary_cross_entropy_with_logits(seen, wanted)
-    return judged + fooled + LAMBDA_REC * (editor(y, own) - x).abs().mean()
+    fooled = (taken - 1).square().mean() + settings.editor_cls * F.binary_cross_entropy_with_logits(seen, wanted)
+    return judged + fooled + settings.editor_rec * (editor(y, own) - x).abs().mean()

@@ -81,7 +81,7 @@ def test_editor_and_critic_learn_from_their_own_loss_only() -> None:
         editor, critic = Editor("residual", 2, 4, 1), Critic(2, 4)
     x = faces()["public"].resized(torch.arange(4), 16)
     own = attribute_table(faces()["public"], ("first", "second"))[:4]
-    adversarial_loss(editor, critic, x, own).backward()
+    adversarial_loss(editor, critic, x, own, EditorSettings()).backward()
     found = [p.grad.clone() for p in critic.parameters() if p.grad is not None]
     critic.zero_grad()
     y = editor(x, own.roll(1, 0)).detach()
