@@ -22,11 +22,11 @@ from ..core.training import Batch, TrainSettings, train
 class LandmarkSettings:
     """Size and budget; equal settings share one network."""
 
-    landmark_width: int = 24  # channels at half the side
+    landmark_width: int = 16  # channels at half the side
     landmark_levels: int = 3  # halvings below that
     landmark_pictures: int = 1200  # of the split, at most, whose landmarks are asked for
-    landmark_steps: int = 500  # optimiser steps
-    landmark_batch: int = 32  # pictures per step
+    landmark_steps: int = 400  # optimiser steps
+    landmark_batch: int = 24  # pictures per step
     landmark_lr: float = 2e-3  # peak learning rate
 
 
