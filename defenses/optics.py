@@ -164,6 +164,7 @@ class Optics(Defense):
             stray = s.lambda_energy * outside(psf, s.radius * self.lens.side) + s.lambda_centre * off_centre(psf)
             return place_loss(self.net(y), points) + s.lambda_privacy * privacy + stray
 
+        self.net.begin_at(self.teacher.prior)
         both, budget = torch.nn.ModuleList([self.lens, self.net]), TrainSettings(s.steps, s.batch, s.lr)
         return train(both, loss, len(faces), budget, rng=rng, progress=context.progress, title="optics: lens")
 

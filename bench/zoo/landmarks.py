@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.context import Keep, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
-from ..core.nets.heatmaps import HeatMapNet, place_loss
+from ..core.nets.heatmaps import HeatMapNet, place_loss, usual
 from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
@@ -68,6 +68,7 @@ def landmark_network(
     def make() -> Weights:
         chosen = torch.randperm(len(faces), generator=rng.child("pictures").torch())[: s.landmark_pictures]
         points = _known(faces, chosen)
+        net.begin_at(usual(points, resolution // 2).to(device))
 
         def loss(batch: Batch) -> Tensor:
             return place_loss(net(faces.resized(chosen[batch.index], resolution).to(device)), points[batch.index])
