@@ -18,7 +18,8 @@ so its loss, all weights and the margin are ours; cross-entropy for the heat map
 propagates by Fresnel's integral on a grid of 256, with 300 polynomials and 98 landmarks; here the lens is in focus, so
 that one Fourier transform does, the grid is twice the picture's side, and the landmarks are those that the data set
 knows. Centring is on the centre of mass; the code compares the PSF with itself rolled by half its side. The picture is
-not divided by its maximum. Stage 2 is a small decoder instead of a StarGAN v2 with optical flow and LPIPS.
+not divided by its maximum; the picture wraps about its edges, as in the code. Stage 2 is a small decoder instead of a
+StarGAN v2 with optical flow and LPIPS.
 Fidelity: simplified.
 The paper's own numbers: landmarks of the face that is sent are 2.298 pixels from the original's (MTCNN; 2.392 where
 the capture is a picture of 16x16), FID 29.2 (34.2); re-identification rates could not be read.
@@ -57,10 +58,10 @@ class OpticsSettings(LandmarkSettings):
     noise: float = 0.005  # standard deviation of the sensor's noise, share of the range
     steps: int = 300  # of stage 1
     batch: int = 24  # pictures per step, of both stages
-    lr: float = 4e-3  # peak, of lens (micrometres) and heat maps
+    lr: float = 6e-3  # peak, of lens (micrometres) and heat maps
     margin: float = 0.0  # cosine below which a capture counts as nobody
     lambda_privacy: float = 3.0
-    lambda_energy: float = 10.0
+    lambda_energy: float = 10.0  # larger: a sharper picture that shows more of the person
     lambda_centre: float = 0.01  # per squared pixel
     radius: float = 0.125  # within which light shall stay, share of the side; the code: 32 of 256 pixels
     paint_steps: int = 300  # of stage 2
@@ -164,6 +165,7 @@ class Optics(Defense):
             stray = s.lambda_energy * outside(psf, s.radius * self.lens.side) + s.lambda_centre * off_centre(psf)
             return place_loss(self.net(y), points) + s.lambda_privacy * privacy + stray
 
+        self.net.begin_at(self.teacher.prior)
         both, budget = torch.nn.ModuleList([self.lens, self.net]), TrainSettings(s.steps, s.batch, s.lr)
         return train(both, loss, len(faces), budget, rng=rng, progress=context.progress, title="optics: lens")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.context import Keep, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
-from ..core.nets.heatmaps import HeatMapNet, place_loss
+from ..core.nets.heatmaps import HeatMapNet, place_loss, usual
 from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
@@ -22,11 +22,11 @@ from ..core.training import Batch, TrainSettings, train
 class LandmarkSettings:
     """Size and budget; equal settings share one network."""
 
-    landmark_width: int = 24  # channels at half the side
+    landmark_width: int = 16  # channels at half the side
     landmark_levels: int = 3  # halvings below that
     landmark_pictures: int = 1200  # of the split, at most, whose landmarks are asked for
-    landmark_steps: int = 500  # optimiser steps
-    landmark_batch: int = 32  # pictures per step
+    landmark_steps: int = 400  # optimiser steps
+    landmark_batch: int = 24  # pictures per step
     landmark_lr: float = 2e-3  # peak learning rate
 
 
@@ -68,6 +68,7 @@ def landmark_network(
     def make() -> Weights:
         chosen = torch.randperm(len(faces), generator=rng.child("pictures").torch())[: s.landmark_pictures]
         points = _known(faces, chosen)
+        net.begin_at(usual(points, resolution // 2).to(device))
 
         def loss(batch: Batch) -> Tensor:
             return place_loss(net(faces.resized(chosen[batch.index], resolution).to(device)), points[batch.index])

@@ -17,6 +17,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..precision import exactly
+
 WAVELENGTHS = (640e-9, 550e-9, 440e-9)  # m; red, green, blue
 DIAMETER = 4e-3  # m
 DISTANCE = 50e-3  # m, lens to sensor
@@ -94,7 +96,8 @@ class Lens(nn.Module):
 
     def forward(self) -> Tensor:
         """(3, 2 side, 2 side), each colour of sum 1, the middle at (side, side)."""
-        phase = torch.einsum("j,cjyx->cyx", self.beta, self.shapes)
+        with exactly(self.beta.device):  # a phase of many turns has no digit to lose
+            phase = torch.einsum("j,cjyx->cyx", self.beta, self.shapes)
         field = torch.polar(self.inside, phase)
         spread: Tensor = torch.fft.fftshift(torch.fft.fft2(field), dim=(1, 2)).abs().square()
         return spread / spread.sum((1, 2), keepdim=True)

@@ -4,6 +4,7 @@ The maps of a point are logits of a distribution over places. They learn by cros
 the true place,
   L = - mean over points sum_cells t log softmax(y),
 and the point is that distribution's mean. Squared error on the maps instead mostly learns that they are nearly empty.
+Faces are aligned, so that the net begins with where each point lies on average and learns what differs.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def place_loss(logits: Tensor, points: Tensor, sigma: float = 1.0) -> Tensor:
     return -(wanted * logits.float().flatten(2).log_softmax(2)).sum(2).mean()
 
 
+def usual(points: Tensor, side: int) -> Tensor:
+    """(N, P, 2) landmarks of many faces -> (P, side, side) logits of where each lies on average."""
+    return spots(points, side, sigma=2.0).mean(0).clamp(min=1e-5).log()
+
+
 class HeatMapNet(nn.Module):
     """Picture -> a map for each of ``points`` landmarks, at half its side.
 
@@ -61,15 +67,24 @@ class HeatMapNet(nn.Module):
         levels: halvings below that; the side must be divisible by 2^(levels + 1).
     """
 
+    prior: Tensor
+
     def __init__(self, points: int, side: int, width: int = 24, levels: int = 3) -> None:
         super().__init__()
         self.points, self.side = points, side
         self.stem = nn.Sequential(nn.Conv2d(3, width, 5, stride=2, padding=2), norm(width), nn.SiLU())
         self.body = UNetBody(width, points, width, levels, double_conv)
+        self.register_buffer("prior", torch.zeros(points, side // 2, side // 2))
+
+    @torch.no_grad()
+    def begin_at(self, prior: Tensor) -> None:
+        """Answer ``prior``, (P, side / 2, side / 2) logits, for every picture, until more is learnt."""
+        self.prior.copy_(prior)
+        nn.init.zeros_(self.body.head.weight)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] -> (N, P, side / 2, side / 2) logits."""
-        return self.body(self.stem(2 * resize(images, self.side) - 1))  # type: ignore[no-any-return]
+        return self.prior + self.body(self.stem(2 * resize(images, self.side) - 1))  # type: ignore[no-any-return]
 
     def landmarks(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] -> (N, P, 2) x and y as shares of the side; differentiable."""

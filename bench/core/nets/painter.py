@@ -36,8 +36,8 @@ class Painter(nn.Module):
         self.head = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
     def style(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1] -> (N, style)."""
-        return self.encoder(2 * resize(images, self.side) - 1)  # type: ignore[no-any-return]
+        """(N, 3, H, W) in [0, 1] -> (N, style); read at half the side, as looks are coarse."""
+        return self.encoder(2 * resize(images, self.side // 2) - 1)  # type: ignore[no-any-return]
 
     def forward(self, maps: Tensor, style: Tensor) -> Tensor:
         """(N, P, h, h) maps of sum 1 and (N, style) -> (N, 3, side, side) in [0, 1]."""

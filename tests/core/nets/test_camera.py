@@ -90,6 +90,14 @@ def test_the_lens_learns_by_gradient() -> None:
         assert lens.beta.grad[j].item() == pytest.approx((values[0] - values[1]) / (2 * step), rel=0.02, abs=1e-3)
 
 
+def test_half_precision_leaves_the_lens_alone() -> None:
+    lens = Lens(10, 16)
+    lens.beta.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = lens()
+    assert half.equal(lens())
+
+
 def test_what_lies_outside_counts_as_outside() -> None:
     psf = torch.zeros(3, 16, 16)
     psf[:, 8, 8], psf[:, 8, 13] = 0.5, 0.5
