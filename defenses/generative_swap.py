@@ -18,7 +18,7 @@ from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Goal, Secret, Surface
 from ..bench.zoo.style_autoencoder import StyleSettings, style_autoencoder, styles
 from .base import Defense
-from .latent import check_budgets, first_photographs
+from .latent import at_size_of, check_budgets, first_photographs
 
 
 @register_defense("generative-swap")
@@ -46,4 +46,4 @@ class GenerativeSwap(Defense):
         w = self.donors[(u * len(self.donors)).long().to(self.donors.device)]
         with torch.no_grad():
             base = self.net.encode(resize(images, self.net.size))[1]
-            return resize(self.net.generator.details(base, w), images.shape[-1])
+            return at_size_of(images, self.net.generator.details(base, w))

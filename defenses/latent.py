@@ -84,12 +84,14 @@ class LatentCloak(Defense):
 
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) -> what the search finds, brought back to the size; secrets play no part."""
+        if not len(images):
+            return images
         x, found = resize(images, self.net.size), []
         with exactly(images.device):
             for part in x.split(ROWS):
                 padded = torch.cat([part, part[-1:].expand(ROWS - len(part), -1, -1, -1)])
                 found.append(self._search(padded).detach()[: len(part)])
-        return resize(torch.cat(found), images.shape[-1]).clamp(0, 1)
+        return at_size_of(images, torch.cat(found))
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,13 @@ def descend(
                 value.grad = gradient * masks[name] if name in masks else gradient
             optimizer.step()
     return {name: value.detach() for name, value in found.items()}
+
+
+def at_size_of(images: Tensor, found: Tensor) -> Tensor:
+    """(N, 3, s, s) brought to the size of (N, 3, H, W) ``images``, in [0, 1]."""
+    if found.shape != images.shape:
+        found = F.interpolate(found, images.shape[-2:], mode="bilinear", antialias=True)
+    return found.clamp(0, 1)
 
 
 def first_photographs(faces: FaceSet) -> Tensor:

@@ -26,7 +26,7 @@ class StyleSettings:
 
     style_dim: int = 64  # length of each of the nine styles
     style_width: int = 64  # channels of the generator's coarse maps
-    style_steps: int = 1500  # optimiser steps
+    style_steps: int = 1200  # optimiser steps
     style_batch: int = 16  # pictures per step
     style_lr: float = 3e-3  # peak learning rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,9 +94,10 @@ def test_a_picture_is_searched_by_itself(name: str) -> None:
 @pytest.mark.parametrize("name", [*CLOAKS, "generative-swap"])
 def test_pictures_of_another_size_keep_it(name: str) -> None:
     system = _system(name)
-    x, draw = torch.rand(2, 3, 40, 40), system.installation.draw(torch.arange(2))
+    x, draw = torch.rand(2, 3, 40, 36), system.installation.draw(torch.arange(2))
     y = system.defense.publish(x, draw)
     assert y.shape == x.shape
+    assert system.defense.publish(x[:0], draw.take(slice(0, 0))).shape == (0, 3, 40, 36)
     assert 0 <= float(y.min()) <= float(y.max()) <= 1
 
 
@@ -224,3 +226,15 @@ def test_surrogates_are_needed(name: str) -> None:
         context = FitContext(recognizer("toy-a"), public, Rng(0), CPU, Progress(), surrogates, 32)
         with pytest.raises(error, match=message):
             DEFENSES.get(name)(small_defense(name)).fit(context)
+
+
+def test_another_clip_at_the_same_path_is_another_cell(tmp_path: Path) -> None:
+    weights = tmp_path / "clip.pt"
+    described = []
+    for content in (None, b"one", b"other"):
+        if content:
+            weights.write_bytes(content)
+        described.append(Clip2Protect({"text_image": str(weights)}).describe()["text_image"])
+    assert described[0] == "missing"
+    assert len(set(described)) == 3
+    assert "text_image" not in Clip2Protect().describe()

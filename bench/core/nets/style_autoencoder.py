@@ -93,6 +93,7 @@ class StyleAutoencoder(nn.Module):
             raise InputError(f"A style autoencoder works at multiples of 16 from 32 pixels on, got {size}.")
         self.size, self.dim = size, dim
         self.encoder = ResNet(dim=LAYERS * dim, widths=SMALL)  # its third stage sees size / 8
+        self.encoder.head.norm.requires_grad_(False)  # W+ keeps unit variance, which the rates of searches rest on
         self.to_base = nn.Sequential(nn.Conv2d(SMALL[2], width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 1))
         self.generator = StyleGenerator(size, dim, width)
         self.register_buffer("mean", torch.zeros(LAYERS, dim))
