@@ -53,6 +53,7 @@ def test_without_its_folder_a_cell_still_has_numbers_and_the_command(run: Path) 
     assert bare["u-none"].command.endswith("--only defense=none --only seed=0 --only attack=")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_flag_is_said_with_what_was_seen(run: Path) -> None:
     page = run / "cells.html"
     state = run / "cells" / "decoder-none-template-K0-0" / "state.json"
@@ -77,6 +78,7 @@ def test_goal_and_secret_come_from_the_manifest_or_from_the_plugins(run: Path) -
     assert traits_of(load_run(run)) == {"b": {"goal": "block-inversion", "secret": "deployment"}}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_older_run_renders_without_what_newer_ones_keep(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     del manifest["defenses"]

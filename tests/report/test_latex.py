@@ -48,6 +48,7 @@ def test_numbers() -> None:
     assert percent(0.5, 0.4, 0.6) == r"50.0 {\scriptsize [40.0, 60.0]}"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_report_has_its_tables(tmp_path: Path) -> None:
     folder = build_run(tmp_path / "run", SHAPE, failures=False)
     make_report(folder)

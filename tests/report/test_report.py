@@ -95,6 +95,7 @@ def test_a_run_that_has_just_started(tmp_path: Path) -> None:
     assert "running" in page
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_run_json_alone_is_enough(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     assert "No results yet" in make_report(tmp_path).read_text()
@@ -134,6 +135,7 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
     assert issubclass(RunFolderError, FaceleakError)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_headline_rate_comes_from_the_protocol(tmp_path: Path) -> None:
     folder = build_run(tmp_path / "run", TINY)
     run = json.loads((folder / "run.json").read_text())
@@ -142,6 +144,7 @@ def test_the_headline_rate_comes_from_the_protocol(tmp_path: Path) -> None:
     assert "false match rate of 10 %" in make_report(folder).read_text()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_packed_table_gives_the_same_boards(tmp_path: Path) -> None:
     folder = build_run(tmp_path / "run", Shape(2, 1, (0,), ("template",), pictures=False, victims=2), failures=False)
     make_report(folder)
