@@ -4,12 +4,15 @@ Cloaks and other perturbations of the picture promise that recognisers fail on i
 a face does not have. Methods, as settings:
   jpeg      stored and read again at ``quality``;
   blur      averaged over squares, then sharp edges are gone and with them most perturbations;
+  resize    made smaller by ``scale`` and large again;
+  denoise   by a network that learnt to take Gaussian noise off public faces: Zhang et al., "Beyond a Gaussian Denoiser"
+            (DnCNN), TIP 2017; fewer layers here (`bench/zoo/denoiser.py`);
   project   onto the shared face prior (`bench/zoo/prior.py`): encoded and drawn anew, and only a face survives that;
   diffuse   put under noise of ``level``, which drowns what is small, and drawn from there by a diffusion model of
             faces: Nie et al., "Diffusion Models for Adversarial Purification" (DiffPure), ICML 2022. They diffuse
             pixels and solve a stochastic equation; here it is DDIM with the small latent model of the adversary's
             public faces (`bench/zoo/latent_diffusion.py`), without conditions.
-The result is identified like any other recovery. But for the last, methods of our own making, small on purpose.
+The result is identified like any other recovery. Small on purpose: what a JPEG takes off was no protection.
 """
 
 from __future__ import annotations
@@ -28,22 +31,25 @@ from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError, NotApplicable
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
+from ..bench.core.nets.dncnn import DnCnn
 from ..bench.core.nets.latent_diffusion import LatentDiffusion
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
+from ..bench.zoo.denoiser import DenoiserSettings, denoiser
 from ..bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior
 from .base import Attack
 
 
 @dataclass(frozen=True)
-class PurificationSettings(LatentDiffusionSettings, PriorSettings):
+class PurificationSettings(LatentDiffusionSettings, PriorSettings, DenoiserSettings):
     """How the picture is washed."""
 
-    method: Literal["jpeg", "blur", "project", "diffuse"] = "jpeg"
+    method: Literal["jpeg", "blur", "resize", "denoise", "project", "diffuse"] = "jpeg"
     quality: int = 50  # of the JPEG, 1 to 95
     squares: int = 3  # side of the blur's squares, pixels, odd
+    scale: float = 0.5  # side of the smaller picture / side, (0, 1)
     level: float = 0.3  # of the noise, share of its 1000 levels (0, 1]
     level_steps: int = 50  # DDIM steps from noise alone; fewer by ``level``
 
@@ -57,6 +63,7 @@ class Purification(UsesPrior, Attack):
     settings: PurificationSettings
     prior: FacePrior
     model: LatentDiffusion
+    net: DnCnn
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings
@@ -66,6 +73,10 @@ class Purification(UsesPrior, Attack):
             )
         if not 0 < s.level <= 1:
             raise InputError(f"purification: level must lie in (0, 1], got {s.level}.")
+        if not 0 < s.scale < 1:
+            raise InputError(f"purification: scale must lie in (0, 1), got {s.scale}.")
+        if s.method == "denoise":
+            object.__setattr__(self, "net", denoiser(context, s))
         if s.method == "diffuse":
             model = latent_diffusion(
                 context.public, s, rng=context.rng, device=context.device, resolution=context.resolution,
@@ -85,6 +96,11 @@ class Purification(UsesPrior, Attack):
         if self.settings.method == "blur":
             k = self.settings.squares
             return Recovery(F.avg_pool2d(F.pad(images, (k // 2,) * 4, mode="replicate"), k, stride=1).clamp(0, 1))
+        if self.settings.method == "resize":
+            side = images.shape[-1]
+            return Recovery(resize(resize(images, max(1, round(self.settings.scale * side))), side))
+        if self.settings.method == "denoise":
+            return Recovery(self.net(images))
         if self.settings.method == "diffuse":
             return Recovery(self._diffused(images, context.rng.child("diffuse").normal(ids, self.model.shape)))
         return Recovery(self.prior(self.prior.encode(resize(images, self.prior.size))[0]))

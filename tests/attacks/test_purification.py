@@ -11,8 +11,16 @@ from faceleak.bench.metrics.quality import psnr
 from systems import SMALL_DIFFUSION, ToySystem, small
 
 SOME = torch.arange(0, 90, 9)
+DENOISE = {"denoise_layers": 4, "denoise_width": 12, "denoise_steps": 80, "denoise_lr": 5e-3}
 DIFFUSE = SMALL_DIFFUSION | {"level_steps": 20}
-METHODS = {"jpeg": {"quality": 80}, "blur": {"squares": 3}, "project": {}, "diffuse": DIFFUSE}
+METHODS = {
+    "jpeg": {"quality": 80},
+    "blur": {"squares": 3},
+    "project": {},
+    "diffuse": DIFFUSE,
+    "resize": {},
+    "denoise": DENOISE,
+}
 
 
 def washed(images: torch.Tensor, **settings: object) -> torch.Tensor:
@@ -31,7 +39,7 @@ def test_a_perturbation_is_reduced_more_than_the_face(method: str) -> None:
     before = (cloaked - plain).square().mean()
     clean, found = (washed(x, method=method, **METHODS[method]) for x in (plain, cloaked))
     assert (found - clean).square().mean() < 0.6 * before
-    if method in ("jpeg", "blur"):  # the others draw anew
+    if method in ("jpeg", "blur", "resize", "denoise"):  # the others draw anew
         assert float(psnr(clean, plain).mean()) > 25
 
 
@@ -46,5 +54,7 @@ def test_more_noise_leaves_less_of_the_picture() -> None:
 def test_only_pictures_are_washed_and_settings_are_checked() -> None:
     with pytest.raises(NotApplicable, match="three channels"):
         washed(torch.zeros(2, 27, 16, 16))
+    with pytest.raises(InputError, match=r"scale must lie in \(0, 1\), got 2"):
+        washed(torch.zeros(2, 3, 16, 16), scale=2.0)
     with pytest.raises(InputError, match=r"quality must lie in 1\.\.95"):
         washed(torch.zeros(2, 3, 16, 16), quality=0)
