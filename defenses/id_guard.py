@@ -181,7 +181,7 @@ class Lesson:
             spoilt, middle_spoilt = editor.edit(noisy, wanted.repeat(k, 1))
             visible = (2 * (y - spoilt) * mask).square().mean()  # of pixels in [-1, 1]
             identity = feature_distance(self.recognizers, y, spoilt).mean()
-            small = F.adaptive_avg_pool2d(mask, list(middle.shape[-2:]))
+            small = F.adaptive_avg_pool2d(mask, (middle.shape[-2], middle.shape[-1]))
             features = ((middle - middle_spoilt) * small).square().mean()
             found.append((visible + s.weight_identity * identity + s.weight_features * features, visible))
         return found
