@@ -49,7 +49,8 @@ class GiftSettings(ParserSettings, LatentSettings):
     weight_base: float = 0.1  # authors': 10
     weight_prior: float = 1e-4  # authors': 0.01
     copies: int = 3  # random copies of a picture per step; authors': 5
-    weight_parts: float = 0.01
+    search_lr: float = 0.01  # authors': 0.002; at 0.02 more pass for the decoy, and pictures turn muddy
+    weight_parts: float = 0.1  # authors': 0.01
 
 
 @register_defense("gift")

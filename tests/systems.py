@@ -109,9 +109,10 @@ def small_defense(name: str) -> dict[str, Any]:
         wanted |= {"landmark_width": 8, "landmark_steps": 8, "landmark_batch": 8}
     if name in ("gift", "clip2protect", "generative-swap"):
         wanted |= {
-            "style_steps": 25, "style_dim": 16, "style_width": 16, "search_steps": 1, "invert_steps": 1, "copies": 1,
-            "tune_steps": 1, "parser_steps": 4, "parser_width": 4, "parser_faces": 40, "prompt": "a bright face",
-            "text_steps": 10, "text_batch": 16, "text_dim": 16, "text_width": 16, "text_faces": 60,
+            "style_steps": 16, "style_batch": 8, "style_dim": 16, "style_width": 16, "search_steps": 1, "copies": 1,
+            "invert_steps": 1, "tune_steps": 1, "prompt": "a bright face",
+            "parser_steps": 4, "parser_batch": 8, "parser_width": 4, "parser_faces": 40,
+            "text_steps": 8, "text_batch": 8, "text_dim": 16, "text_width": 16, "text_faces": 60,
         }  # fmt: skip
     if name == "minusface":  # its server starts from scratch and meets another order at every step
         wanted |= {"server_steps": 100, "steps": 10, "batch": 8}

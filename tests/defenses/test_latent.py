@@ -44,17 +44,18 @@ def _likeness(system: ToySystem, images: Tensor) -> tuple[float, float]:
 
 
 def test_descent_keeps_pictures_apart_and_frozen_ones_in_place() -> None:
-    start = {"a": torch.randn(4, 3), "b": torch.randn(4, 2)}
+    ids = torch.arange(4)
+    start = {"a": Rng(0, "a").normal(ids, (3,)), "b": Rng(0, "b").normal(ids, (2,))}
 
     def loss(step: int, found: dict[str, Tensor]) -> Tensor:
         return (found["a"] - 1).square().sum(1) + (found["b"] + found["a"][:, :2]).square().sum(1)
 
     free = {"b": torch.tensor([1.0, 0.0])}
-    found = descend(loss, start, 200, 0.1, free)
+    found = descend(loss, start, 100, 0.1, free)
     assert torch.equal(found["b"][:, 1], start["b"][:, 1])
-    assert torch.allclose(found["a"][:, 2], torch.ones(4), atol=1e-2)
+    assert torch.allclose(found["a"][:, 2], torch.ones(4), atol=0.05)
     assert float(loss(0, found).sum()) < float(loss(0, start).sum()) / 2
-    alone = descend(loss, {name: value[2:3] for name, value in start.items()}, 200, 0.1, free)
+    alone = descend(loss, {name: value[2:3] for name, value in start.items()}, 100, 0.1, free)
     assert torch.equal(alone["a"], found["a"][2:3])
     assert not start["a"].requires_grad
 
@@ -87,8 +88,7 @@ def test_a_picture_is_searched_by_itself(name: str) -> None:
     system = _system(name, **LONGER)
     index = torch.arange(ROWS)
     together = _published(system, index)
-    assert torch.equal(_published(system, index[2:3]), together[2:3])
-    assert torch.equal(_published(system, torch.cat([index, index[:1]]).flip(0)), together[[0, *range(7, -1, -1)]])
+    assert torch.equal(_published(system, index[[5, 2]]), together[[5, 2]])
 
 
 @pytest.mark.parametrize("name", [*CLOAKS, "generative-swap"])
@@ -115,7 +115,8 @@ def test_gift_inverts_before_it_searches() -> None:
 def test_gift_keeps_parts_where_they_are_if_it_is_told_to() -> None:
     divergence = []
     for weight in (0.0, 100.0):
-        defense = _system("gift", **LONGER, weight_parts=weight).defense
+        learnt = {"parser_steps": 15, "parser_lr": 0.02}
+        defense = _system("gift", **LONGER, **learnt, weight_parts=weight).defense
         assert isinstance(defense, Gift)
         x = _system("gift").victims.images(SOME)
         codes = defense.invert(x)
