@@ -12,8 +12,7 @@ from faceleak.bench.report.boards import build_boards
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.track import load_track
-
-from .test_run import head
+from systems import TOY_TRACK
 
 CELLS = """
 [[defenses]]
@@ -47,10 +46,8 @@ knowledge = ["K0"]
 def _run(folder: Path, labels: str) -> pd.DataFrame:
     (folder / "labels.csv").write_text(labels)
     settings = f'settings = {{ identities = 84, labels = "{folder / "labels.csv"}" }}'
-    text = (
-        head()
-        .replace("settings = { identities = 84 }", settings)
-        .replace("bootstrap = 200", "bootstrap = 100\ndraws = 2")
+    text = TOY_TRACK.replace("settings = { identities = 84 }", settings).replace(
+        "bootstrap = 200", "bootstrap = 100\ndraws = 2"
     )
     (folder / "probes.toml").write_text(text + CELLS)
     track = load_track(str(folder / "probes.toml"))
