@@ -208,7 +208,10 @@ def test_archives_are_unpacked_without_an_outer_folder(server: Server, tmp_path:
     assert (again.new, again.sha256) == (False, got.sha256)
 
 
-@pytest.mark.parametrize("data", [b"no archive", packed("tar", ["../out"]), packed("zip", ["a"])[:-30]])
+# Named: archives hold the time of day, and workers that collect other names run nothing.
+@pytest.mark.parametrize(
+    "data", [b"no archive", packed("tar", ["../out"]), packed("zip", ["a"])[:-30]], ids=["none", "outside", "cut"]
+)
 def test_a_bad_archive_leaves_nothing(server: Server, tmp_path: Path, data: bytes) -> None:
     server.files["/p"] = data
     with pytest.raises(InputError, match="no sound archive"):
