@@ -7,7 +7,7 @@ another threat than one that needs 99: a single number hides both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from .load import RunFolder
 from .rows import UNDEFENDED, View, prepare, spread
 from .style import COLUMN, GREY, Made, error_lengths, fmr_text, look, new_figure, save, stem, surface_text
 
+_APART = 0.12  # share of the axis between two numbers
 _AXES = {
     "queries": "questions asked about one victim",
     "pairs": "public pictures whose leak the attacker has",
@@ -76,6 +77,16 @@ def budget_table(view: View, plugins: Mapping[str, str]) -> pd.DataFrame:
     return table[several].sort_values([*curve, "budget", "attack"]).reset_index(drop=True)
 
 
+def spaced(ticks: Sequence[float]) -> list[float]:
+    """Those of the ascending positive ``ticks`` that are far enough apart on a log axis for their numbers."""
+    least = _APART * math.log(ticks[-1] / ticks[0])
+    kept = [ticks[0]]
+    for tick in ticks[1:]:
+        if math.log(tick / kept[-1]) >= least:
+            kept.append(tick)
+    return kept
+
+
 def _plugins(run: Mapping[str, Any]) -> dict[str, str]:
     resolved = run.get("resolved")
     entries = resolved.get("attacks") if isinstance(resolved, Mapping) else None
@@ -97,8 +108,8 @@ def _draw(rows: pd.DataFrame, place: tuple[str, str, str, str], axis: str, fmr: 
     axes.axhline(fmr, color=GREY, lw=0.8, ls=(0, (1, 2)), label="chance", zorder=1)
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    ticks = sorted(set(rows["budget"]))
-    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], rotation=30 if len(ticks) > 4 else 0)
+    ticks = spaced(sorted(set(rows["budget"])))
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.set_xlabel(_AXES[axis])

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faceleak.bench.report.fig_budget import budget_table, draw_budgets
+from faceleak.bench.report.fig_budget import budget_table, draw_budgets, spaced
 from faceleak.bench.report.rows import prepare
 
 from .test_boards import attack, base_row, table
@@ -46,3 +46,8 @@ def test_the_figures_are_drawn(tmp_path: Path) -> None:
         assert (tmp_path / f"{one.stem}.png").stat().st_size > 5000
     empty = SimpleNamespace(results=table([]), headline_fmr=0.01, run={})
     assert draw_budgets(empty, tmp_path) == []  # type: ignore[arg-type]
+
+
+def test_numbers_on_the_axis_do_not_lie_on_one_another() -> None:
+    assert spaced([25, 99, 400, 480, 500, 1984, 2000]) == [25, 99, 400, 1984]
+    assert spaced([7]) == [7]
