@@ -199,6 +199,8 @@ def small(name: str) -> dict[str, Any]:
         "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 120,
         "prior_kl": 0.002, "tried": 24, "starts": 2, "iterations": 8,
     }  # fmt: skip
+    if name == "latent-inversion":  # searched anew at every recovery
+        wanted |= {"steps": 8}
     if name == "latent-mapping":
         wanted |= {"width": 64, "steps": 80, "feature_batch": 8}
     if name.startswith("attribute"):

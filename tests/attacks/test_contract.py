@@ -180,7 +180,7 @@ def test_what_does_not_depend_on_the_defence_is_learnt_once() -> None:
         context = ToySystem(defense).context(_threat("decoder"))
         if kept:
             context.keep = keep
-        fits.append(ATTACKS.get("decoder")(small("decoder")).fit(context).state_dict())
+        fits.append(ATTACKS.get("decoder")(brief("decoder")).fit(context).state_dict())
     assert asked[0] == asked[1], "the student is asked for by the same name, whatever the defence"
     assert set(made) == {"student"}
     own, _, shared = fits
@@ -188,6 +188,6 @@ def test_what_does_not_depend_on_the_defence_is_learnt_once() -> None:
 
 
 def test_device_is_the_context_s() -> None:
-    attack, context = fitted("decoder", ToySystem("none"), _threat("decoder", K0), Surface.TEMPLATE)
+    attack, context = fitted("decoder", ToySystem("none"), _threat("decoder", K0), Surface.TEMPLATE, brief("decoder"))
     assert {p.device for p in attack.parameters()} == {CPU}
     assert context.device == CPU
