@@ -88,7 +88,7 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         "d_sys_excess": value_of(linkable) - value_of(null),
         "protect_ms": value_of(view.use(system, "protect_ms")),
         "leak_bytes": value_of(view.use(system, "leak_bytes", surface) or view.use(system, "leak_bytes")),
-        "utility": "training on the release" if released is not None else "verification",
+        "utility": "training on the release" if released is not None else "verification" if accuracy else "",
         "recognizer_init": view.texts.get((*system, "recognizer_init"), ""),
     }
 

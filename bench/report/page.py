@@ -91,7 +91,7 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
         posted = boards["publication"]
         posted = posted[(posted["dataset"] == key[0]) & (posted["recognizer"] == key[1])]
-        if len(posted) and key[2] == "image":
+        if len(posted) and key[2] in ("image", ""):
             title = "Published pictures"
             tables["publication"] = board_table(posted, PUBLICATION_SHOWN, f"{anchor}-publication", title)
         drawn: dict[str, list[Made]] = {}
