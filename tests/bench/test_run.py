@@ -144,7 +144,6 @@ from faceleak.attacks.base import Attack
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import register_attack
 from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
-from systems import TOY_TRACK
 
 
 @register_attack("crashes")
