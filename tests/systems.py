@@ -115,7 +115,7 @@ def small_defense(name: str) -> dict[str, Any]:
             "text_steps": 8, "text_batch": 8, "text_dim": 16, "text_width": 16, "text_faces": 60,
         }  # fmt: skip
     if name == "minusface":  # its server starts from scratch and meets another order at every step
-        wanted |= {"server_steps": 100, "steps": 10, "batch": 8}
+        wanted |= {"server_steps": 60, "steps": 10, "batch": 8}
     if name == "tip-im":
         wanted |= {"steps": 3}
     if name == "facemae":  # toy faces have nothing in one place that tells of another
@@ -194,7 +194,7 @@ def small(name: str) -> dict[str, Any]:
 
     known = getattr(ATTACKS.get(name).Settings, "__dataclass_fields__", {})
     wanted = {
-        "steps": 40, "vector_steps": 60, "map_steps": 60, "width": 16, "levels": 2, "batch": 32, "components": 32,
+        "steps": 40, "vector_steps": 60, "map_steps": 40, "width": 16, "levels": 2, "batch": 32, "components": 32,
         "side": 16, "student_steps": 15, "rounds": 12, "candidates": 12, "draw_steps": 40, "draw_width": 16,
         "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 120,
         "prior_kl": 0.002, "tried": 24, "starts": 2, "iterations": 8,

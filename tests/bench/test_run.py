@@ -217,18 +217,6 @@ def test_filters_leave_the_other_cells_alone(place: Path, tmp_path: Path) -> Non
         parse_only(["atack=x"])
 
 
-def test_a_new_attack_in_one_file_passes_the_contract_tests(tmp_path: Path) -> None:
-    """No other edit: the file is named to the contract tests by one environment variable."""
-    plugin = tmp_path / "mine.py"
-    imports, good = BROKEN.split('@register_attack("crashes")')[0], BROKEN.split('@register_attack("good-one")')[1]
-    plugin.write_text(f'{imports}@register_attack("good-one"){good}')
-    environment = os.environ | {"FACELEAK_PLUGIN": str(plugin), "OMP_NUM_THREADS": "1"}
-    words = ["-m", "pytest", str(TESTS / "attacks" / "test_contract.py"), "-k", "good-one", "-p", "no:cacheprovider"]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stdout
-    assert "7 passed" in done.stdout, done.stdout
-
-
 def test_help_is_fast_and_lists_name_what_there_is(tmp_path: Path) -> None:
     times = []
     for _ in range(4):  # the best of four: other tests run beside this one

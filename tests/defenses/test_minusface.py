@@ -165,7 +165,7 @@ def test_alpha_says_how_like_the_face_is_redrawn() -> None:
     """From a U-Net that begins by spoiling the picture."""
     x, off = _victims(), {}
     for alpha in (5.0, 1e-4):
-        defense = _subtracted(faces()["public"], {"steps": 40, "alpha": alpha, "lr": 1e-2}, spoilt=0.3)
+        defense = _subtracted(faces()["public"], {"steps": 20, "alpha": alpha, "lr": 2e-2}, spoilt=0.3)
         off[alpha] = float((defense.redrawn(x) - x).abs().mean())
     assert off[5.0] < 0.7 * off[1e-4]
 
