@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 
@@ -17,11 +16,9 @@ class DnCnn(nn.Module):
     def __init__(self, layers: int, width: int) -> None:
         super().__init__()
         inner = [nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(layers - 2)]
-        self.body = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), *inner, nn.Conv2d(width, 3, 3, padding=1)
-        )
-        torch.nn.init.zeros_(self.body[-1].weight)  # begins as the identity
-        torch.nn.init.zeros_(self.body[-1].bias)
+        last = nn.Conv2d(width, 3, 3, padding=1, bias=False)
+        nn.init.zeros_(last.weight)  # begins as the identity
+        self.body = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), *inner, last)
 
     def forward(self, images: Tensor) -> Tensor:
         """As above; without batch norm, which needs the statistics of large batches."""
