@@ -25,6 +25,7 @@ a later paper quotes it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +70,7 @@ class HideSettings(AnonymizeSettings):
     energy: float = 6.0  # paper: 1, with Stable Diffusion's codes
 
 
-class _DiffPrivacy(Defense):
+class _DiffPrivacy(Defense, ABC):
     """What both modes share; they differ in their energy and in how much they redraw."""
 
     protects = Surface.IMAGE
@@ -154,9 +155,9 @@ class _DiffPrivacy(Defense):
 
         return guide
 
+    @abstractmethod
     def _energy(self, cosines: Tensor) -> Tensor:
         """Cosines of the drawn to the original picture -> what guidance makes small, of the same shape."""
-        raise NotImplementedError
 
     def _invert(self, images: Tensor, embeddings: Tensor) -> Tensor:
         model = self.diffusion.steered(embeddings)

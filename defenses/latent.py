@@ -6,7 +6,7 @@ network has batch statistics, and what is random (copies, warps) is the same for
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
@@ -43,7 +43,7 @@ class LatentSettings(StyleSettings):
     search_lr: float = 0.02
 
 
-class LatentCloak(Defense):
+class LatentCloak(Defense, ABC):
     """Base class: a subclass writes ``_search``, and ``_prepare`` where it needs more than prior and surrogates."""
 
     protects = Surface.IMAGE
