@@ -89,16 +89,16 @@ def score_publication(session: Session, cell: Cell, defense: Defense, scored: Sc
     shown = Published(faces, index, faces.images(index), made, again)
     summarise = Summary(session, cell)
     scored.rows.append(utility_row("goal", None, defense.goal.value))
-    judges = _judges(session, cell)
+    judges, decoys = _judges(session, cell), _decoys(session, defense)
     for judge in judges:
-        kept = _seen(judge, shown, _decoys(session, defense))
+        kept = _seen(judge, shown, decoys)
         scored.kept |= under(judge.name, judge.tail) | under(f"{judge.name}/{PLACE}", kept)
         scored.rows += _recognition(judge, kept, summarise)
     geometry_rows(session, shown, scored, summarise)
     edit_rows(session, shown, judges, scored, summarise)
     _quality(shown.images, shown, summarise, scored, Rng(cell.seed, "kid"))
     if defense.reversible:
-        _recovery(session, cell, defense, shown, source, scored, summarise)
+        _recovery(session, defense, shown, source.draw(faces.ids[index]), judges, scored, summarise)
 
 
 def _judges(session: Session, cell: Cell) -> list[Judge]:
@@ -187,15 +187,15 @@ def _quality(images: Tensor, shown: Published, summarise: Summary, scored: Score
 
 
 def _recovery(
-    session: Session, cell: Cell, defense: Defense, shown: Published, source: SecretSource, scored: Scored,
+    session: Session, defense: Defense, shown: Published, draw: SecretDraw, judges: list[Judge], scored: Scored,
     summarise: Summary,
 ) -> None:  # fmt: skip
     """PSNR of what comes back by each key, who is seen in it, and how large the key is."""
-    draw = source.draw(shown.faces.ids[shown.index])
-    judges = _judges(session, cell)
+    with torch.no_grad():
+        key = leak_map(lambda part: part.cpu(), defense.make_key(shown.originals.to(session.device), draw))
     gallery = gallery_of(shown.faces)
     owner, labels = shown.owner, shown.faces.labels.numpy()
-    for way, images in recovered(session, defense, shown, draw).items():
+    for way, images in _recovered(session, defense, shown, key).items():
         values = psnr(images, shown.originals).numpy()
         row = {"metric": f"recovery_psnr_{way}", "split": "victims", "unit": "dB"}
         scored.rows.append(row | summarise(per_identity(values, owner), rate=False))
@@ -203,17 +203,15 @@ def _recovery(
             similarity = judge.embed(images) @ judge.embeddings(shown.faces.name).numpy()[gallery].T
             named = {"metric": f"recovery_rank1_{way}", "judge": judge.name, "split": "victims", "unit": "fraction"}
             scored.rows.append(named | summarise(_first(similarity, owner, labels[gallery])))
-    key = _key(session, defense, shown, draw)
     scored.rows.append(utility_row("key_bytes", leak_bytes(key), "bytes", up=False))
     scored.rows.append(utility_row("picture_bytes", float(shown.images[0].numel()), "bytes"))
 
 
-def recovered(session: Session, defense: Defense, shown: Published, draw: SecretDraw) -> dict[str, Tensor]:
+def _recovered(session: Session, defense: Defense, shown: Published, key: Leak) -> dict[str, Tensor]:
     """Way -> (V, 3, H, W): what comes back with the right key and with broken ones.
 
     A key of several parts is also broken part by part: ``wrong_NAME`` takes that part from somebody else.
     """
-    key = _key(session, defense, shown, draw)
     turn = torch.arange(len(shown.index)).roll(1)
     stored = (shown.images * 255).round() / 255
     black = torch.zeros_like(shown.images)
@@ -235,11 +233,6 @@ def one_bit_off(part: Tensor) -> Tensor:
     else:
         first[:, 0] = first[:, 0] ^ 1
     return first.reshape(part.shape)
-
-
-@torch.no_grad()
-def _key(session: Session, defense: Defense, shown: Published, draw: SecretDraw) -> Leak:
-    return leak_map(lambda part: part.cpu(), defense.make_key(shown.originals.to(session.device), draw))
 
 
 @torch.no_grad()
