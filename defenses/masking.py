@@ -71,7 +71,7 @@ class Pixelate(Defense):
 
     def _build(self, context: FitContext) -> None:
         if self.settings.blocks < 1:
-            raise InputError(f"pixelate: blocks must be at least 1, got {self.settings.blocks}.")
+            raise InputError(f"{self.name}: blocks must be at least 1, got {self.settings.blocks}.")
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1], constant on each block."""

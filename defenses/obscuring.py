@@ -114,7 +114,7 @@ class LowPass(Defense):
 
     def _build(self, context: FitContext) -> None:
         if self.settings.sigma <= 0:
-            raise InputError(f"low-pass: sigma must be positive, got {self.settings.sigma}.")
+            raise InputError(f"{self.name}: sigma must be positive, got {self.settings.sigma}.")
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) in [0, 1]."""

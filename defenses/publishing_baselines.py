@@ -17,11 +17,12 @@ from ..bench.core.context import FitContext
 from ..bench.core.crop import EYES, covered
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
-from ..bench.core.obfuscators import blurred, pixelated
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from .base import Defense
+from .masking import Pixelate
+from .obscuring import LowPass
 
 
 class _Obfuscation(Defense):
@@ -62,52 +63,24 @@ class PixelNoise(_Obfuscation):
         return (images + self.settings.sigma * noise).clamp(0, 1)
 
 
-@dataclass(frozen=True)
-class PublishedBlurSettings:
-    """How strong the blur is."""
-
-    sigma: float = 3.0  # standard deviation of the Gaussian, pixels of the picture published
-
-
 @register_defense("published-blur")
-class PublishedBlur(_Obfuscation):
-    """A Gaussian blur."""
+class PublishedBlur(LowPass):
+    """The blur of ``low-pass`` on what is published."""
 
+    protects = Surface.IMAGE
+    goal = Goal.ANONYMIZE
     claims = "Nobody recognises the person in a blurred picture."
-    Settings = PublishedBlurSettings
-    settings: PublishedBlurSettings
-
-    def _build(self, context: FitContext) -> None:
-        if self.settings.sigma <= 0:
-            raise InputError(f"published-blur: sigma must be positive, got {self.settings.sigma}.")
-
-    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
-        """(N, 3, H, W) in [0, 1]."""
-        return blurred(images, self.settings.sigma)
-
-
-@dataclass(frozen=True)
-class PublishedPixelsSettings:
-    """How coarse the picture becomes."""
-
-    blocks: int = 8  # blocks per side
+    publish, transmit = LowPass.transmit, Defense.transmit  # type: ignore[assignment]
 
 
 @register_defense("published-pixelate")
-class PublishedPixelate(_Obfuscation):
-    """Each block becomes its mean colour."""
+class PublishedPixelate(Pixelate):
+    """The blocks of ``pixelate`` on what is published."""
 
+    protects = Surface.IMAGE
+    goal = Goal.ANONYMIZE
     claims = "Nobody recognises the person in a pixelated picture."
-    Settings = PublishedPixelsSettings
-    settings: PublishedPixelsSettings
-
-    def _build(self, context: FitContext) -> None:
-        if self.settings.blocks < 1:
-            raise InputError(f"published-pixelate: blocks must be at least 1, got {self.settings.blocks}.")
-
-    def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
-        """(N, 3, H, W) in [0, 1], constant on each block."""
-        return pixelated(images, self.settings.blocks)
+    publish, transmit = Pixelate.transmit, Defense.transmit  # type: ignore[assignment]
 
 
 @register_defense("black-bar")
