@@ -35,7 +35,7 @@ from ..bench.core.nets.dncnn import DnCnn
 from ..bench.core.nets.latent_diffusion import LatentDiffusion
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.zoo.denoiser import DenoiserSettings, denoiser
 from ..bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior
@@ -59,6 +59,8 @@ class Purification(UsesPrior, Attack):
     """Picture -> picture without what a face does not have."""
 
     surfaces = frozenset({Surface.IMAGE, Surface.WIRE})
+    fidelity = Fidelity.SIMPLIFIED  # an attack, not a floor: boards look for the strongest among these
+    paper = "Nie et al., ICML 2022 (diffuse); Zhang et al., TIP 2017 (denoise)"
     Settings = PurificationSettings
     settings: PurificationSettings
     prior: FacePrior

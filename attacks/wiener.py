@@ -22,7 +22,7 @@ from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.core.threat import DefenseKnowledge, ThreatModel
 from .base import Attack
 
@@ -42,6 +42,8 @@ class WienerDeconvolution(Attack):
 
     threat = ThreatModel(defense=DefenseKnowledge.K2)
     surfaces = frozenset({Surface.IMAGE})
+    fidelity = Fidelity.FAITHFUL
+    paper = "Wiener, 1949; Gonzalez & Woods, Digital Image Processing, chapter 5"
     Settings = WienerSettings
     settings: WienerSettings
     inverse: Tensor

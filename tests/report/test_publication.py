@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.report.board_publication import publication_board
 from faceleak.bench.report.fig_publication import draw_publications
 from faceleak.bench.report.rows import prepare
@@ -15,6 +16,7 @@ from faceleak.bench.report.style import house_style
 from faceleak.bench.report.summary import publication_sentences
 from faceleak.bench.schema import read_results, write_results
 
+JPEG = ATTACKS.get("purification").fidelity
 # Defence -> (dodging before v, dodging before r that the protector had, PSNR, goal).
 SYSTEMS = {
     "none": (0.1, 0.1, 100.0, "block-inversion"),
@@ -58,6 +60,13 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     for way, psnr in (("right", 40.0), ("8bit", 39.8), ("wrong_key", 12.0), ("one_bit", 13.0), ("blank", 39.5)):
         rows.append(row("lock", f"recovery_psnr_{way}", psnr))
     rows.append(row("verifies", "accuracy", 0.9))  # publishes nothing
+    for attack, found, fidelity in (
+        ("jpeg", 0.55, JPEG.value),
+        ("blur", 0.35, JPEG.value),
+        ("mean-face", 0.9, "baseline"),
+    ):
+        of = {"attack": attack, "surface": "image", "knowledge": "K0", "fidelity": fidelity, "cell": f"strong {attack}"}
+        rows.append(row("strong", "sar_type2", found, "v", 0.01, **of))
     path = tmp_path_factory.mktemp("publication") / "results.csv"
     write_results(rows, path)
     results = read_results(path)
@@ -81,6 +90,11 @@ def test_noise_of_the_same_psnr_is_what_a_cloak_has_to_beat(board: pd.DataFrame)
     assert (at.loc["strong", "beats_noise"], at.loc["weak", "beats_noise"]) == ("yes", "no")
     assert math.isnan(at.loc["lock", "noise_dodging"]), "less visible noise than that was never measured"
     assert at.loc["noise a", "beats_noise"] == at.loc["none", "beats_noise"] == ""
+
+
+def test_the_best_way_to_wash_a_picture_is_an_attack_and_no_floor(board: pd.DataFrame) -> None:
+    strong = board.set_index("defense").loc["strong"]
+    assert (strong["washed_by"], strong["washed_sar2"]) == ("jpeg (K0)", 0.55)
 
 
 def test_sentences_say_who_transfers_and_whose_key_is_the_picture(board: pd.DataFrame) -> None:
