@@ -67,7 +67,7 @@ class ProFaceSettings:
     wrong_key: Literal["random", "obfuscation"] = "random"  # what wrong passwords should give: RandWR or ObfsWR
     blocks: int = 2  # affine couplings; paper: 3
     width: int = 16  # channels that each convolution of a dense block adds; paper: 32
-    steps: int = 500  # optimiser steps, three CPU-minutes; paper: up to 50 epochs of CelebA
+    steps: int = 500  # optimiser steps; paper: up to 50 epochs of CelebA
     batch: int = 6  # pictures per step; paper: 6, of 256 pixels
     lr: float = 1e-3  # peak, AdamW, cosine; paper: 1e-5
     password_bytes: int = 16  # length of a password

@@ -170,7 +170,7 @@ def denoise(system: ToySystem, knowledge: DefenseKnowledge = DefenseKnowledge.K1
     return clean, stored, found
 
 
-@pytest.mark.parametrize("eps", [0.5])
+@pytest.mark.parametrize("eps", [0.5, 1.0])
 def test_the_denoiser_brings_templates_nearer_to_the_clean_ones(eps: float) -> None:
     clean, stored, found = denoise(ToySystem("advface", {"eps": eps, "steps": 5}))
     before, after = (F.cosine_similarity(z, clean) for z in (stored, found))
