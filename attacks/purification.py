@@ -80,11 +80,7 @@ class Purification(UsesPrior, Attack):
         if s.method == "denoise":
             object.__setattr__(self, "net", denoiser(context, s))
         if s.method == "diffuse":
-            model = latent_diffusion(
-                context.public, s, rng=context.rng, device=context.device, resolution=context.resolution,
-                keep=context.keep, progress=context.progress,
-            )  # fmt: skip
-            object.__setattr__(self, "model", model)
+            object.__setattr__(self, "model", latent_diffusion(context.public, context, s))
         if s.method == "project":
             object.__setattr__(self, "prior", face_prior(context, s, encodes=True))
 

@@ -21,11 +21,11 @@ from .core.crop import BROWS, EYES, MOUTH, NOSE, covered
 from .core.errors import InputError
 from .core.faces import resize
 from .core.nets.editor import Kind
-from .core.seeding import Rng
 from .judges import Judge
 from .metrics.reidentification import sar_type2
+from .public_nets import public_context
 from .schema import Row
-from .session import Session, code_hash
+from .session import Session
 from .zoo.editors import EditorSettings, attribute_editor, attribute_table
 
 if TYPE_CHECKING:
@@ -96,10 +96,4 @@ def _edited(session: Session, shown: Published, images: Tensor) -> Tensor:
 
 def public_editor(session: Session, kind: Kind, settings: EditorSettings) -> torch.nn.Module:
     """The adversary's editor of that kind, trained on the public faces once."""
-    public, side = session.faces("public"), session.track.protocol.resolution
-    known = {"public": public.sha, "resolution": side, "code": code_hash("bench/core", "bench/zoo")}
-    return attribute_editor(
-        kind, public, settings, rng=Rng(0, "editors of others"), device=session.device, resolution=side,
-        keep=lambda name, spec, make: session.store.tensors("shared", {"name": name, **known, **spec}, make),
-        progress=session.progress,
-    )  # fmt: skip
+    return attribute_editor(session.faces("public"), public_context(session, "editors of others"), settings, kind)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .core.errors import InputError
 from .core.faces import resize
-from .core.seeding import Rng
 from .metrics.geometry import landmark_error
-from .session import Session, code_hash
+from .public_nets import public_context
+from .session import Session
 from .zoo.landmarks import LandmarkSettings, landmark_network
 
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ METRIC = "landmark_error"
 
 def geometry_rows(session: Session, shown: Published, scored: Scored, summarise: Summary) -> None:
     """Append the row; absent with the reason where the data set knows no landmarks."""
-    public, side = session.faces("public"), session.track.protocol.resolution
-    known = {"public": public.sha, "resolution": side, "code": code_hash("bench/core", "bench/zoo")}
+    context = public_context(session, "landmarks of others")
     try:
-        net = landmark_network(
-            public, LandmarkSettings(), rng=Rng(0, "landmarks of others"), device=session.device, resolution=side,
-            keep=lambda name, spec, make: session.store.tensors("shared", {"name": name, **known, **spec}, make),
-            progress=session.progress,
-        )  # fmt: skip
+        net = landmark_network(session.faces("public"), context, LandmarkSettings())
     except InputError as error:
         scored.absent[METRIC] = str(error)
         scored.rows.append({"metric": METRIC, "split": "victims", "status": "absent"})
@@ -44,7 +39,7 @@ def geometry_rows(session: Session, shown: Published, scored: Scored, summarise:
 
     @torch.no_grad()
     def points(images: Tensor) -> Tensor:
-        return net.landmarks(resize(images, side).to(session.device)).cpu()
+        return net.landmarks(resize(images, context.resolution).to(session.device)).cpu()
 
     apart = landmark_error(points(shown.images), points(shown.originals)).numpy()
     row = {"metric": METRIC, "split": "victims", "unit": "distances of the eyes"}

@@ -46,6 +46,7 @@ _MEASURING = tuple(
         "execute",
         "edits",
         "leaked",
+        "public_nets",
         "published",
         "publication",
         "flags",

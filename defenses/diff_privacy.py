@@ -100,10 +100,7 @@ class _DiffPrivacy(Defense, ABC):
         # In a tuple, so that recognisers are no part of this module.
         self.protectors = context.need_surrogates(f"{self.name} is guided by recognisers of the protector's")
         self.stages = Stages(self.protectors[0])
-        self.diffusion = latent_diffusion(
-            faces, s, rng=context.rng, device=context.device, resolution=context.resolution, keep=context.keep,
-            progress=context.progress, stages=self.stages,
-        )  # fmt: skip
+        self.diffusion = latent_diffusion(faces, context, s, self.stages)
         self.drawing, self.keeping = self.diffusion.process(s.levels), self.diffusion.process(s.key_levels)
 
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:

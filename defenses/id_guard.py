@@ -151,12 +151,7 @@ class Lesson:
         self.guard, self.settings, self.device = guard, settings, context.device
         self.recognizers = context.need_surrogates("id-guard breaks identity under recognisers of the protector's")
         wanted = attribute_table(faces, settings.edited)
-        self.editors = [
-            attribute_editor(
-                kind, faces, settings, rng=context.rng, device=context.device, resolution=context.resolution,
-                keep=context.keep, progress=context.progress,
-            ) for kind in settings.editors
-        ]  # fmt: skip
+        self.editors = [attribute_editor(faces, context, settings, kind) for kind in settings.editors]
         self.index = context.some("id-guard", settings.pictures)
         self.pictures = faces.resized(self.index, context.resolution)
         self.masks = part_masks(faces, self.index, context.resolution)

@@ -106,10 +106,7 @@ class Optics(Defense):
                 f"{s.reference}."
             )
         # The landmark network goes first: what it refuses, this cannot take either.
-        teacher = landmark_network(
-            faces, s, rng=context.rng, device=context.device, resolution=context.resolution, keep=context.keep,
-            progress=context.progress,
-        )  # fmt: skip
+        teacher = landmark_network(faces, context, s)
         object.__setattr__(self, "teacher", teacher)  # shared, so no part of this state
         self.lens = Lens(s.terms, context.resolution)
         torch.nn.init.uniform_(self.lens.beta, 0, 0.01)  # as in the code

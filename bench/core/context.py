@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 
 Weights: TypeAlias = "Mapping[str, Tensor]"
 Keep: TypeAlias = "Callable[[str, Mapping[str, Any], Callable[[], Weights]], Weights]"
+
+
+class MakerContext(Protocol):
+    """What the makers of shared networks (`bench/zoo`) need: contexts of plug-ins have it, and the harness's."""
+
+    @property
+    def rng(self) -> Rng: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def resolution(self) -> int: ...
+    @property
+    def keep(self) -> Keep: ...
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ c' the picture's own, y = M(x, c):
   critic  mean (D(x) - 1)^2 + mean D(y)^2 + BCE(D_cls(x), c')
   editor  mean (D(y) - 1)^2 + lambda_cls BCE(D_cls(y), c) + lambda_rec |M(y, c') - x|
 Both learn in the same step, with one optimiser. Whoever defends trains theirs on the train split, whoever edits on the
-public one, by the same function: it takes faces, not a kind of context.
+public one, by the same function.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core.context import Keep, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.editor import Critic, Editor, Kind
-from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
 
@@ -65,55 +64,41 @@ def attribute_table(faces: FaceSet, names: tuple[str, ...]) -> Tensor:
     return torch.stack([known.labels[name] for name in names], dim=1).float()
 
 
-def attribute_editor(
-    kind: Kind,
-    faces: FaceSet,
-    settings: EditorSettings,
-    *,
-    rng: Rng,
-    device: torch.device,
-    resolution: int,
-    keep: Keep,
-    progress: Progress,
-) -> Editor:
+def attribute_editor(faces: FaceSet, context: MakerContext, settings: EditorSettings, kind: Kind) -> Editor:
     """An editor that learnt on ``faces``, frozen.
 
     Args:
-        kind: how it hands out the picture.
         faces: labelled pictures: a defender's train split, an editor's public one.
+        context: whoever makes it; its resolution is the side of the pictures that it learns on, a multiple of 16. It
+            edits those of any side that 4 divides.
         settings: attributes, size and budget; a plug-in's own settings may be handed over whole.
-        rng: the run's randomness; only its seed counts.
-        device: where to work.
-        resolution: side in pixels of the pictures it learns on, a multiple of 16; it edits those of any side that 4
-            divides.
-        keep: as in the contexts of plug-ins.
-        progress: where to show it.
+        kind: how it hands out the picture.
 
     Raises:
         InputError: the attributes are not known, or the resolution is none of these.
     """
-    s, labels = settings, attribute_table(faces, settings.edited)
+    s, labels, resolution = settings, attribute_table(faces, settings.edited), context.resolution
     if resolution % 16:
         raise InputError(f"Attribute editors learn on pictures of a side that 16 divides, got {resolution}.")
-    rng = Rng(rng.seed, "editor", kind)
+    rng = Rng(context.rng.seed, "editor", kind)
     with rng.child("weights").seeds_torch():
-        editor = Editor(kind, len(s.edited), s.editor_width, s.editor_blocks).to(device)
-        critic = Critic(len(s.edited), s.editor_width).to(device)
+        editor = Editor(kind, len(s.edited), s.editor_width, s.editor_blocks).to(context.device)
+        critic = Critic(len(s.edited), s.editor_width).to(context.device)
 
     def loss(batch: Batch) -> Tensor:
-        x, own = faces.resized(batch.index, resolution).to(device), labels[batch.index].to(device)
+        x, own = faces.resized(batch.index, resolution).to(context.device), labels[batch.index].to(context.device)
         return adversarial_loss(editor, critic, x, own, s)
 
     def make() -> Weights:
         budget = TrainSettings(s.editor_steps, s.editor_batch, s.editor_lr)
         both, title = nn.ModuleList([editor, critic]), f"{kind} editor"
-        train(both, loss, len(faces), budget, rng=rng, progress=progress, title=title)
+        train(both, loss, len(faces), budget, rng=rng, progress=context.progress, title=title)
         return editor.state_dict()
 
     spec = {name: getattr(s, name) for name in EditorSettings.__dataclass_fields__}
     assert faces.attributes is not None
     spec |= {"kind": kind, "attributes": faces.attributes.sha}
-    as_kept(editor, keep("attribute editor", spec, make))
+    as_kept(editor, context.keep("attribute editor", spec, make))
     return editor
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.context import Keep, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.heatmaps import HeatMapNet, place_loss, usual
-from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
 
@@ -30,31 +29,18 @@ class LandmarkSettings:
     landmark_lr: float = 2e-3  # peak learning rate
 
 
-def landmark_network(
-    faces: FaceSet,
-    settings: LandmarkSettings,
-    *,
-    rng: Rng,
-    device: torch.device,
-    resolution: int,
-    keep: Keep,
-    progress: Progress,
-) -> HeatMapNet:
+def landmark_network(faces: FaceSet, context: MakerContext, settings: LandmarkSettings) -> HeatMapNet:
     """A frozen network that finds the landmarks that ``faces`` knows of its pictures.
 
     Args:
         faces: what it learns from.
+        context: whoever makes it; it works at the context's resolution.
         settings: size and budget; a plug-in's own settings may be handed over whole.
-        rng: of the context; only its seed counts, so that all who ask get the same network.
-        device: where to work.
-        resolution: side at which it works, pixels.
-        keep: of the context.
-        progress: where to show it.
 
     Raises:
         InputError: the data set knows no landmarks, or the side cannot be halved as often as the settings say.
     """
-    s, rng = settings, Rng(rng.seed, "landmarks")
+    s, rng, resolution = settings, Rng(context.rng.seed, "landmarks"), context.resolution
     halvings = s.landmark_levels + 1
     if resolution % (1 << halvings):
         raise InputError(
@@ -63,22 +49,24 @@ def landmark_network(
         )
     with rng.child("weights").seeds_torch():
         net = HeatMapNet(_known(faces, torch.zeros(1, dtype=torch.int64)).shape[1], resolution, s.landmark_width,
-                         s.landmark_levels).to(device)  # fmt: skip
+                         s.landmark_levels).to(context.device)  # fmt: skip
 
     def make() -> Weights:
         chosen = torch.randperm(len(faces), generator=rng.child("pictures").torch())[: s.landmark_pictures]
         points = _known(faces, chosen)
-        net.begin_at(usual(points, resolution // 2).to(device))
+        net.begin_at(usual(points, resolution // 2).to(context.device))
 
         def loss(batch: Batch) -> Tensor:
-            return place_loss(net(faces.resized(chosen[batch.index], resolution).to(device)), points[batch.index])
+            return place_loss(
+                net(faces.resized(chosen[batch.index], resolution).to(context.device)), points[batch.index]
+            )
 
         budget = TrainSettings(s.landmark_steps, s.landmark_batch, s.landmark_lr)
-        train(net, loss, len(chosen), budget, rng=rng, progress=progress, title="landmark network")
+        train(net, loss, len(chosen), budget, rng=rng, progress=context.progress, title="landmark network")
         return net.state_dict()
 
     spec: Mapping[str, Any] = {name: getattr(s, name) for name in LandmarkSettings.__dataclass_fields__}
-    as_kept(net, keep("landmarks", spec, make))
+    as_kept(net, context.keep("landmarks", spec, make))
     return net
 
 

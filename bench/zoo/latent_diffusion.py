@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core.context import Keep, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.diffusion import TIMES, Predict
@@ -50,25 +50,20 @@ class LatentDiffusionSettings:
 
 
 def latent_diffusion(
-    faces: FaceSet, settings: LatentDiffusionSettings, *, rng: Rng, device: torch.device, resolution: int, keep: Keep,
-    progress: Progress, stages: Stages | None = None,
-) -> LatentDiffusion:  # fmt: skip
+    faces: FaceSet, context: MakerContext, settings: LatentDiffusionSettings, stages: Stages | None = None
+) -> LatentDiffusion:
     """The model of ``faces``, frozen.
 
     Args:
         faces: what it learns from.
+        context: whoever makes it; it draws at the multiple of 8 nearest to the context's resolution.
         settings: a plug-in's own settings may be handed over whole.
-        rng: whose seed decides.
-        device: where to work.
-        resolution: side of the pictures, pixels; it draws at the nearest multiple of 8.
-        keep: where weights are kept.
-        progress: where to show it.
         stages: of the recogniser that conditions come from; None: there are none.
 
     Raises:
         InputError: a size or a share is out of range.
     """
-    s, rng = settings, Rng(rng.seed, "latent diffusion")
+    s, keep, rng = settings, context.keep, Rng(context.rng.seed, "latent diffusion")
     if not 0 < s.dropped < 1 or min(s.coder_jitter, s.denoiser_levels) < 0 or min(s.coder_channels, s.coder_width) < 1:
         raise InputError(
             "latent diffusion: dropped must lie in (0, 1), coder_jitter and denoiser_levels not be negative, and "
@@ -77,10 +72,10 @@ def latent_diffusion(
         )
     with rng.child("weights").seeds_torch():
         model = LatentDiffusion(
-            coded_side(resolution), s.coder_channels, s.coder_width, s.denoiser_width, s.denoiser_levels,
+            coded_side(context.resolution), s.coder_channels, s.coder_width, s.denoiser_width, s.denoiser_levels,
             s.condition_dim, s.predict, stages.widths if stages else (),
-        ).to(device)  # fmt: skip
-    school = _School(model, faces, s, rng, progress, device)
+        ).to(context.device)  # fmt: skip
+    school = _School(model, faces, s, rng, context.progress, context.device)
     spec = {name: getattr(s, name) for name in LatentDiffusionSettings.__dataclass_fields__}
     of_coder = {name: value for name, value in spec.items() if name.startswith("coder")}
     as_kept(model.coder, keep("latent autoencoder", of_coder, school.coder))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.context import AttackContext, FitContext, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.unet import UNetBody, double_conv
@@ -47,12 +47,12 @@ class ParserSettings:
     parser_lr: float = 5e-3  # peak learning rate
 
 
-def part_parser(faces: FaceSet, context: FitContext | AttackContext, side: int, settings: ParserSettings) -> UNetBody:
+def part_parser(faces: FaceSet, context: MakerContext, side: int, settings: ParserSettings) -> UNetBody:
     """The frozen parser: (N, 3, side, side) in [0, 1] -> (N, 5, side, side) logits of ``CLASSES``.
 
     Args:
         faces: what it learns from.
-        context: of a defence or of an attack; nothing of the recogniser or of what is attacked is used.
+        context: whoever makes it; nothing of the recogniser or of what is attacked is used.
         side: at which it works, a multiple of 8.
         settings: its size and budget; a plug-in's own settings may be handed over whole.
 

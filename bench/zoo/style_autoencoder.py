@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ..core.context import AttackContext, FitContext, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.style_autoencoder import StyleAutoencoder
@@ -31,12 +31,12 @@ class StyleSettings:
     style_lr: float = 3e-3  # peak learning rate
 
 
-def style_autoencoder(faces: FaceSet, context: FitContext | AttackContext, settings: StyleSettings) -> StyleAutoencoder:
+def style_autoencoder(faces: FaceSet, context: MakerContext, settings: StyleSettings) -> StyleAutoencoder:
     """The autoencoder of these faces, frozen; it works at the context's resolution, raised to a multiple of 16.
 
     Args:
         faces: what it learns from.
-        context: of a defence or of an attack; nothing of the recogniser or of what is attacked is used.
+        context: whoever makes it; nothing of the recogniser or of what is attacked is used.
         settings: its size and budget; a plug-in's own settings may be handed over whole.
 
     Raises:

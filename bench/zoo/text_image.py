@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core.context import AttackContext, FitContext, Weights, as_kept
+from ..core.context import MakerContext, Weights, as_kept
 from ..core.errors import InputError
 from ..core.faces import FaceSet
 from ..core.nets.text_image import PAD, UNKNOWN, TextImage
@@ -76,14 +76,12 @@ class OpenClip(nn.Module):
 TextImageEncoder: TypeAlias = TextImage | OpenClip
 
 
-def text_image(
-    faces: FaceSet, context: FitContext | AttackContext, settings: TextImageSettings, purpose: str
-) -> TextImageEncoder:
+def text_image(faces: FaceSet, context: MakerContext, settings: TextImageSettings, purpose: str) -> TextImageEncoder:
     """The encoder that the settings ask for, frozen.
 
     Args:
         faces: what the small one learns from.
-        context: of a defence or of an attack; nothing of the recogniser or of what is attacked is used.
+        context: whoever makes it; nothing of the recogniser or of what is attacked is used.
         settings: which, and its budget; a plug-in's own settings may be handed over whole.
         purpose: who needs it, the beginning of messages.
 
@@ -101,7 +99,7 @@ def text_image(
     return _small(faces, context, settings)
 
 
-def _small(faces: FaceSet, context: FitContext | AttackContext, s: TextImageSettings) -> TextImage:
+def _small(faces: FaceSet, context: MakerContext, s: TextImageSettings) -> TextImage:
     spec = {field.name: getattr(s, field.name) for field in fields(TextImageSettings) if field.type != "str"}
     if min(spec.values()) <= 0:
         raise InputError(f"A text-image encoder needs positive sizes, got {spec}.")

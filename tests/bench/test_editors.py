@@ -14,6 +14,7 @@ from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.nets.editor import Critic, Editor
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
+from faceleak.bench.public_nets import PublicContext
 from faceleak.bench.zoo.editors import EditorSettings, adversarial_loss, attribute_editor, attribute_table
 from systems import CPU, faces, kept
 from torch import Tensor
@@ -24,10 +25,8 @@ SMALL = {"edited": ("first", "second"), "editor_width": 8, "editor_blocks": 1, "
 def learnt(data: FaceSet, seed: int = 0, resolution: int = 16, keep: Any = None, **values: Any) -> Editor:
     keep = keep or functools.partial(kept, "editors")
     settings = EditorSettings(**{**SMALL, **values})
-    return attribute_editor(
-        "residual", data, settings, rng=Rng(seed, "any"), device=CPU, resolution=resolution, keep=keep,
-        progress=Progress(),
-    )  # fmt: skip
+    context = PublicContext(Rng(seed, "any"), CPU, Progress(), resolution, keep)
+    return attribute_editor(data, context, settings, "residual")
 
 
 def labelled(attributes: Attributes | None) -> FaceSet:

@@ -11,6 +11,7 @@ from faceleak.bench.core.nets.latent_diffusion import LatentDiffusion
 from faceleak.bench.core.nets.multiscale import Stages
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
+from faceleak.bench.public_nets import PublicContext
 from faceleak.bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from systems import CPU, SMALL_DIFFUSION, faces, recognizer
 from torch import Tensor
@@ -32,10 +33,9 @@ class Shelf:
 
 
 def model(shelf: Shelf, alias: str = "toy-b", **settings: Any) -> LatentDiffusion:
-    return latent_diffusion(
-        faces()["public"], LatentDiffusionSettings(**SMALL_DIFFUSION | settings), rng=Rng(0, "anything"), device=CPU,
-        resolution=32, keep=shelf, progress=Progress(), stages=Stages(recognizer(alias)) if alias else None,
-    )  # fmt: skip
+    context = PublicContext(Rng(0, "anything"), CPU, Progress(), 32, shelf)
+    stages = Stages(recognizer(alias)) if alias else None
+    return latent_diffusion(faces()["public"], context, LatentDiffusionSettings(**SMALL_DIFFUSION | settings), stages)
 
 
 @pytest.fixture(scope="module")

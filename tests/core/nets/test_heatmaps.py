@@ -14,6 +14,7 @@ from faceleak.bench.core.nets.heatmaps import HeatMapNet, centres, place_loss, s
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.metrics.geometry import landmark_error
+from faceleak.bench.public_nets import PublicContext
 from faceleak.bench.zoo.landmarks import LandmarkSettings, landmark_network
 
 CPU = torch.device("cpu")
@@ -61,10 +62,8 @@ def dots(known: bool = True) -> FaceSet:
 
 
 def network(faces: FaceSet, settings: LandmarkSettings = SMALL, resolution: int = 32, keep: Any = None) -> Any:
-    return landmark_network(
-        faces, settings, rng=Rng(3, "whoever asks"), device=CPU, resolution=resolution, progress=Progress(),
-        keep=keep or (lambda name, spec, make: make()),
-    )  # fmt: skip
+    keep = keep or (lambda name, spec, make: make())
+    return landmark_network(faces, PublicContext(Rng(3, "whoever asks"), CPU, Progress(), resolution, keep), settings)
 
 
 def test_the_network_finds_what_it_was_shown() -> None:
