@@ -1,7 +1,7 @@
 """What others can make of a published face: attribute editors run on it, and whether the edit still shows the person.
 
 Whoever edits trains editors of their own on public faces (`bench/zoo/editors.py`); a defence has trained its own on the
-train split, and not of all kinds, so these are strangers to it. Each picture is edited towards each attribute turned
+train split, so these are strangers to it. Each picture is edited towards each attribute turned
 over. With y the edit of the original, y' that of the published picture and m the features of the face in the crop:
   edit_identity   share of edits of the published picture that the judge takes for another photograph of the person;
   edit_identity_unprotected   the same of edits of the original: what there was to protect;

@@ -122,6 +122,7 @@ def small_defense(name: str) -> dict[str, Any]:
         wanted |= {"width": 32, "steps": 60, "lr": 0.003, "mask_ratio": 0.5, "pretrain": 0.0, "lambda_pix": 0.1}
     if name == "id-guard":
         wanted |= {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 10}
+        wanted |= {"critic_steps": 2}
         wanted |= {"blocks": 1, "pictures": 32, "prior_steps": 3, "steps": 10, "width": 4}
     if name == "pro-face-s":
         wanted |= {"blocks": 1, "batch": 4, "lr": 0.003, "rounds": 5}

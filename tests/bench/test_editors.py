@@ -19,7 +19,8 @@ from faceleak.bench.zoo.editors import EditorSettings, adversarial_loss, attribu
 from systems import CPU, faces, kept
 from torch import Tensor
 
-SMALL = {"edited": ("first", "second"), "editor_width": 8, "editor_blocks": 1, "editor_steps": 2}
+SMALL = {"edited": ("first", "second"), "editor_width": 8, "editor_blocks": 1, "editor_steps": 2,
+         "critic_steps": 2, "critic_batch": 8}  # fmt: skip
 
 
 def learnt(data: FaceSet, seed: int = 0, resolution: int = 16, keep: Any = None, **values: Any) -> Editor:
@@ -50,7 +51,7 @@ def tinted() -> FaceSet:
 
 def test_edited_pictures_have_what_was_wanted() -> None:
     data = tinted()
-    editor = learnt(data, edited=("red",), editor_steps=130, editor_lr=5e-3)
+    editor = learnt(data, edited=("red",), editor_steps=130, editor_lr=5e-3, editor_rec=20.0)
     x, own = data.resized(torch.arange(60), 16), attribute_table(data, ("red",))[:60]
     kept_, changed = editor(x, own), editor(x, 1 - own)
     redder = (changed - kept_).mean((2, 3))[:, 0] * (1 - 2 * own[:, 0])

@@ -173,6 +173,7 @@ def test_verify_finds_every_number_again(house: Session, tmp_path: Path) -> None
 
 def test_an_edit_of_an_untouched_picture_is_the_same_edit(house: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 2}
+    tiny |= {"critic_steps": 2}
     monkeypatch.setattr(edits, "EditorSettings", functools.partial(edits.EditorSettings, **tiny))
     known = property(lambda faces: toy_attributes(faces.images(torch.arange(len(faces)))))
     monkeypatch.setattr(FaceSet, "attributes", known)

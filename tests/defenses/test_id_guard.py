@@ -20,8 +20,8 @@ from faceleak.defenses.id_guard import IdGuard, Lesson, kpi_weights, part_masks
 from systems import CPU, faces, kept, recognizer
 from torch import Tensor
 
-SMALL = {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 10, "blocks": 1,
-         "pictures": 32, "prior_steps": 3, "steps": 2, "width": 4, "eps": 0.2}  # fmt: skip
+SMALL = {"edited": ("first", "second"), "editor_width": 4, "editor_blocks": 1, "editor_steps": 10, "critic_steps": 2,
+         "blocks": 1, "pictures": 32, "prior_steps": 3, "steps": 2, "width": 4, "eps": 0.2}  # fmt: skip
 ROWS = torch.arange(16)
 
 
