@@ -177,21 +177,17 @@ class StyleGan3(nn.Module):
             )
         sizes = [found[i][0] for i in range(layers + 1)]
         kernel, widths = found[0][1][2], [waves.shape[0], *(found[i][1][0] for i in range(layers + 1))]
-        self.z_dim, self.dim, self.side, self.config = (
-            mapping.z_dim,
-            mapping.dim,
-            sizes[-1],
-            "R" if kernel == 1 else "T",
-        )
+        self.z_dim, self.dim, self.side = mapping.z_dim, mapping.dim, sizes[-1]
+        self.config = "R" if kernel == 1 else "T"
         plan = bands(self.side, layers)
         if [band.size for band in plan] != sizes:
             raise InputError(_other_schedule(self.side, layers, f"maps of {sizes}", f"{[b.size for b in plan]}"))
         self.mapping = mapping
         self.synthesis = SynthesisNetwork(mapping.dim, widths, plan, kernel)
-        for name, own in self.named_buffers():
-            kept = state.get(name)
-            comparable = name.endswith("_filter") and kept is not None and kept.shape == own.shape
-            if comparable and not torch.allclose(kept.float(), own, atol=1e-4):
+        filters = {name: own for name, own in self.named_buffers() if name.endswith("_filter")}
+        for name, own in filters.items():
+            kept = state.get(name, own)
+            if kept.shape == own.shape and not torch.allclose(kept.float(), own, atol=1e-4):
                 raise InputError(_other_schedule(self.side, layers, f"another {name}", "that of the release"))
 
 

@@ -143,6 +143,24 @@ def test_a_layer_is_its_formula() -> None:
         assert torch.allclose(layer(x, w)[n], y, atol=1e-4)
 
 
+def test_the_colours_are_their_formula() -> None:
+    net, state, w = generator(), tiny_stylegan3(), draw(2, W_DIM)
+    colours, name = net.synthesis.get_submodule("L5_32_3"), "synthesis.L5_32_3"
+    seen: list[Tensor] = []
+    colours.register_forward_hook(lambda layer, given, made: seen.append(given[0]))
+    images = net.synthesis(w)
+    style = w @ state[f"{name}.affine.weight"].T / math.sqrt(W_DIM) + state[f"{name}.affine.bias"]
+    mixing = state[f"{name}.weight"][None, :, :, 0, 0] * style[:, None] / math.sqrt(WIDTHS[5])  # (2, 3, C)
+    mixed = torch.einsum("noc,nchw->nohw", mixing, seen[0]) / state[f"{name}.magnitude_ema"].sqrt()
+    assert torch.allclose(images, 0.25 * (mixed + state[f"{name}.bias"][:, None, None]), atol=1e-5)
+
+
+def test_activations_are_bounded() -> None:
+    low_pass = kaiser_low_pass(12, Band(8.0, 8.0, 32, 52), 64)
+    flat = filtered_activation(torch.full((1, 1, 40, 40), 1e6), low_pass, low_pass, (2, 2), 40)
+    assert torch.allclose(flat[..., 10:-10, 10:-10], torch.tensor(256.0))
+
+
 def shifted(net: StyleGan3, w: Tensor, right: float, down: float) -> Tensor:
     """Pictures whose content has moved by so many pixels."""
     net.synthesis.input.transform[:2, 2] = -torch.tensor([right, down]) / net.side
