@@ -29,6 +29,10 @@ from ..core.weights import expand_path, file_sha256
 _ROWS = 8  # pictures at a time: published models are large
 _READ = (".json", ".safetensors", ".bin", ".txt")  # what weights, sizes and words stand in
 _SAYS: dict[str, Predict] = {"epsilon": "noise", "v_prediction": "velocity"}
+_PARTS: dict[str, tuple[str, ...]] = {  # the classes that a part may have; any, where it is not read or not asked
+    "unet": ("UNet2DModel", "UNet2DConditionModel"), "vae": ("AutoencoderKL",), "vqvae": ("VQModel",), "scheduler": (),
+    "text_encoder": ("CLIPTextModel",), "tokenizer": (), "safety_checker": (), "feature_extractor": (),
+}  # fmt: skip
 _UNSCALED = {"VQModel": 1.0, "AutoencoderKL": 0.18215}  # of codes, where the folder does not say; the papers' own
 
 
@@ -44,7 +48,6 @@ class PublishedDiffusion(CodedDiffusion):
         words: (1, n, d) the empty text for a denoiser that reads one, else None.
     """
 
-    share: Tensor
     words: Tensor | None
 
     def __init__(
@@ -57,12 +60,11 @@ class PublishedDiffusion(CodedDiffusion):
         scales: Any = (0,) if coder is None else coder.config.block_out_channels  # type: ignore[union-attr]
         factor = 2 ** (len(scales) - 1)
         self.side, self.shape = grid * factor, (sizes.in_channels, grid, grid)
-        self.unet, self.coder, self.scale, self.predict = unet, coder, scale, predict
-        self.register_buffer("share", share)
+        self.unet, self.coder, self.scale, self.share, self.predict = unet, coder, scale, share, predict
         self.register_buffer("words", words)
 
     def process(self, levels: int) -> Diffusion:
-        return Diffusion(self.share.cpu().double(), self.predict, levels, 1.0 if self.coder is None else math.inf)
+        return Diffusion(self.share, self.predict, levels, 1.0 if self.coder is None else math.inf)
 
     def encode(self, images: Tensor) -> Tensor:
         x = 2 * resize(images, self.side) - 1
@@ -107,29 +109,18 @@ def published_diffusion(path: str, context: MakerContext) -> PublishedDiffusion:
     index = folder / "model_index.json"
     if not index.is_file():
         raise InputError(f"diffusion: there is no {index}; give the folder of a model that diffusers has saved.")
-    try:
-        named = json.loads(index.read_text())
-        kinds = {name: kind[1] for name, kind in named.items() if isinstance(kind, list) and len(kind) == 2}
-    except ValueError as error:
-        raise InputError(f"diffusion: {index} is not JSON ({error}); copy the folder again.") from error
-    coders = [name for name in ("vae", "vqvae") if kinds.get(name)]
-    unet_kind, coder_kind = kinds.get("unet"), kinds.get(coders[0]) if coders else None
-    if unet_kind not in ("UNet2DModel", "UNet2DConditionModel") or coder_kind not in (None, *_UNSCALED):
-        raise InputError(
-            "diffusion: a UNet2DModel or UNet2DConditionModel is needed, alone or with an AutoencoderKL or a VQModel; "
-            f"{index} names {', '.join(f'{name}: {kind}' for name, kind in kinds.items())}."
-        )
-    unet = _part(folder, "unet", "diffusers", unet_kind)
-    coder = _part(folder, coders[0], "diffusers", coder_kind) if coder_kind else None
+    kinds = _kinds(index)
+    coder_name = next((name for name in ("vae", "vqvae") if name in kinds), None)
+    unet = _part(folder, "unet", "diffusers", kinds["unet"])
+    _check(folder, unet, coded=coder_name is not None)
+    coder, scale = None, 1.0
+    if coder_name:
+        kind = kinds[coder_name]
+        coder = _part(folder, coder_name, "diffusers", kind)
+        # As the file says: the library itself would fill in Stable Diffusion's number for any autoencoder.
+        scale = json.loads((folder / coder_name / "config.json").read_text()).get("scaling_factor") or _UNSCALED[kind]
     share, predict = _noise(folder)
-    words = _empty_text(folder) if unet_kind == "UNet2DConditionModel" else None
-    _check(folder, unet)
-    scale = 1.0
-    if coder_kind:
-        # As it stands in the folder: the library would fill in Stable Diffusion's for other autoencoders too.
-        scale = (
-            json.loads((folder / coders[0] / "config.json").read_text()).get("scaling_factor") or _UNSCALED[coder_kind]
-        )
+    words = _empty_text(folder) if kinds["unet"] == "UNet2DConditionModel" else None
     model = PublishedDiffusion(unet, coder, scale, share, predict, words)
     return model.to(context.device).eval().requires_grad_(False)
 
@@ -145,6 +136,22 @@ def diffusion_digest(path: str) -> str:
     except (InputError, OSError):
         return "missing"
     return digest.hexdigest() if files else "missing"
+
+
+def _kinds(index: Path) -> dict[str, str]:
+    """The classes of the parts that a model is made of, by the parts' names."""
+    try:
+        named = json.loads(index.read_text())
+        kinds = {name: kind[1] for name, kind in named.items() if isinstance(kind, list) and len(kind) == 2 and kind[1]}
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"diffusion: {index} is no list of parts ({error}); copy the folder again.") from error
+    fits = all(name in _PARTS and (not _PARTS[name] or kind in _PARTS[name]) for name, kind in kinds.items())
+    if not fits or "unet" not in kinds:
+        raise InputError(
+            "diffusion: a UNet2DModel or UNet2DConditionModel is needed, alone or with an AutoencoderKL or a VQModel, "
+            f"and for texts a CLIPTextModel; {index} names {', '.join(f'{name}: {kind}' for name, kind in kinds.items())}."
+        )
+    return kinds
 
 
 def _part(folder: Path, name: str, library: str, kind: str) -> Any:
@@ -206,15 +213,17 @@ def _empty_text(folder: Path) -> Tensor:
     return said
 
 
-def _check(folder: Path, unet: Any) -> None:
+def _check(folder: Path, unet: Any, *, coded: bool) -> None:
+    """That a denoiser draws whole square pictures, or codes of them, and asks for no labels."""
     sizes = unet.config
-    wanted = {name: sizes.get(name) for name in ("class_embed_type", "num_class_embeds", "addition_embed_type")}
-    more = [f"{name} = {value}" for name, value in wanted.items() if value]
-    if sizes.in_channels != sizes.out_channels or not sizes.sample_size or more:
+    labels = [name for name in ("class_embed_type", "num_class_embeds", "addition_embed_type") if sizes.get(name)]
+    side = sizes.sample_size
+    square = side and (isinstance(side, int) or len(set(side)) == 1)
+    if not square or labels or sizes.in_channels != sizes.out_channels or (not coded and sizes.in_channels != 3):
         raise InputError(
             f"diffusion: the denoiser of {folder} has {sizes.in_channels} channels in, {sizes.out_channels} out, "
-            f"sample_size {sizes.sample_size}{''.join(f', {each}' for each in more)}; what is needed draws whole "
-            "pictures of a known size, without labels."
+            f"sample_size {side} and {', '.join(labels) or 'no labels'}; one is needed that draws whole square "
+            "pictures or their codes, of a known size, without labels."
         )
 
 

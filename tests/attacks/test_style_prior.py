@@ -16,7 +16,7 @@ from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.zoo.prior import PriorSettings, encoded, face_prior, samples
 from faceleak.bench.zoo.style import StylePrior
-from generators import W_DIM, tiny_stylegan2, tiny_stylegan3
+from generators import W_DIM, Harm, tiny_stylegan2, tiny_stylegan3
 from safetensors.torch import save_file
 from systems import ToySystem, small
 from torch import Tensor, nn
@@ -119,16 +119,6 @@ def test_safetensors_are_read_and_other_names_refused(tmp_path: Path, weights: P
         prior_of(weights)
     with pytest.raises(InputError, match="there is no weights file"):
         prior_of(tmp_path / "nowhere.pt")
-
-
-class Harm:
-    """What runs when it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, tuple[Path]]:
-        return Path.touch, (self.mark,)
 
 
 class Persistent(nn.Module):

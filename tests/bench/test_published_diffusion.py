@@ -17,6 +17,7 @@ from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.metrics.quality import psnr
 from faceleak.bench.zoo.published_diffusion import PublishedDiffusion, published_diffusion
+from generators import Harm
 from systems import ToySystem, small
 from torch import Tensor, nn
 
@@ -204,6 +205,11 @@ def change(part: str, **values: Any) -> Callable[[Path], None]:
     return harm
 
 
+def pickled(place: Path) -> None:
+    (place / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save({"conv_in.bias": Harm(place / "it ran")}, place / "unet" / "diffusion_pytorch_model.bin")
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -215,14 +221,18 @@ def change(part: str, **values: Any) -> Callable[[Path], None]:
         ),
         (change("scheduler", num_train_timesteps=100), "has 100 levels"),
         (change("unet", sample_size=None), "sample_size None"),
+        (lambda place: denoiser(3, num_class_embeds=4).save_pretrained(place / "unet"), "num_class_embeds"),
+        (lambda place: denoiser(3, out_channels=6).save_pretrained(place / "unet"), "3 channels in, 6 out"),
+        (pickled, "unet cannot be read as a UNet2DModel"),
     ],
-    ids=["weights", "autoencoder", "prediction", "levels", "size"],
+    ids=["weights", "autoencoder", "prediction", "levels", "size", "labels", "variances", "a pickle"],
 )
 def test_damaged_and_other_models_are_refused(harm: Callable[[Path], None], message: str, tmp_path: Path) -> None:
     place = folder_of(tmp_path / "model", unet=denoiser(3), vae=autoencoder("AutoencoderKL"))
     harm(place)
     with pytest.raises(InputError, match=message):
         read(place)
+    assert not (place / "it ran").exists()
 
 
 def test_without_the_library_or_the_folder_it_is_said_what_to_do(
@@ -233,10 +243,13 @@ def test_without_the_library_or_the_folder_it_is_said_what_to_do(
         read(tmp_path)
     index = tmp_path / "model_index.json"
     index.write_text("{")
-    with pytest.raises(InputError, match="is not JSON"):
+    with pytest.raises(InputError, match="is no list of parts"):
         read(tmp_path)
     index.write_text(json.dumps({"unet": ["diffusers", "UNet2DModel"], "vae": ["diffusers", "AutoencoderTiny"]}))
     with pytest.raises(InputError, match="names unet: UNet2DModel, vae: AutoencoderTiny"):
+        read(tmp_path)
+    index.write_text(json.dumps({"unet": ["diffusers", "UNet2DModel"], "autoencoder": ["mine", "Coder"]}))
+    with pytest.raises(InputError, match="names unet: UNet2DModel, autoencoder: Coder"):
         read(tmp_path)
     index.write_text(json.dumps({"unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", "DDIMScheduler"]}))
     with pytest.raises(InputError, match="the package diffusers, which is not installed; `pip install diffusers`"):
