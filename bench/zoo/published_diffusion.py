@@ -147,9 +147,10 @@ def _kinds(index: Path) -> dict[str, str]:
         raise InputError(f"diffusion: {index} is no list of parts ({error}); copy the folder again.") from error
     fits = all(name in _PARTS and (not _PARTS[name] or kind in _PARTS[name]) for name, kind in kinds.items())
     if not fits or "unet" not in kinds:
+        seen = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
         raise InputError(
             "diffusion: a UNet2DModel or UNet2DConditionModel is needed, alone or with an AutoencoderKL or a VQModel, "
-            f"and for texts a CLIPTextModel; {index} names {', '.join(f'{name}: {kind}' for name, kind in kinds.items())}."
+            f"and for texts a CLIPTextModel; {index} names {seen}."
         )
     return kinds
 

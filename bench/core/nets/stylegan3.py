@@ -161,24 +161,18 @@ class StyleGan3(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        mapping, waves = mapping_of(state), state.get("synthesis.input.weight")
-        pattern = re.compile(r"synthesis\.L(\d+)_(\d+)_\d+\.weight")
-        found = {
-            int(m[1]): (int(m[2]), v.shape) for k, v in state.items() if v.ndim == 4 and (m := pattern.fullmatch(k))
-        }
-        layers = len(found) - 1
-        whole = layers > CRITICAL and sorted(found) == list(range(layers + 1)) and found[layers][1][0] == 3
-        if mapping is None or waves is None or not whole:
+        mapping, shape = mapping_of(state), _shape(state)
+        if mapping is None or shape is None:
             raise InputError(
                 "These are not the weights of a StyleGAN3 generator of colour pictures without labels: "
                 "mapping.fc0.weight, synthesis.input.weight and the weights of synthesis.L0_..., L1_... to the colours "
                 f"are needed, and there is {', '.join(list(state)[:3])} ...; save the state_dict of G_ema of NVIDIA's "
                 "release."
             )
-        sizes = [found[i][0] for i in range(layers + 1)]
-        kernel, widths = found[0][1][2], [waves.shape[0], *(found[i][1][0] for i in range(layers + 1))]
+        sizes, widths, kernel = shape
         self.z_dim, self.dim, self.side = mapping.z_dim, mapping.dim, sizes[-1]
         self.config = "R" if kernel == 1 else "T"
+        layers = len(sizes) - 1
         plan = bands(self.side, layers)
         if [band.size for band in plan] != sizes:
             raise InputError(_other_schedule(self.side, layers, f"maps of {sizes}", f"{[b.size for b in plan]}"))
@@ -189,6 +183,20 @@ class StyleGan3(nn.Module):
             kept = state.get(name, own)
             if kept.shape == own.shape and not torch.allclose(kept.float(), own, atol=1e-4):
                 raise InputError(_other_schedule(self.side, layers, f"another {name}", "that of the release"))
+
+
+def _shape(state: Mapping[str, Tensor]) -> tuple[list[int], list[int], int] | None:
+    """Sizes of the maps behind each layer; channels of the waves and behind each layer; side of the first convolution.
+
+    None: not all layers to the colours are there.
+    """
+    waves, pattern = state.get("synthesis.input.weight"), re.compile(r"synthesis\.L(\d+)_([1-9]\d*)_\d+\.weight")
+    found = {int(m[1]): (int(m[2]), v.shape) for k, v in state.items() if v.ndim == 4 and (m := pattern.fullmatch(k))}
+    layers = len(found) - 1
+    if waves is None or layers <= CRITICAL or sorted(found) != list(range(layers + 1)) or found[layers][1][0] != 3:
+        return None
+    sizes, shapes = zip(*(found[i] for i in range(layers + 1)), strict=True)
+    return list(sizes), [len(waves), *(shape[0] for shape in shapes)], shapes[0][2]
 
 
 def _other_schedule(side: int, layers: int, seen: str, expected: str) -> str:
