@@ -8,8 +8,8 @@ A two-layer network maps the standardised template to w, the prior draws G(w):
 with E the prior's encoder and g a student distilled from the black box's answers (``decoder.py``).
 Published: FaceTI, SAR 72.7 % on average on IRSE50 at FAR 0.01; Dong, TAR 46.08 % type-I, 18.30 % type-II at FAR 0.1.
 Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN or EG3D (``prior`` takes a StyleGAN2
-of yours, whose encoder is learnt from its samples), real public pictures with their encoded latents for samples of the
-generator, no critic on latents, no noise beside the template. Fidelity: simplified.
+or 3 of yours, whose encoder is learnt from its samples), real public pictures with their encoded latents for samples of
+the generator, no critic on latents, no noise beside the template. Fidelity: simplified.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ then estimate the gradient from differences along random directions,
     g = (dim / n) sum_i (L(w + mu u_i) - L(w)) / mu u_i,   L = 1 - cos(leak(G(w)), leak).
 Every picture that is asked about is counted, the first samples too. Published budgets: 4,000 (QE-BBFR) and 7,300
 queries (Map2V).
-Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN2 (``prior`` takes one of yours, in W
-rather than W+); no mirrored pictures. Fidelity: simplified.
+Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN2 (``prior`` takes a 2 or 3 of yours,
+in W rather than W+); no mirrored pictures. Fidelity: simplified.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ a face does not have. Methods, as settings:
   diffuse   put under noise of ``level``, which drowns what is small, and drawn from there by a diffusion model of
             faces: Nie et al., "Diffusion Models for Adversarial Purification" (DiffPure), ICML 2022. They diffuse
             pixels and solve a stochastic equation; here it is DDIM with the small latent model of the adversary's
-            public faces (`bench/zoo/latent_diffusion.py`), without conditions.
+            public faces (`bench/zoo/latent_diffusion.py`), without conditions, or with a published model of yours, of
+            pixels or of codes (``diffusion``, `bench/zoo/published_diffusion.py`).
 The result is identified like any other recovery. Small on purpose: what a JPEG takes off was no protection.
 """
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,13 +33,14 @@ from ..bench.core.errors import InputError, NotApplicable
 from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.dncnn import DnCnn
-from ..bench.core.nets.latent_diffusion import LatentDiffusion
+from ..bench.core.nets.latent_diffusion import CodedDiffusion
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.zoo.denoiser import DenoiserSettings, denoiser
 from ..bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from ..bench.zoo.prior import FacePrior, PriorSettings, UsesPrior, face_prior
+from ..bench.zoo.published_diffusion import diffusion_digest, published_diffusion
 from .base import Attack
 
 
@@ -52,6 +54,7 @@ class PurificationSettings(LatentDiffusionSettings, PriorSettings, DenoiserSetti
     scale: float = 0.5  # side of the smaller picture / side, (0, 1)
     level: float = 0.3  # of the noise, share of its 1000 levels (0, 1]
     level_steps: int = 50  # DDIM steps from noise alone; fewer by ``level``
+    diffusion: str = ""  # folder of a diffusion model that diffusers has saved; empty = the small latent one
 
 
 @register_attack("purification")
@@ -64,8 +67,13 @@ class Purification(UsesPrior, Attack):
     Settings = PurificationSettings
     settings: PurificationSettings
     prior: FacePrior
-    model: LatentDiffusion
+    model: CodedDiffusion
     net: DnCnn
+
+    def describe(self) -> dict[str, Any]:
+        """As in the base class, and the digest of the diffusion model where a path is given."""
+        path = self.settings.diffusion
+        return super().describe() | ({"diffusion": diffusion_digest(path)} if path else {})
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings
@@ -80,7 +88,8 @@ class Purification(UsesPrior, Attack):
         if s.method == "denoise":
             object.__setattr__(self, "net", denoiser(context, s))
         if s.method == "diffuse":
-            object.__setattr__(self, "model", latent_diffusion(context.public, context, s))
+            given = published_diffusion(s.diffusion, context) if s.diffusion else None
+            object.__setattr__(self, "model", given or latent_diffusion(context.public, context, s))
         if s.method == "project":
             object.__setattr__(self, "prior", face_prior(context, s, encodes=True))
 
@@ -104,10 +113,10 @@ class Purification(UsesPrior, Attack):
         return Recovery(self.prior(self.prior.encode(resize(images, self.prior.size))[0]))
 
     def _diffused(self, images: Tensor, noise: Tensor) -> Tensor:
-        """(N, 3, side, side), drawn from the pictures under ``noise``."""
-        process, free = self.model.process(self.settings.level_steps), self.model.embeddings([], len(images))
-        model = self.model.steered(free)
-        return self.model.redrawn(images, noise.to(images.device), process, self.settings.level, model)
+        """(N, 3, side, side), drawn from the pictures under ``noise``, and no larger than they."""
+        model, s = self.model, self.settings
+        drawn = model.redrawn(images, noise.to(images.device), model.process(s.level_steps), s.level, model.free())
+        return resize(drawn, min(drawn.shape[-1], images.shape[-1]))
 
 
 def stored(image: Tensor, quality: int) -> Tensor:

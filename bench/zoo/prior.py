@@ -2,7 +2,7 @@
 
 A generator turns any search into a search among faces: what it draws looks like a face whatever the search does. The
 published attacks take StyleGANs of millions of pictures; this one is a small variational autoencoder, which blurs, and
-says so in the header of every attack that uses it. Who has a StyleGAN2 of their own gives its path (`style.py`).
+says so in the header of every attack that uses it. Who has a StyleGAN2 or 3 of their own gives its path (`style.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ FacePrior: TypeAlias = FaceVae | StylePrior
 class PriorSettings:
     """Which prior, its size and its budget; equal settings share one."""
 
-    prior: str = ""  # path of a StyleGAN2 generator's weights; empty = the small autoencoder
+    # Path of a StyleGAN2's or 3's weights (.safetensors, .pt, .pth, the releases' .pkl); empty = the small autoencoder.
+    prior: str = ""
     # What is kept of the generator's picture: left, top, right, bottom, as shares of its side. FFHQ's faces are framed
     # wider than those of recognisers; the identity loss of pSp (CVPR 2021) keeps (0.125, 0.137, 0.859, 0.871).
     prior_box: Box = (0.0, 0.0, 1.0, 1.0)
@@ -60,7 +61,7 @@ def face_prior(context: AttackContext, settings: PriorSettings, *, encodes: bool
         encodes: whether pictures will be encoded: the user's generator must learn that first.
 
     Raises:
-        InputError: the weights at ``settings.prior`` cannot be read, or are not a StyleGAN2's.
+        InputError: the weights at ``settings.prior`` cannot be read, or are no StyleGAN2's or StyleGAN3's.
     """
     s = settings
     if s.prior:

@@ -1,4 +1,4 @@
-"""A StyleGAN2 of the user's as the generative prior, behind the interface of the small autoencoder.
+"""A StyleGAN2 or StyleGAN3 of the user's as the generative prior, behind the interface of the small autoencoder.
 
 A latent u stands for w = w_avg + spread u, with ``spread`` the standard deviation of each coordinate of w: like the
 autoencoder's, latents have about unit variance, and the searches and their bounds need not know whose they are. All
@@ -17,17 +17,20 @@ from ..core.errors import InputError
 from ..core.faces import resize
 from ..core.nets.resnet import SMALL, ResNet
 from ..core.nets.stylegan2 import StyleGan2
+from ..core.nets.stylegan3 import StyleGan3
 from ..core.seeding import Rng
 from ..core.training import Batch, TrainSettings, train
 from ..core.weights import load_strictly, open_weights, read_state
+from .network_pickle import read_network_pickle
 
 Box: TypeAlias = tuple[float, float, float, float]
+Generator: TypeAlias = StyleGan2 | StyleGan3
 
 _COUNTED = 4096  # samples that the spread of w is measured on
 
 
 class StylePrior(nn.Module):
-    """Latent -> picture by StyleGAN2, and back by an encoder that may be trained beside it.
+    """Latent -> picture by a style-based generator, and back by an encoder that may be trained beside it.
 
     Args:
         generator: with its weights.
@@ -41,7 +44,7 @@ class StylePrior(nn.Module):
 
     spread: Tensor
 
-    def __init__(self, generator: StyleGan2, size: int, box: Box) -> None:
+    def __init__(self, generator: Generator, size: int, box: Box) -> None:
         super().__init__()
         left, top, right, bottom = (round(share * generator.side) for share in box)
         if not (0 <= left < right <= generator.side and 0 <= top < bottom <= generator.side):
@@ -77,25 +80,21 @@ def style_prior(context: AttackContext, path: str, box: Box, budget: TrainSettin
 
     Args:
         context: of an attack; nothing of the attacked system is used.
-        path: a state dict as safetensors, .pt or .pth; ${VARIABLES} and ~ are replaced.
+        path: a state dict as safetensors, .pt or .pth, or a network pickle of the releases (.pkl), out of which only
+            tensors are taken; ${VARIABLES} and ~ are replaced.
         box: as in ``StylePrior``.
         budget: of the encoder, learnt from the generator's own samples by mean (encode(G(u)) - u)^2; None: the caller
             never encodes, and it stays untrained.
 
     Raises:
-        InputError: no such file, a pickle, or weights of another network.
+        InputError: no such file, a pickle of something else, or weights of another network.
     """
     file, digest = open_weights(path, "", "prior")
-    if file.suffix == ".pkl":
-        raise InputError(
-            f"prior: {file} is a pickle, and reading one may run any code in it. Where you trust the file, convert it "
-            "once, in a checkout of stylegan2-ada-pytorch: torch.save(legacy.load_network_pkl(open(FILE, 'rb'))"
-            "['G_ema'].state_dict(), 'generator.pt'), and give the path of generator.pt."
-        )
-    state = read_state(file, "prior")
+    state = (read_network_pickle if file.suffix == ".pkl" else read_state)(file, "prior")
     rng = Rng(context.rng.seed, "style prior")
     with rng.child("weights").seeds_torch():
-        generator = StyleGan2(state)
+        # Waves are what StyleGAN3 begins with, and no other generator.
+        generator = StyleGan3(state) if "synthesis.input.freqs" in state else StyleGan2(state)
         load_strictly(generator, state, "", f"prior: {file.name}")
         prior = StylePrior(generator, context.resolution, box).to(context.device)
     prior.eval().requires_grad_(False)

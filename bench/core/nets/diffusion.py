@@ -49,7 +49,7 @@ class Diffusion:
     """x_t = alpha_t x + sigma_t noise, alpha_t^2 = alpha_bar_t, sigma_t^2 = 1 - alpha_bar_t; and the way back.
 
     Args:
-        schedule: of the noise.
+        schedule: of the noise; or alpha_bar itself, (TIMES,).
         predict: what the network says of x_t: the ``noise`` (DDPM), or the ``velocity`` alpha_t noise - sigma_t x,
             which is -x where there is only noise: a network that has learnt little draws a mean picture then, where
             one that says the noise has it divided by alpha_t, next to nothing.
@@ -60,10 +60,10 @@ class Diffusion:
         InputError: ``steps`` is out of range.
     """
 
-    def __init__(self, schedule: Schedule, predict: Predict, steps: int, bound: float = 1.0) -> None:
+    def __init__(self, schedule: Schedule | Tensor, predict: Predict, steps: int, bound: float = 1.0) -> None:
         if not 1 <= steps <= TIMES:
             raise InputError(f"A sampler visits 1 to {TIMES} noise levels, got {steps}.")
-        share = alpha_bar(schedule)
+        share = schedule if isinstance(schedule, Tensor) else alpha_bar(schedule)
         self.predict, self.bound = predict, bound
         self.times: list[int] = torch.linspace(TIMES - 1, 0, steps).round().long().tolist()
         self.alpha, self.sigma = share.sqrt().float(), (1 - share).sqrt().float()

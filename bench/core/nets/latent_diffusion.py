@@ -8,6 +8,7 @@ adversarial), and the conditions scale and shift layers (`denoiser.py`) where th
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -106,7 +107,57 @@ class LatentAutoencoder(nn.Module):
         return value + penalty * code.square().mean()
 
 
-class LatentDiffusion(nn.Module):
+class CodedDiffusion(nn.Module, ABC):
+    """Pictures <-> codes, and a diffusion of the codes, whoever has trained it.
+
+    Attributes:
+        side: of the pictures, pixels.
+        shape: of a code, (channels, h, w).
+    """
+
+    side: int
+    shape: tuple[int, int, int]
+
+    @abstractmethod
+    def process(self, levels: int) -> Diffusion:
+        """The diffusion of the codes, by samplers that visit ``levels`` noise levels."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] -> codes (N, *shape) of about unit variance."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """(N, *shape) -> (N, 3, side, side) in [0, 1]."""
+
+    @abstractmethod
+    def free(self) -> Model:
+        """The denoiser without a condition."""
+
+    def redrawn(
+        self, images: Tensor, noise: Tensor, process: Diffusion, strength: float, model: Model,
+        guide: Guide | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Pictures put under noise, and drawn from there.
+
+        Args:
+            images: (N, 3, H, W) in [0, 1].
+            noise: (N, *shape) standard normal.
+            process: of ``process``.
+            strength: of the noise, a share of its levels.
+            model: a denoiser of codes.
+            guide: as of ``Diffusion.sample``, of codes.
+
+        Returns:
+            (N, 3, side, side) in [0, 1].
+        """
+        skip = process.entry(strength)
+        start = torch.full((len(images),), process.times[skip], device=images.device)
+        noisy = process.noised(self.encode(images), noise, start)
+        return self.decode(process.sample(model, noisy, skip, guide))
+
+
+class LatentDiffusion(CodedDiffusion):
     """An autoencoder, a denoiser of its codes, and what makes conditions of what a recogniser's layers say.
 
     Args:
@@ -134,15 +185,12 @@ class LatentDiffusion(nn.Module):
         self.conditions = MultiScale(widths, dim) if widths else None
 
     def process(self, levels: int) -> Diffusion:
-        """The diffusion of the codes, by samplers that visit ``levels`` noise levels."""
         return Diffusion("scaled-linear", self.predict, levels, math.inf)
 
     def encode(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1] -> codes (N, *shape) of unit variance."""
         return self.coder.encode(resize(images, self.side))
 
     def decode(self, z: Tensor) -> Tensor:
-        """(N, *shape) -> (N, 3, side, side) in [0, 1]."""
         return self.coder.decode(z)
 
     def embeddings(self, said: Sequence[Tensor], count: int) -> Tensor:
@@ -151,6 +199,9 @@ class LatentDiffusion(nn.Module):
             place = self.coder.standardize.mean.device
             return torch.zeros(count, BUCKETS, self.dim, device=place)  # type: ignore[arg-type]
         return self.conditions(said)  # type: ignore[no-any-return]
+
+    def free(self) -> Model:
+        return lambda noisy, t: self.steered(noisy.new_zeros(len(noisy), BUCKETS, self.dim))(noisy, t)
 
     def steered(self, embeddings: Tensor, down_to: float = 0.0, guidance: float = 1.0) -> Model:
         """The denoiser under each bucket's own condition.
@@ -167,25 +218,3 @@ class LatentDiffusion(nn.Module):
             return said
 
         return model
-
-    def redrawn(
-        self, images: Tensor, noise: Tensor, process: Diffusion, strength: float, model: Model,
-        guide: Guide | None = None,
-    ) -> Tensor:  # fmt: skip
-        """Pictures put under noise, and drawn from there.
-
-        Args:
-            images: (N, 3, H, W) in [0, 1].
-            noise: (N, *shape) standard normal.
-            process: of ``process``.
-            strength: of the noise, a share of its levels.
-            model: of ``steered``.
-            guide: as of ``Diffusion.sample``, of codes.
-
-        Returns:
-            (N, 3, side, side) in [0, 1].
-        """
-        skip = process.entry(strength)
-        start = torch.full((len(images),), process.times[skip], device=images.device)
-        noisy = process.noised(self.encode(images), noise, start)
-        return self.decode(process.sample(model, noisy, skip, guide))

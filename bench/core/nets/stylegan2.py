@@ -59,7 +59,7 @@ class MappingNetwork(nn.Module):
 
     def __init__(self, z_dim: int, dim: int, layers: int) -> None:
         super().__init__()
-        self.layers = layers
+        self.z_dim, self.dim, self.layers = z_dim, dim, layers
         for i in range(layers):
             self.add_module(f"fc{i}", Affine(dim if i else z_dim, dim, _MAPPING_RATE))
         self.register_buffer("w_avg", torch.zeros(dim))
@@ -70,6 +70,16 @@ class MappingNetwork(nn.Module):
         for i in range(self.layers):
             x = activated(self.get_submodule(f"fc{i}")(x))
         return x
+
+
+def mapping_of(state: Mapping[str, Tensor]) -> MappingNetwork | None:
+    """A mapping of the sizes that ``state`` tells, its tensors yet to be loaded; None: it has none, or takes labels."""
+    layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in state)
+    first = state.get("mapping.fc0.weight")
+    if first is None or first.ndim != 2 or "mapping.embed.weight" in state:
+        return None
+    dim, z_dim = first.shape
+    return MappingNetwork(z_dim, dim, layers)
 
 
 def modulated(
@@ -196,20 +206,18 @@ class StyleGan2(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in state)
+        mapping = mapping_of(state)
         found = {int(m[1]): v for k, v in state.items() if (m := re.fullmatch(r"synthesis\.b(\d+)\.conv1\.weight", k))}
         sides = [4 << i for i in range(len(found))]
-        first = state.get("mapping.fc0.weight")
-        if not sides or sorted(found) != sides or first is None or first.ndim != 2 or "mapping.embed.weight" in state:
+        if mapping is None or not sides or sorted(found) != sides:
             raise InputError(
                 "These are not the weights of a StyleGAN2 generator without labels: mapping.fc0.weight and "
                 f"synthesis.b4.conv1.weight, b8, b16 ... are needed, and there is {', '.join(list(state)[:3])} ...; "
                 "save the state_dict of G_ema of NVIDIA's PyTorch release."
             )
-        dim, z_dim = first.shape
-        self.z_dim, self.dim, self.side = z_dim, dim, sides[-1]
-        self.mapping = MappingNetwork(z_dim, dim, layers)
-        self.synthesis = SynthesisNetwork(dim, {side: found[side].shape[0] for side in sides})
+        self.z_dim, self.dim, self.side = mapping.z_dim, mapping.dim, sides[-1]
+        self.mapping = mapping
+        self.synthesis = SynthesisNetwork(mapping.dim, {side: found[side].shape[0] for side in sides})
 
 
 def low_pass() -> Tensor:
