@@ -208,7 +208,7 @@ def _recovery(
 
 
 def _recovered(session: Session, defense: Defense, shown: Published, key: Leak) -> dict[str, Tensor]:
-    """Way -> (V, 3, H, W): what comes back with the right key and with broken ones.
+    """Way -> (V, 3, H, W): what comes back with the right key and with broken ones, and the most that could.
 
     A key of several parts is also broken part by part: ``wrong_NAME`` takes that part from somebody else.
     """
@@ -221,7 +221,10 @@ def _recovered(session: Session, defense: Defense, shown: Published, key: Leak) 
     }  # fmt: skip
     if isinstance(key, dict):
         ways |= {f"wrong_{part}": (stored, key | {part: key[part][turn]}) for part in key}
-    return {way: _turned_back(session, defense, *what) for way, what in ways.items()}
+    found = {way: _turned_back(session, defense, *what) for way, what in ways.items()}
+    with torch.no_grad():
+        most = defense.round_trip(shown.originals.to(session.device))
+    return found if most is None else found | {"ceiling": most.cpu()}
 
 
 def one_bit_off(part: Tensor) -> Tensor:

@@ -111,6 +111,13 @@ class Defense(nn.Module, Plugin):
         """(N, 3, H, W) published pictures and their keys -> the originals, (N, 3, H, W) in [0, 1]."""
         raise NotApplicable(f"{self.name} is not reversible: published pictures cannot be turned back.")
 
+    def round_trip(self, images: Tensor) -> Tensor | None:
+        """(N, 3, H, W) -> the most that any key could give back of them, if that is less than ``images``; None: all.
+
+        For reversible defences that store a code of the picture: the code, decoded.
+        """
+        return None
+
     def decoys(self) -> Tensor | None:
         """(k,) labels in the train split of the people whom pictures are made to pass for; None: of nobody.
 

@@ -124,6 +124,10 @@ class _DiffPrivacy(Defense, ABC):
             raise InputError(f"{self.name}: a key is a dict of noise and embeddings, as make_key gives it, got {seen}.")
         return _sized(in_rows(self._redraw, key["noise"], key["embeddings"]), published)
 
+    def round_trip(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> what the autoencoder makes of its own codes of them."""
+        return _sized(in_rows(lambda part: self.diffusion.decode(self.diffusion.encode(part)), images), images)
+
     def embeddings(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 10, condition_dim), what the first protector's layers say for each tenth of the noise."""
         return self.diffusion.embeddings(self.stages(images), len(images))

@@ -16,7 +16,7 @@ EDITS = ("edit_identity", "edit_identity_unprotected")
 RATES = ("psr_dodging", "psr_impersonation", "psr_impersonation_unprotected", *EDITS)  # at the headline FMR
 RANKS = ("rank1_originals", "rank1_published", "rank1_decoy")
 LOOKS = ("psnr", "ssim", "lpips", "fid", "landmark_error", "edit_distance", "edit_disrupted")  # of no judge
-KEYS = ("right", "8bit", *BROKEN_KEYS)
+KEYS = ("right", "8bit", *BROKEN_KEYS, "ceiling")
 _MARK = "psr_dodging"  # a system without it publishes nothing
 PUBLICATION_COLUMNS = (
     "dataset", "recognizer", "defense", "goal", "judge",

@@ -132,6 +132,7 @@ COLUMN_HELP: dict[str, str] = {
     "recovery_psnr_one_bit": "The same with one bit of the key flipped.",
     "recovery_psnr_blank": "The same with the right key and a black picture: as high as with the published one means "
     "that the key is the picture.",
+    "recovery_psnr_ceiling": "What its own codes of the originals decode to: no key gives more. Empty: all of it.",
     "key_bytes": "Size of the key of one picture.",
     "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
@@ -213,6 +214,7 @@ SHOWN: dict[str, Shown] = {
     "recovery_psnr_wrong_key": Shown("wrong key, dB", "tenths"),
     "recovery_psnr_one_bit": Shown("one bit off, dB", "tenths"),
     "recovery_psnr_blank": Shown("key alone, dB", "tenths"),
+    "recovery_psnr_ceiling": Shown("at most, dB", "tenths"),
     "key_bytes": Shown("key, bytes", "number"),
     "picture_bytes": Shown("picture, bytes", "number"),
     "attribute_accuracy": Shown("right, %", "percent"),
@@ -240,8 +242,8 @@ PUBLICATION_SHOWN = (
     "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
     "landmark_error", "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
     "edit_identity_unprotected", "edit_distance", "edit_disrupted", "recovery_psnr_right", "recovery_psnr_8bit",
-    "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "key_bytes", "picture_bytes",
-    "protect_ms", "judge",
+    "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "recovery_psnr_ceiling",
+    "key_bytes", "picture_bytes", "protect_ms", "judge",
 )  # fmt: skip
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",

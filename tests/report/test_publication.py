@@ -57,7 +57,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         ]  # fmt: skip
         if name.startswith("noise"):
             rows.append(row(name, "noise_sigma", 0.1))
-    for way, psnr in (("right", 40.0), ("8bit", 39.8), ("wrong_key", 12.0), ("one_bit", 13.0), ("blank", 39.5)):
+    ways = {"right": 40.0, "8bit": 39.8, "wrong_key": 12.0, "one_bit": 13.0, "blank": 39.5, "ceiling": 41.0}
+    for way, psnr in ways.items():
         rows.append(row("lock", f"recovery_psnr_{way}", psnr))
     rows.append(row("verifies", "accuracy", 0.9))  # publishes nothing
     for attack, found, fidelity in (
@@ -102,6 +103,7 @@ def test_sentences_say_who_transfers_and_whose_key_is_the_picture(board: pd.Data
     assert text[0].startswith("Published as they are, 90 % of the photos are found")
     assert "same PSNR, before that judge: strong." in text[1]
     assert text[2].endswith("does not transfer: weak.")
+    assert board.set_index("defense")["recovery_psnr_ceiling"].dropna().to_dict() == {"lock": 41.0}
     assert text[3].endswith("the key is the picture: lock.")
 
 
