@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tomllib
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -22,6 +21,7 @@ from .core.registry import DEFENSES
 from .core.secrets import SecretDraw, SecretSource
 from .core.seeding import sample_ids
 from .session import Session
+from .toml import tomllib
 from .track import DefenseSpec
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,11 +15,7 @@ from .core.registry import nearest
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .toml import tomllib
 
 TRACKS = Path(__file__).parent / "tracks"
 

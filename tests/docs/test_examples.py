@@ -20,7 +20,7 @@ from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.load import load_run
-from faceleak.bench.track import tomllib
+from faceleak.bench.toml import tomllib
 from faceleak.datasets.synthetic import Synthetic
 from PIL import Image
 from recognizers.graphs import write_graph
