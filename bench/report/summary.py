@@ -49,12 +49,12 @@ def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
     ):
         names = meant.loc[(meant["beats_noise"] == answer) & (meant["defense"] != UNDEFENDED), "defense"]
         if len(names):
-            found.append(text.format(", ".join(names)))
+            found.append(text.format("; ".join(names)))  # labels of settings have commas
     keyed = board[board["recovery_psnr_right"].notna()]
     whole = keyed[keyed["recovery_psnr_blank"] > keyed["recovery_psnr_8bit"] - 1]
     if len(whole):
         found.append(
-            f"The key alone gives the original back, so the key is the picture: {', '.join(whole['defense'])}."
+            f"The key alone gives the original back, so the key is the picture: {'; '.join(whole['defense'])}."
         )
     return found
 

@@ -113,7 +113,8 @@ def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
         return Cell(str(row["status"]), "", numeric=True, defense=defense, shade="word", cell=cell)
     shade = f"h{min(int(row['sar2'] * 10), 9)}"
     text = f"{100 * row['sar2']:.1f}"
-    return Cell(text, f"{row['sar2']:.6g}", _interval(row, "sar2", 100), True, defense=defense, shade=shade, cell=cell)
+    interval = _interval(row, "sar2", 100, "percent")
+    return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell)
 
 
 def _shown(column: str) -> Shown:
@@ -137,7 +138,7 @@ def _cell(row: pd.Series, column: str) -> Cell:
     if value is None or math.isnan(value):
         return Cell("", "", numeric=True)
     scale = 100.0 if kind in ("percent", "points") else 1.0
-    return Cell(_number(float(value) * scale, kind), f"{value:.6g}", _interval(row, column, scale), True)
+    return Cell(_number(float(value) * scale, kind), f"{value:.6g}", _interval(row, column, scale, kind), True)
 
 
 def _number(value: float, kind: str) -> str:
@@ -150,11 +151,13 @@ def _number(value: float, kind: str) -> str:
     return f"{int(value)}" if value == int(value) else f"{value:.3g}".replace("-", "−")
 
 
-def _interval(row: pd.Series, column: str, scale: float) -> str:
+def _interval(row: pd.Series, column: str, scale: float, kind: str) -> str:
+    """With the decimals of the value that it stands under."""
     lo, hi = row.get(f"{column}_lo", math.nan), row.get(f"{column}_hi", math.nan)
     if math.isnan(lo) or math.isnan(hi):
         return ""
-    return f"{scale * lo:.1f} to {scale * hi:.1f}".replace("-", "−")
+    decimals = _DECIMALS.get(kind, 1)
+    return f"{scale * lo:.{decimals}f} to {scale * hi:.{decimals}f}".replace("-", "−")
 
 
 def flag_cell(text: str) -> Cell:

@@ -14,6 +14,7 @@ from faceleak.bench.report.fig_publication import draw_publications
 from faceleak.bench.report.rows import prepare
 from faceleak.bench.report.style import house_style
 from faceleak.bench.report.summary import publication_sentences
+from faceleak.bench.report.tables import board_table
 from faceleak.bench.schema import read_results, write_results
 
 JPEG = ATTACKS.get("purification").fidelity
@@ -105,6 +106,19 @@ def test_sentences_say_who_transfers_and_whose_key_is_the_picture(board: pd.Data
     assert text[2].endswith("does not transfer: weak.")
     assert board.set_index("defense")["recovery_psnr_ceiling"].dropna().to_dict() == {"lock": 41.0}
     assert text[3].endswith("the key is the picture: lock.")
+
+
+def test_an_interval_has_the_decimals_of_its_value(board: pd.DataFrame) -> None:
+    shown = board_table(board, ["defense", "psr_dodging", "psnr", "ssim"], "publication", "Published pictures")
+    (strong,) = (line.cells[1:] for line in shown.lines if line.cells[0].text == "strong")
+    assert [(cell.text, cell.interval) for cell in (strong[0], strong[2])] == [
+        ("80.0", "75.0 to 85.0"), ("0.25", "0.20 to 0.30"),
+    ]  # fmt: skip
+
+
+def test_labels_with_commas_are_kept_apart(board: pd.DataFrame) -> None:
+    again = board[board["defense"] == "strong"].assign(defense="strong, energy 0")
+    assert publication_sentences(pd.concat([board, again]), 0.01)[1].endswith(": strong; strong, energy 0.")
 
 
 def test_the_figure_falls_back_on_ssim_and_says_so(board: pd.DataFrame, tmp_path: Path) -> None:
