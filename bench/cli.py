@@ -86,7 +86,7 @@ def run(
     if summary.done == 0 and (page.is_file() or not report):
         typer.echo(f"Nothing was left to do: all {summary.kept} cells are in {folder}.")
     else:
-        typer.echo(f"{summary.done} cells run, {summary.kept} kept, {summary.failed} failed.")
+        typer.echo(f"{summary.done} cell{'s' * (summary.done != 1)} run, {summary.kept} kept, {summary.failed} failed.")
         if report:
             _report(folder)
     typer.echo(f"Results: {summary.results}")

@@ -96,7 +96,8 @@ class RunSummary:
 
 def run_track(track: Track, options: RunOptions) -> RunSummary:
     """Run all cells that are not there yet, then write ``results.csv`` of every cell of the track that has ended."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler, which takes seconds.
+    torch.set_deterministic_debug_mode("warn")
     started = now()
     session = Session(track, Store(options.store), options.device, options.progress)
     planned = {cell_key(session, cell): cell for cell in cells(track)}

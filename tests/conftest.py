@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench.core.registry import load_plugin
+from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, load_plugin
 
 TOYS = Path(__file__).parent / "toys.py"
 load_plugin(TOYS)  # the stand-ins, by the way that users add theirs
@@ -29,3 +30,13 @@ def data_pack() -> Path:
     if not place:
         pytest.skip("FACELEAK_DATA is not set: tests on real faces and recognisers are skipped")
     return Path(place)
+
+
+@pytest.fixture
+def command_in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command called in this process registers, and how it sets torch, is gone after the test."""
+    for one in (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS):
+        one.discover()
+        monkeypatch.setattr(one, "_items", dict(one._items))
+    yield
+    torch.set_deterministic_debug_mode("default")

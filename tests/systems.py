@@ -197,7 +197,7 @@ def small(name: str) -> dict[str, Any]:
     wanted = {
         "steps": 40, "vector_steps": 60, "map_steps": 40, "width": 16, "levels": 2, "batch": 32, "components": 32,
         "side": 16, "student_steps": 15, "rounds": 12, "candidates": 12, "draw_steps": 40, "draw_width": 16,
-        "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 120,
+        "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 70,
         "prior_kl": 0.002, "tried": 24, "starts": 2, "iterations": 8,
     }  # fmt: skip
     if name == "latent-inversion":  # searched anew at every recovery

@@ -10,7 +10,7 @@ from systems import ToySystem, small
 
 VICTIMS = torch.arange(0, 90, 9)
 IDS = torch.arange(len(VICTIMS))
-SIZE = PriorSettings(prior_dim=16, prior_width=16, prior_steps=120, prior_kl=0.002)  # as in ``small``: made once
+SIZE = PriorSettings(prior_dim=16, prior_width=16, prior_steps=70, prior_kl=0.002)  # as in ``small``: made once
 
 
 def _recovered(name: str, system: ToySystem, settings: dict[str, float] | None = None):  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ SOME = torch.arange(12)
 @pytest.mark.parametrize("name", ["partialface", "duetface"])
 def test_a_server_that_learns_from_a_pool_recognises(name: str) -> None:
     """Also where what travels is several maps."""
-    system = ToySystem(name, {"pool": 2, "server_steps": 60})
+    system = ToySystem(name, {"pool": 2, "server_steps": 40})
     images, ids = system.victims.images(SOME), system.victims.ids[SOME]
     leak = system.defense.leak(images, Surface.WIRE, system.installation.draw(ids, 5))
     z = system.defense.embed(leak)

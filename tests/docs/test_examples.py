@@ -7,14 +7,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from faceleak.bench.cli import app
 from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
@@ -43,19 +41,10 @@ def rendered() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def registries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    for one in REGISTRIES:
-        one.discover()
-        monkeypatch.setattr(one, "_items", dict(one._items))
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to stand in; the command's settings of torch do not outlive the test."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    torch.use_deterministic_algorithms(False)
+    return tmp_path
 
 
 def board_of(track: str, *more: str) -> dict[str, pd.DataFrame]:
@@ -68,7 +57,7 @@ def board_of(track: str, *more: str) -> dict[str, pd.DataFrame]:
 
 
 def test_own_faces_own_recogniser_and_the_readme_s_attack(
-    place: Path, registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    place: Path, command_in_process: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The track of ``docs/own-faces.md`` as it stands there, with the README's attack added as the README says."""
     for number, (pixels, person) in enumerate(zip(*rendered, strict=True)):
@@ -97,7 +86,7 @@ def test_own_faces_own_recogniser_and_the_readme_s_attack(
 
 
 def test_a_package_adds_all_four_kinds(
-    place: Path, registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    place: Path, command_in_process: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
     points = {group: [EntryPoint(*point, group) for point in named.items()] for group, named in groups.items()}
