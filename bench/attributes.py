@@ -11,6 +11,7 @@ from torch import Tensor
 from .core.attributes import Attributes
 from .core.errors import ContractError
 from .core.seeding import Rng
+from .evidence import Kept, under
 from .metrics.attributes import auc_draws, auc_interval, mean_known
 from .metrics.intervals import Interval, bootstrap_identities, paired_difference
 from .metrics.reidentification import by_identity
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Rows are called metric:attribute; without an attribute they are means over all that were read.
 METRICS = ("attribute_accuracy", "attribute_chance", "attribute_gain", "attribute_auc")
+READ = "read/"  # where scores.npz keeps what was read
 
 
 def score_attributes(
@@ -39,48 +41,65 @@ def score_attributes(
     assert public is not None
     assert known is not None
     protocol, owner = session.track.protocol, part.faces.labels[part.index].numpy()
+    kept = readings(public, known.take(part.index), owner, read)
+    scored.kept |= kept
 
     def rng() -> np.random.Generator:
         return Rng(cell.seed, "bootstrap").numpy()
 
-    for row, found in attribute_rows(
-        public, known.take(part.index), owner, read, rng, protocol.bootstrap, protocol.level
-    ):
+    for row, found in attribute_rows(kept, rng, protocol.bootstrap, protocol.level):
         if found is None:
             scored.absent[row["metric"]] = "All victims are of one class."
         scored.rows.append(row | (columns(found, True) if found else {"status": "absent"}))
 
 
-def attribute_rows(
-    public: Attributes,
-    victims: Attributes,
-    owner: np.ndarray,
-    read: Mapping[str, Tensor],
-    rng: Callable[[], np.random.Generator],
-    resamples: int,
-    level: float,
-) -> list[tuple[Row, Interval | None]]:
-    """Accuracy, chance, the difference of the two, and AUC; macro-averaged by identity.
-
-    Chance is to call everybody what most public pictures are. The difference is paired by identity.
+def readings(public: Attributes, victims: Attributes, owner: np.ndarray, read: Mapping[str, Tensor]) -> Kept:
+    """What the rows follow from, as ``scores.npz`` keeps it.
 
     Args:
         public: labels of the adversary's pictures.
         victims: (L,) labels of the pictures that leaked.
         owner: (L,) whom each leak is of.
         read: attribute -> (L, classes) likelihoods.
+
+    Returns:
+        ``read/people`` (L,) and for each attribute ``read/NAME/likely`` (L, classes), ``truth`` (L,) class numbers and
+        ``usual``, the class of most public pictures.
+
+    Raises:
+        ContractError: an attribute was read that the data set does not have, or with other classes.
+    """
+    kept: Kept = {f"{READ}people": owner}
+    for name, likely in read.items():
+        if likely.shape[1:] != (len(victims.classes.get(name, ())),):
+            raise ContractError(
+                f"Attribute {name!r} was read as {tuple(likely.shape)}, its classes are {victims.classes.get(name)}."
+            )
+        usual = public.labels[name].bincount().argmax()
+        parts = {"likely": likely, "truth": victims.labels[name], "usual": usual}
+        kept |= under(f"{READ}{name}", {part: values.numpy() for part, values in parts.items()})
+    return kept
+
+
+def attribute_rows(
+    kept: Mapping[str, np.ndarray], rng: Callable[[], np.random.Generator], resamples: int, level: float
+) -> list[tuple[Row, Interval | None]]:
+    """Accuracy, chance, the difference of the two, and AUC; macro-averaged by identity.
+
+    Chance is to call everybody what most public pictures are. The difference is paired by identity.
+
+    Args:
+        kept: of ``readings``.
         rng: a fresh generator with the same numbers each time.
         resamples: bootstrap draws.
         level: nominal coverage.
 
     Returns:
         A row and its interval each; None where all victims are of one class, which no AUC can be made of.
-
-    Raises:
-        ContractError: an attribute was read that the data set does not have, or with other classes.
     """
     rows: list[tuple[Row, Interval | None]] = []
     right, chance, draws = [], [], []
+    owner = kept[f"{READ}people"]
     people = len(np.unique(owner))
 
     def add(name: str, hit: np.ndarray, base: np.ndarray, areas: np.ndarray) -> None:
@@ -94,16 +113,11 @@ def attribute_rows(
             row = {"metric": f"{metric}:{name}" if name else metric, "split": "victims", "unit": "fraction"}
             rows.append((row, interval))
 
-    for name, likely in read.items():
-        if likely.shape[1:] != (len(victims.classes.get(name, ())),):
-            raise ContractError(
-                f"Attribute {name!r} was read as {tuple(likely.shape)}, its classes are {victims.classes.get(name)}."
-            )
-        truth = victims.labels[name].numpy()
-        usual = int(public.labels[name].bincount().argmax())
-        right.append(by_identity(likely.argmax(1).numpy() == truth, owner).values)
+    for place in [key.removesuffix("/likely") for key in kept if key.startswith(READ) and key.endswith("/likely")]:
+        likely, truth, usual = (kept[f"{place}/{part}"] for part in ("likely", "truth", "usual"))
+        right.append(by_identity(likely.argmax(1) == truth, owner).values)
         chance.append(by_identity(truth == usual, owner).values)
-        draws.append(auc_draws(likely.numpy(), truth, owner, rng(), resamples))
-        add(name, right[-1], chance[-1], draws[-1])
+        draws.append(auc_draws(likely, truth, owner, rng(), resamples))
+        add(place.removeprefix(READ), right[-1], chance[-1], draws[-1])
     add("", np.mean(right, axis=0), np.mean(chance, axis=0), mean_known(np.stack(draws)))
     return rows

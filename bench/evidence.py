@@ -6,8 +6,8 @@ against each other photograph of its victim; of the victims also ``gallery`` (L,
 ``psnr`` and ``ssim`` (L,) where there are pictures. Of a system ``pairs``, ``pairs_same``, ``pairs_fold`` and
 ``pairs_split`` of the ten folds, ``pairs_plain`` the undefended system's scores of the same pairs, ``genuine`` with
 ``genuine_owner`` and ``impostor`` of the victims, ``mated`` and ``other`` between keys; or, where published pictures
-are measured, what `publication.py` keeps below ``JUDGE/published/``. Scores against the leaked photographs themselves
-are in ``scores.parquet``.
+are measured, what `publication.py` keeps below ``JUDGE/published/``. Of attributes that were read, what `attributes.py`
+keeps below ``read/``. Scores against the leaked photographs themselves are in ``scores.parquet``.
 """
 
 from __future__ import annotations

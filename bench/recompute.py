@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .attributes import attribute_rows
 from .core.seeding import Rng
 from .metrics import reidentification as reid
 from .metrics.intervals import Interval, bootstrap_identities
@@ -86,6 +87,12 @@ class Recompute:
         for metric in {"psnr", "ssim"} & set(kept):
             judge = next(iter(thresholds))
             self.add(metric, self._mean(kept[metric], kept[f"{judge}/victims/owner"]))
+
+    def attributes(self, kept: Kept) -> None:
+        """What was read of the victims, attribute by attribute; a row that was absent has no number to compare."""
+        for row, found in attribute_rows(kept, self._rng, self.protocol.bootstrap, self.protocol.level):
+            if found is not None:
+                self.add(row["metric"], _columns(found))
 
     def _ranks(self, judge: str, similarity: np.ndarray, probe: np.ndarray, owner: np.ndarray) -> None:
         hits = {k: reid.rank_k(similarity, probe, owner, k) for k in (1, 5, 20) if k < len(owner)}

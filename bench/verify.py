@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from .attributes import METRICS as ATTRIBUTES
 from .core.errors import InputError
 from .recompute import Kept, Key, Recompute, Rows, Thresholds, judges_in
 from .report.load import RunFolder, load_run
@@ -117,7 +118,8 @@ def _verify_cell(folder: Path, rows: pd.DataFrame, protocol: Protocol, verdict: 
 def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bool) -> str:
     """Compute what the cell's files allow; returns what is missing or broken, nothing where nothing is."""
     per_leak = folder / "scores.parquet"
-    needed = [folder / SCORES] if utility else [folder / SCORES, per_leak]
+    judged = any(key.metric == "cosine" for key in written)
+    needed = [folder / SCORES, per_leak] if judged else [folder / SCORES]
     missing = [file.name for file in needed if not file.is_file()]
     gap = f"missing: {', '.join(missing)}" if missing else ""
     judges: dict[str, Thresholds]
@@ -126,10 +128,13 @@ def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bo
             published = computing.protocol.measures == "publication"
             (computing.publication if published else computing.utility)(_read(folder / SCORES))
         elif not missing:
-            kept, scores = _read(folder / SCORES), pd.read_parquet(per_leak)
+            kept = _read(folder / SCORES)
             judges = {name: computing.thresholds(kept, f"{name}/") for name in judges_in(kept)}
-            computing.leaked_photographs(scores, judges)
+            if judged:
+                computing.leaked_photographs(pd.read_parquet(per_leak), judges)
             computing.attack(kept, judges)
+            if any(key.metric == ATTRIBUTES[0] for key in written):
+                computing.attributes(kept)
         elif per_leak.is_file():  # a run from before the other file was kept
             scores = pd.read_parquet(per_leak)
             computing.leaked_photographs(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from faceleak.bench.attributes import attribute_rows
+from faceleak.bench.attributes import attribute_rows, readings
 from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.errors import ContractError, InputError, NotApplicable
 from faceleak.bench.core.faces import FaceSet
@@ -65,9 +65,8 @@ def rows(found: Recovery, each: int = 4) -> dict[str, Any]:
     """Intervals by metric; every ``each`` leaks are of one person."""
     assert found.attributes is not None
     owner = np.arange(N) // each
-    made = attribute_rows(
-        labels(slice(N)), labels(slice(N, None)), owner, found.attributes, lambda: np.random.default_rng(0), 300, 0.95
-    )
+    kept = readings(labels(slice(N)), labels(slice(N, None)), owner, found.attributes)
+    made = attribute_rows(kept, lambda: np.random.default_rng(0), 300, 0.95)
     return {row["metric"]: interval for row, interval in made}
 
 
@@ -144,5 +143,6 @@ def test_what_is_handed_back_must_be_likelihoods_of_the_data_set_s_classes() -> 
 def test_no_number_where_all_victims_are_of_one_class() -> None:
     victims = Attributes({"hat": ("no", "yes")}, {"hat": torch.zeros(6, dtype=torch.int64)})
     likely = {"hat": torch.full((6, 2), 0.5)}
-    made = attribute_rows(victims, victims, np.arange(6), likely, lambda: np.random.default_rng(0), 50, 0.95)
+    kept = readings(victims, victims, np.arange(6), likely)
+    made = attribute_rows(kept, lambda: np.random.default_rng(0), 50, 0.95)
     assert {row["metric"] for row, interval in made if interval is None} == {"attribute_auc:hat", "attribute_auc"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -12,6 +13,7 @@ from faceleak.bench.report.boards import build_boards
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.track import load_track
+from faceleak.bench.verify import verify_run
 from systems import TOY_TRACK
 
 CELLS = """
@@ -73,6 +75,22 @@ def test_rows_and_board(tmp_path: Path) -> None:
     board = build_boards(frame, 0.01)["attributes"]
     assert set(board["attack"]) == {"attribute-photo", "attribute-probe", "attribute-probe (3 views)"}
     assert set(board["attribute"]) == {"mean of all", "hat", "tone"}
+    _verifies(tmp_path / "out", frame)
+
+
+def _verifies(run: Path, frame: pd.DataFrame) -> None:
+    """Every number that was read comes out of what was kept; what was read otherwise gives another."""
+    verdict = verify_run(run)
+    assert verdict.clean, str(verdict)
+    assert not {metric for metric in verdict.without_scores if metric.startswith("attribute")}
+    cell = frame.loc[frame["attack"] == "attribute-photo", "cell"].iloc[0]
+    scores = run / "cells" / cell / "scores.npz"
+    kept = dict(np.load(scores))
+    np.savez(scores, **kept | {"read/hat/truth": 1 - kept["read/hat/truth"]})
+    spoilt = verify_run(run)
+    assert {found.cell for found in spoilt.differences} == {cell}
+    assert {"attribute_accuracy", "attribute_accuracy:hat"} <= {found.key.metric for found in spoilt.differences}
+    assert not any(found.key.metric.endswith(":tone") for found in spoilt.differences)
 
 
 def test_a_label_file_that_misses_somebody_stops_the_run_before_it_starts(tmp_path: Path) -> None:
