@@ -19,12 +19,12 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
         fmr: the headline false match rate.
     """
     found = [_undefended(row, fmr) for _, row in defenses[defenses["defense"] == UNDEFENDED].iterrows()]
-    protected = defenses[(defenses["defense"] != UNDEFENDED) & defenses["sar2"].notna()]
+    protected = defenses[(defenses["defense"] != UNDEFENDED) & reach(defenses)["reach"].notna()]
     if len(protected):
         found.append(_best(protected))
         flagged = protected[protected["flags"].map(lambda text: "F7" in text.split(","))]
         if len(flagged):
-            names = ", ".join(flagged["defense"])
+            names = "; ".join(flagged["defense"])
             found.append(f"Privacy by breaking recognition (flag F7), not to be read as protection: {names}.")
     return [text for text in found if text]
 
@@ -60,20 +60,33 @@ def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
 
 
 def _undefended(row: pd.Series, fmr: float) -> str:
+    surface, named = surface_text(row["surface"]), _named(row, row["identity_attack"].split(" (K")[0])
     if math.isnan(row["sar2"]):
-        return f"No attack on the unprotected {surface_text(row['surface'])} has a number yet."
+        if not named:
+            return f"No attack on the unprotected {surface} has a number yet."
+        return f"Unprotected {surface}: {named[0].lower()}{named[1:]} A stranger would pass at {100 * fmr:g} %."
     judge = f"another recognizer ({row['judge']})"
     if row["judge"] == row["recognizer"]:
         judge = "the attacked recognizer itself"
     attack = row["worst_attack"].split(" (K")[0]  # without a defense there is nothing to know about it
     text = (
-        f"Unprotected {surface_text(row['surface'])}: after the strongest attack, {attack}, {judge} recognizes "
+        f"Unprotected {surface}: after the strongest attack, {attack}, {judge} recognizes "
         f"{percent(row['sar2'])} of the victims in another photo of them{_range(row)}. A stranger would pass at "
         f"{100 * fmr:g} %"
     )
     if row["floor"]:
         text += f", the best simple guess ({row['floor']}) at {percent(row['floor_sar2'])}"
-    return text + "."
+    return f"{text}. {named}".rstrip()
+
+
+def _named(row: pd.Series, attack: str) -> str:
+    """Whom ``attack`` recognizes without a picture; empty where none tried."""
+    if not attack:
+        return ""
+    whose, _, alias = row["identity_judge"].rpartition(":")
+    space = f"the adversary's own recognizer ({alias})" if whose else "the attacked recognizer"
+    share = f"{percent(row['identity_sar2'])} of the victims in another photo of them{_range(row, 'identity_sar2')}"
+    return f"Without drawing a picture, {attack} recognizes {share}, in the space of {space}."
 
 
 def _best(protected: pd.DataFrame) -> str:
@@ -84,25 +97,22 @@ def _best(protected: pd.DataFrame) -> str:
         return "No defense keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
     row = ranked.iloc[0]
     change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
+    named = _named(row, row["identity_attack"])
+    drawn = f": {percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}"
     text = (
         f"Of {len(protected)} defenses, {len(ranked)} keep verification accuracy within 1 point. Of these, "
-        f"{row['defense']} leaks least: {percent(row['sar2'])}{_range(row)} under its strongest attack, "
-        f"{row['worst_attack']}, for {change} points of accuracy."
+        f"{row['defense']} leaks least{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
     )
     reached = ranked.join(reach(ranked))
     overlapping = reached.iloc[1:]["reach_lo"] <= reached.iloc[0]["reach_hi"]
     rivals = list(reached.iloc[1:].loc[overlapping, "defense"])
     if rivals:
-        text += f" Its interval overlaps that of {', '.join(rivals)}: this order is not proven."
-    if row["identity_attack"]:
-        text += (
-            f" Without drawing a picture, {row['identity_attack']} recognizes {percent(row['identity_sar2'])} of its "
-            f"victims in the space of {row['identity_judge']}."
-        )
-    return text
+        text += f" Its interval overlaps that of {'; '.join(rivals)}: this order is not proven."
+    return f"{text} {named}".rstrip()
 
 
-def _range(row: pd.Series) -> str:
-    if math.isnan(row["sar2_lo"]) or math.isnan(row["sar2_hi"]):
+def _range(row: pd.Series, metric: str = "sar2") -> str:
+    lo, hi = row[f"{metric}_lo"], row[f"{metric}_hi"]
+    if math.isnan(lo) or math.isnan(hi):
         return ""
-    return f" (95 % interval {100 * row['sar2_lo']:.0f} to {100 * row['sar2_hi']:.0f} %)"
+    return f" (95 % interval {100 * lo:.0f} to {100 * hi:.0f} %)"
