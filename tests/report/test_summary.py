@@ -51,4 +51,5 @@ def test_a_defense_that_only_names_were_asked_of_is_ranked_in_words_too() -> Non
     assert "overlaps that of b, eps 1: this order is not proven." in best
     assert best.endswith(f"identity-extraction (K1) {NAMED}, in the space of the adversary's own recognizer (m).")
     _, best = told(row("none", 0.4), row("a", 0.2, rank=1.0))
+    assert best.startswith("Of 1 defense, 1 keeps")
     assert "a leaks least: 20 % (95 % interval 15 to 25 %) under its strongest attack, decoder (K1), for −0.8" in best
