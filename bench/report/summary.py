@@ -100,8 +100,9 @@ def _best(protected: pd.DataFrame) -> str:
     named = _named(row, row["identity_attack"])
     drawn = f": {percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}"
     text = (
-        f"Of {len(protected)} defense{'s' * (len(protected) != 1)}, {len(ranked)} keep{'s' * (len(ranked) == 1)} verification accuracy within 1 point. Of these, "
-        f"{row['defense']} leaks least{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
+        f"Of {len(protected)} defense{'s' * (len(protected) != 1)}, {len(ranked)} keep{'s' * (len(ranked) == 1)} "
+        f"verification accuracy within 1 point. Of these, {row['defense']} leaks least"
+        f"{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
     )
     reached = ranked.join(reach(ranked))
     overlapping = reached.iloc[1:]["reach_lo"] <= reached.iloc[0]["reach_hi"]

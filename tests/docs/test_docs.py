@@ -71,6 +71,7 @@ def measured() -> pd.DataFrame:
     files = sorted((ROOT / "results").glob("*/results.csv*"))
     rows = pd.concat([pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False) for file in files])
     families = {r"^fd_.+": "fd_J", rf"^{CHOSEN}.+": FAMILIES[0], r"^(recovery_[a-z0-9]+)_.+": r"\1_WAY"}
+    families[r"^(attribute_[a-z]+):.+"] = r"\1"  # of one attribute, and of all
     rows["metric"] = rows["metric"].replace(families, regex=True)
     return rows
 
