@@ -50,7 +50,10 @@ def score_attributes(
     for row, found in attribute_rows(kept, rng, protocol.bootstrap, protocol.level):
         if found is None:
             scored.absent[row["metric"]] = "All victims are of one class."
-        scored.rows.append(row | (columns(found, True) if found else {"status": "absent"}))
+        told: Row = columns(found, True) if found else {"status": "absent"}
+        if row["metric"].startswith("attribute_chance"):
+            told["higher_is_better"] = None  # nobody's merit
+        scored.rows.append(row | told)
 
 
 def readings(public: Attributes, victims: Attributes, owner: np.ndarray, read: Mapping[str, Tensor]) -> Kept:

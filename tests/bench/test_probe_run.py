@@ -68,6 +68,8 @@ def test_rows_and_board(tmp_path: Path) -> None:
         probe.index
     )
     assert probe.loc["attribute_auc:hat", "ci_lo"] <= probe.loc["attribute_auc:hat", "value"]
+    ups = probe["higher_is_better"].astype(str).to_dict()
+    assert (ups["attribute_gain:hat"], ups["attribute_auc"], ups["attribute_chance:hat"]) == ("True", "True", "")
     assert (probe["judge"] == "").all(), "no judge says what colour a hat has"
     assert not frame.loc[frame["attack"] == "attribute-probe", "flags"].str.contains("F5").any()
     ridge = good[good["attack"] == "linear-ridge (3 views)"]
