@@ -84,6 +84,11 @@ def readings(public: Attributes, victims: Attributes, owner: np.ndarray, read: M
     return kept
 
 
+def read_in(kept: Mapping[str, np.ndarray]) -> bool:
+    """Whether attributes were read."""
+    return f"{READ}people" in kept
+
+
 def attribute_rows(
     kept: Mapping[str, np.ndarray], rng: Callable[[], np.random.Generator], resamples: int, level: float
 ) -> list[tuple[Row, Interval | None]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from .attributes import METRICS as ATTRIBUTES
+from .attributes import read_in
 from .core.errors import InputError
 from .recompute import Kept, Key, Recompute, Rows, Thresholds, judges_in
 from .report.load import RunFolder, load_run
@@ -118,22 +118,21 @@ def _verify_cell(folder: Path, rows: pd.DataFrame, protocol: Protocol, verdict: 
 def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bool) -> str:
     """Compute what the cell's files allow; returns what is missing or broken, nothing where nothing is."""
     per_leak = folder / "scores.parquet"
-    judged = any(key.metric == "cosine" for key in written)
-    needed = [folder / SCORES, per_leak] if judged else [folder / SCORES]
-    missing = [file.name for file in needed if not file.is_file()]
-    gap = f"missing: {', '.join(missing)}" if missing else ""
+    gap = "" if (folder / SCORES).is_file() else f"missing: {SCORES}"
     judges: dict[str, Thresholds]
     try:
-        if utility and not missing:
+        if utility and not gap:
             published = computing.protocol.measures == "publication"
             (computing.publication if published else computing.utility)(_read(folder / SCORES))
-        elif not missing:
+        elif not gap:
             kept = _read(folder / SCORES)
             judges = {name: computing.thresholds(kept, f"{name}/") for name in judges_in(kept)}
-            if judged:
+            if judges and not per_leak.is_file():
+                return f"missing: {per_leak.name}"
+            if judges or per_leak.is_file():
                 computing.leaked_photographs(pd.read_parquet(per_leak), judges)
-            computing.attack(kept, judges)
-            if any(key.metric == ATTRIBUTES[0] for key in written):
+                computing.attack(kept, judges)
+            if not judges or read_in(kept):  # whom no judge was asked about, attributes were read of
                 computing.attributes(kept)
         elif per_leak.is_file():  # a run from before the other file was kept
             scores = pd.read_parquet(per_leak)

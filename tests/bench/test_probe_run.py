@@ -87,12 +87,15 @@ def _verifies(run: Path, frame: pd.DataFrame) -> None:
     assert not {metric for metric in verdict.without_scores if metric.startswith("attribute")}
     cell = frame.loc[frame["attack"] == "attribute-photo", "cell"].iloc[0]
     scores = run / "cells" / cell / "scores.npz"
-    kept = dict(np.load(scores))
+    with np.load(scores) as archive:
+        kept = dict(archive)
     np.savez(scores, **kept | {"read/hat/truth": 1 - kept["read/hat/truth"]})
     spoilt = verify_run(run)
     assert {found.cell for found in spoilt.differences} == {cell}
     assert {"attribute_accuracy", "attribute_accuracy:hat"} <= {found.key.metric for found in spoilt.differences}
     assert not any(found.key.metric.endswith(":tone") for found in spoilt.differences)
+    np.savez(scores, other=np.zeros(1))
+    assert "cannot be read" in verify_run(run).gaps[cell], "a file that holds nothing of what was read"
 
 
 def test_a_label_file_that_misses_somebody_stops_the_run_before_it_starts(tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ def test_a_row_that_was_taken_away_is_found(run: Path) -> None:
     assert "written nothing" in str(verdict)
 
 
+def test_rows_of_the_leaked_photographs_cannot_be_taken_away_either(run: Path) -> None:
+    """Nor can their scores, whatever the table says."""
+    frame = pd.read_csv(run / "results.csv", dtype=str, keep_default_na=False)
+    cell = frame.loc[frame["metric"] == "cosine", "cell"].iloc[0]
+    frame[(frame["cell"] != cell) | (frame["metric"] != "cosine")].to_csv(run / "results.csv", index=False)
+    assert {(found.key.metric, found.cell) for found in verify_run(run).differences} == {("cosine", cell)}
+    (run / "cells" / cell / "scores.parquet").unlink()
+    assert verify_run(run).gaps == {cell: "missing: scores.parquet"}
+
+
 def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
     first, second, third = sorted((run / "cells").iterdir())[:3]
     (first / "scores.npz").unlink()
