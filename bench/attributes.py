@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .scoring import Scored
     from .session import Session
 
-# Rows are called metric:attribute; without an attribute they are means over all that were read.
-METRICS = ("attribute_accuracy", "attribute_chance", "attribute_gain", "attribute_auc")
+# Whether higher is better. Rows are called metric:attribute; without one they are means over all that were read.
+METRICS = {"attribute_accuracy": True, "attribute_chance": None, "attribute_gain": True, "attribute_auc": True}
 READ = "read/"  # where scores.npz keeps what was read
 
 
@@ -34,7 +34,7 @@ def score_attributes(
     part: LeakedSet,
     read: Mapping[str, Tensor],
     scored: Scored,
-    columns: Callable[[Interval, bool], Row],
+    columns: Callable[[Interval, bool | None], Row],
 ) -> None:
     """Append the rows of what was read of the victims; ``columns`` writes an interval down."""
     public, known = session.faces("public").attributes, part.faces.attributes
@@ -50,10 +50,8 @@ def score_attributes(
     for row, found in attribute_rows(kept, rng, protocol.bootstrap, protocol.level):
         if found is None:
             scored.absent[row["metric"]] = "All victims are of one class."
-        told: Row = columns(found, True) if found else {"status": "absent"}
-        if row["metric"].startswith("attribute_chance"):
-            told["higher_is_better"] = None  # nobody's merit
-        scored.rows.append(row | told)
+        up = METRICS[row["metric"].partition(":")[0]]
+        scored.rows.append(row | (columns(found, up) if found else {"status": "absent"}))
 
 
 def readings(public: Attributes, victims: Attributes, owner: np.ndarray, read: Mapping[str, Tensor]) -> Kept:

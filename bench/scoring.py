@@ -173,8 +173,8 @@ def _rank_rows(judge: Judge, part: LeakedSet, similarity: np.ndarray, summarise:
     return rows
 
 
-def columns_of(interval: Interval, up: bool) -> Row:
-    """An interval as columns; ``higher_is_better`` is stated from the metric's own point of view."""
+def columns_of(interval: Interval, up: bool | None) -> Row:
+    """An interval as columns; ``higher_is_better`` is the metric's own point of view, None where it has none."""
     return {
         "value": interval.value,
         "ci_lo": interval.lo,
