@@ -116,7 +116,7 @@ class Recognizer(nn.Module, Plugin, ABC):
         if not type(self).needs_training:
             raise InputError(f"Recognizer {self.alias!r} was not trained here; keep its own weights file instead.")
         state = {key: value.detach().cpu().contiguous().clone() for key, value in self.state_dict().items()}
-        save_file(state, path, {"recognizer": type(self).name, "settings": self._settings_text()})
+        save_file(state, path, {**self.provenance, "recognizer": type(self).name, "settings": self._settings_text()})
 
     def load(self, path: str | Path, context: BuildContext) -> Recognizer:
         """As ``build``, from a file that ``save`` wrote with the same settings; of the context, only the device counts.
@@ -133,7 +133,8 @@ class Recognizer(nn.Module, Plugin, ABC):
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path} is not a saved recogniser ({error}); delete it and train again.") from error
-        seen = (metadata.get("recognizer"), metadata.get("settings"))
+        seen = (metadata.pop("recognizer", None), metadata.pop("settings", None))
+        self.provenance = metadata  # nothing in files from before it was kept
         if seen != (type(self).name, self._settings_text()):
             raise InputError(
                 f"{path} holds recogniser {seen[0]!r} with settings {seen[1]}, not {type(self).name!r} with "

@@ -71,6 +71,7 @@ def test_save_and_load_bit_identical(
     loaded = RECOGNIZERS.get(kind)(QUICK).load(tmp_path / "w.safetensors", context())
     assert torch.equal(loaded.embed(x), built[kind].embed(x))
     assert (loaded.size, loaded.dim, loaded.family) == (32, 32, kind)
+    assert loaded.provenance == {"trained": "12 identities, 96 images"}, "what it learnt from"
     assert not any(p.requires_grad for p in loaded.parameters())
 
 
