@@ -32,11 +32,16 @@ def data_pack() -> Path:
     return Path(place)
 
 
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """A run turns deterministic kernels on; the next test does not see that."""
+    yield
+    torch.set_deterministic_debug_mode("default")
+
+
 @pytest.fixture
-def command_in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a command called in this process registers, and how it sets torch, is gone after the test."""
+def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
     for one in (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS):
         one.discover()
         monkeypatch.setattr(one, "_items", dict(one._items))
-    yield
-    torch.set_deterministic_debug_mode("default")

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from faceleak.bench.cli import app
 from faceleak.bench.core.errors import TrackError
 from faceleak.bench.listing import listing
@@ -87,7 +86,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(place: Path) -> Path:
     """An uninterrupted run."""
     done = run_here(place / "toy.toml", place / "whole", place)
-    torch.set_deterministic_debug_mode("default")
     assert done.exit_code == 0, done.output
     return place / "whole"
 
@@ -199,7 +197,7 @@ class GoodOne(Attack):
 '''
 
 
-def test_what_goes_wrong_is_a_row_and_the_rest_goes_on(place: Path, tmp_path: Path, command_in_process: None) -> None:
+def test_what_goes_wrong_is_a_row_and_the_rest_goes_on(place: Path, tmp_path: Path, own_registries: None) -> None:
     plugin, track = tmp_path / "broken.py", tmp_path / "broken.toml"
     plugin.write_text(BROKEN)
     names = "".join(f"[[attacks]]\nname = '{n}'\n" for n in ("crashes", "peeks", "good-one"))
@@ -217,7 +215,7 @@ def test_what_goes_wrong_is_a_row_and_the_rest_goes_on(place: Path, tmp_path: Pa
     assert "white-box" in failures.loc["peeks", "message"]
 
 
-def test_filters_leave_the_other_cells_alone(place: Path, tmp_path: Path, command_in_process: None) -> None:
+def test_filters_leave_the_other_cells_alone(place: Path, tmp_path: Path) -> None:
     first = run_here(place / "toy.toml", tmp_path / "out", place, "--only", "attack=mean*", "--only", "defense=none")
     assert "1 cell run" in first.output
     second = run_here(place / "toy.toml", tmp_path / "out", place, "--only", "attack=other-photo", "--seeds", "0")

@@ -57,7 +57,7 @@ def board_of(track: str, *more: str) -> dict[str, pd.DataFrame]:
 
 
 def test_own_faces_own_recogniser_and_the_readme_s_attack(
-    place: Path, command_in_process: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    place: Path, own_registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The track of ``docs/own-faces.md`` as it stands there, with the README's attack added as the README says."""
     for number, (pixels, person) in enumerate(zip(*rendered, strict=True)):
@@ -86,7 +86,7 @@ def test_own_faces_own_recogniser_and_the_readme_s_attack(
 
 
 def test_a_package_adds_all_four_kinds(
-    place: Path, command_in_process: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    place: Path, own_registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
     points = {group: [EntryPoint(*point, group) for point in named.items()] for group, named in groups.items()}
