@@ -96,7 +96,8 @@ class RunSummary:
 
 def run_track(track: Track, options: RunOptions) -> RunSummary:
     """Run all cells that are not there yet, then write ``results.csv`` of every cell of the track that has ended."""
-    # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler, which takes seconds.
+    # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler: seconds, and only an
+    # optimiser needs it.
     torch.set_deterministic_debug_mode("warn")
     started = now()
     session = Session(track, Store(options.store), options.device, options.progress)
