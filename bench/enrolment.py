@@ -36,7 +36,7 @@ def enrolled(session: Session, alias: str, defense: Defense, split: str, seed: i
         if defense.embedding_fixed:
             z = session.pipeline_embeddings(alias)(defense, faces, source)
         else:
-            z = session.fresh_embeddings(defense, faces, source, presentation)
+            z = session.fresh_embeddings(defense, alias, faces, source, presentation)
         draw = source.draw(faces.ids, presentation)
         with torch.no_grad():
             return getattr(defense, stage)(z.to(session.device), draw)  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ..attacks.base import Attack
 from ..defenses.base import Defense
+from .core.code import code_of
 from .core.context import AttackContext, Weights
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
@@ -25,7 +26,9 @@ from .core.target import Target
 from .leaked import LeakedSet, leaked_set, other_images
 from .plan import Cell, make_attack, make_defense
 from .published import published
-from .session import Session, code_hash
+from .recipe import Recipe
+from .session import Session
+from .track import DefenseSpec
 from .views import recover_views
 
 
@@ -107,17 +110,17 @@ def attack_context(
         photographs = {"same": faces.images(victims.index), "other": faces.images(others)}
     surrogate = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
 
-    def keep(name: str, spec: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
-        depends = {
+    def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+        of = {
             "name": name,
-            "recognizer": session.fingerprint(alias),
-            "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
+            "recognizer": session.recognizer_recipe(alias),
+            "surrogate": session.recognizer_recipe(cell.target.surrogate),
             "public": public.sha,
             "seed": cell.seed,
             "resolution": session.track.protocol.resolution,
-            "code": code_hash("bench/core", "bench/zoo", "attacks"),
+            "depends": depends,
         }
-        return session.store.tensors("shared", depends | dict(spec), make)
+        return session.store.tensors(Recipe("shared", of, code_of(make.__module__)), make)
 
     return AttackContext(
         target=target,
@@ -158,7 +161,7 @@ def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, o
         }
         (folder / "fit.json").write_text(json.dumps(meta))
 
-    folder = session.store.get("attack", fit_spec(session, cell, attack), build)
+    folder = session.store.make(fit_recipe(session, cell, attack), build)
     meta = json.loads((folder / "fit.json").read_text())
     outcome.train_s, outcome.losses, outcome.still_falling = meta["train_s"], meta["losses"], meta["still_falling"]
     # The fit is always used as it reads back from disk, so that a resumed run computes with the same bytes; and with a
@@ -168,29 +171,28 @@ def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, o
     outcome.n_queries, outcome.n_pairs = meta["n_queries"], meta["n_pairs"]
 
 
-def fit_spec(session: Session, cell: Cell, attack: Attack) -> dict[str, Any]:
-    """What a fit depends on. Oracle (K1) and full disclosure (K3) train on the same pairs, unless an attack reads the
+def fit_recipe(session: Session, cell: Cell, attack: Attack) -> Recipe:
+    """What a fit is made from. Oracle (K1) and full disclosure (K3) train on the same pairs, unless an attack reads the
     secrets themselves (``uses_secrets``)."""
     assert cell.threat is not None
     assert cell.surface is not None
-    knowledge = cell.threat.defense.value
+    alias, knowledge = cell.target.recognizer, cell.threat.defense.value
     if knowledge == "K3" and not attack.uses_secrets:
         knowledge = "K1"
-    defense = None if knowledge == "K0" else session.described(make_defense(cell.defense))
-    return {
+    system = DefenseSpec(name="none") if knowledge == "K0" else cell.defense
+    of = {
         "attack": attack.describe(),
         "title": cell.attack.fit_title if cell.attack else "",
-        "recognizer": session.fingerprint(cell.target.recognizer),
-        "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
+        "system": session.systems.recipe(make_defense(system), alias, cell.seed),
+        "surrogate": session.recognizer_recipe(cell.target.surrogate),
         "surface": cell.surface.value,
-        "defense": defense,
         "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge), views=1)),
         "public": session.faces("public").sha,
         "attributes": attributes_sha(session, cell, "public"),
         "resolution": session.track.protocol.resolution,
         "seed": cell.seed,
-        "code": code_hash("bench/core", "bench/zoo", "attacks/base.py", "defenses/base.py"),
     }
+    return Recipe("attack", of, code_of(__name__))
 
 
 def attributes_sha(session: Session, cell: Cell, split: str) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from .core.context import Keep
+from .core.code import code_of
+from .core.context import Keep, Weights
 from .core.progress import Progress
 from .core.seeding import Rng
-from .session import Session, code_hash
+from .recipe import Recipe
+from .session import Session
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,10 @@ def public_context(session: Session, purpose: str) -> PublicContext:
         purpose: first weights and order of the pictures follow it.
     """
     side = session.track.protocol.resolution
-    known = {"public": session.faces("public").sha, "resolution": side, "code": code_hash("bench/core", "bench/zoo")}
-    return PublicContext(
-        Rng(0, purpose), session.device, session.progress, side,
-        lambda name, spec, make: session.store.tensors("shared", {"name": name, **known, **spec}, make),
-    )  # fmt: skip
+    known = {"public": session.faces("public").sha, "resolution": side, "purpose": purpose}
+
+    def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+        of = {"name": name, **known, "depends": depends}
+        return session.store.tensors(Recipe("shared", of, code_of(make.__module__)), make)
+
+    return PublicContext(Rng(0, purpose), session.device, session.progress, side, keep)

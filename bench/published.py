@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from ..defenses.base import Defense
+from .core.code import code_of
 from .core.faces import FaceSet
 from .core.secrets import SecretSource
-from .session import Session, code_hash
+from .recipe import Recipe
+from .session import Session
 
 _BATCH = 32
 
@@ -26,12 +28,10 @@ def published(
         index: (L,) positions.
         source: who publishes: the installation, or an adversary with pictures of their own.
     """
-    spec = {
-        "defense": session.described(defense), "recognizer": session.fingerprint(alias), "faces": faces.sha,
-        "index": index.tolist(), "secrets": [*map(str, (source.deployment.seed, *source.deployment.labels))],
+    of = {
+        "system": session.systems.recipe_of(defense), "faces": faces.sha, "index": index.tolist(),
+        "secrets": [*map(str, (source.deployment.seed, *source.deployment.labels))],
         "sample": [*map(str, (source.sample.seed, *source.sample.labels))],
-        "train": session.faces("train").sha if session.track.splits.train else "",
-        "resolution": session.track.protocol.resolution, "code": code_hash("bench/core", "bench/zoo"),
     }  # fmt: skip
 
     @torch.no_grad()
@@ -43,4 +43,4 @@ def published(
         title = f"publishing {faces.name}"
         return {"images": torch.cat([one(part) for part in session.progress.track(parts, len(parts), title)])}
 
-    return session.store.tensors("published", spec, make)["images"]
+    return session.store.tensors(Recipe("published", of, code_of(__name__)), make)["images"]

@@ -17,7 +17,6 @@ from .plan import Cell, defense_traits, make_attack, make_defense
 from .provenance import device_name, environment
 from .schema import Row
 from .session import Session
-from .store import digest
 
 
 def collect(folder: Path, keys: list[str]) -> list[Row]:
@@ -54,7 +53,7 @@ def common(session: Session, cell: Cell, key: str) -> Row:
         "code_sha": env["code_sha"][:12],
         "dirty": env["dirty"],
         "data_sha": session.dataset.sha[:12],
-        "weights_sha": digest(session.fingerprint(cell.target.recognizer))[:12],
+        "weights_sha": session.recognizers.recipe(cell.target.recognizer).key[:12],
         "device": device_name(session.device),
         "torch": env["torch"],
         "created": now(),

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ..defenses.base import Defense
+from .core.code import code_of
 from .core.faces import FaceSet
 from .core.registry import RECOGNIZERS
 from .core.secrets import SecretSource
@@ -30,7 +31,7 @@ from .metrics.verification import tenfold_accuracy
 from .plan import Cell
 from .recognizers.base import Recognizer
 from .scoring import Scored
-from .session import Session, code_hash
+from .session import Session
 
 RELEASED = "train"  # the split that is released
 # What is trained where the attacked recogniser brings its own weights: type and settings.
@@ -63,10 +64,9 @@ def trained_on_release(session: Session, cell: Cell, defense: Defense) -> Recogn
     """A recogniser trained on what ``defense`` releases of the train split, kept on disk."""
     alias = cell.target.recognizer
     spec = {
-        "release": defense.describe(),
-        "recognizer": session.fingerprint(alias),
-        "seed": cell.seed,
-        "code": code_hash("bench/release.py", "defenses/base.py"),
+        "release": session.systems.recipe_of(defense),
+        "secrets": cell.seed,
+        "code": code_of(__name__),
     }
     return _trained(session, alias, lambda: released_faces(session, cell, defense), spec)
 
@@ -101,7 +101,7 @@ def released_faces(session: Session, cell: Cell, defense: Defense) -> FaceSet:
 
 
 def _trained_here(session: Session, alias: str) -> bool:
-    return RECOGNIZERS.get(session.track.recognizers[alias].type).needs_training
+    return session.recognizers.trained_here(alias)
 
 
 def _trained(
@@ -116,8 +116,8 @@ def _trained(
     kind, settings = (own.type, own.settings) if _trained_here(session, alias) else FALLBACK
     recognizer: Recognizer = RECOGNIZERS.get(kind)(settings | (changed or {}))
     recognizer.alias = f"{alias} of the release"
-    described = recognizer.describe() | {"train": session.faces(RELEASED).sha, "loop": code_hash("bench/core")}
-    return session.trained(recognizer, alias, described | spec, faces)
+    recipe = session.recognizers.made_from(recognizer, alias, session.faces(RELEASED), spec)
+    return session.recognizers.trained(recognizer, alias, recipe, faces)
 
 
 def _accuracies(session: Session, seed: int, recognizer: Recognizer) -> np.ndarray:

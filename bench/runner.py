@@ -21,46 +21,21 @@ import torch
 from safetensors.torch import save_file
 
 from .command import FILTERS, reproducing
+from .core.code import code_of
 from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
 from .execute import attributes_sha, run_attack
 from .execute_ensemble import run_ensemble
 from .plan import Cell, cells, make_attack, make_defense
+from .recipe import Recipe
 from .records import collect, common, now, plain, write_failures, write_manifest
 from .schema import SCORES, Row, status_of, write_results
 from .scoring import Scored, score_attack
-from .session import Session, code_hash
-from .store import Store, digest
-from .track import Track
+from .session import Session
+from .store import Store
+from .track import DefenseSpec, Track
 from .utility import score_utility
-
-# The files that decide a cell's numbers; an edit of any makes other cells.
-_BASES = ("attacks/base.py", "defenses/base.py")
-_MEASURING = tuple(
-    f"bench/{name}.py"
-    for name in (
-        "attributes",
-        "enrolment",
-        "evidence",
-        "execute",
-        "edits",
-        "leaked",
-        "public_nets",
-        "published",
-        "publication",
-        "flags",
-        "judges",
-        "kept_geometry",
-        "linkability",
-        "perception",
-        "release",
-        "scoring",
-        "session",
-        "utility",
-        "views",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -182,27 +157,29 @@ def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any
 
 def cell_key(session: Session, cell: Cell) -> str:
     """Hash of everything that a cell's numbers depend on."""
-    track = session.track
-    spec: dict[str, Any] = {
-        "data": session.dataset.sha,
-        "splits": track.splits.model_dump(),
-        "protocol": track.protocol.model_dump(),
-        "recognizer": session.fingerprint(cell.target.recognizer),
-        "judges": [session.fingerprint(alias) for alias in cell.target.judges],
-        "surrogate": session.fingerprint(cell.target.surrogate) if cell.target.surrogate else None,
+    return cell_recipe(session, cell).key
+
+
+def cell_recipe(session: Session, cell: Cell) -> Recipe:
+    """What a cell's numbers are made from: the whole path to them starts in this module, plug-ins name themselves."""
+    alias, protocol = cell.target.recognizer, session.track.protocol
+    of: dict[str, Any] = {
+        "faces": session.pictures.recipe,
+        "protocol": protocol.model_dump(),
+        "protectors": [session.recognizers.recipe(one) for one in protocol.protectors],
+        "judges": [session.recognizers.recipe(one) for one in cell.target.judges],
+        "surrogate": session.recognizer_recipe(cell.target.surrogate),
         "labels": cell.labels(),
         "threat": str(cell.threat),
-        "defense": session.described(make_defense(cell.defense)),
+        "system": session.systems.recipe(make_defense(cell.defense), alias, cell.seed),
+        "undefended": session.systems.recipe(make_defense(DefenseSpec(name="none")), alias, cell.seed),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
         "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
         "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
-        "code": code_hash("bench/core", "bench/zoo", "bench/metrics", *_BASES, *_MEASURING),
-    }  # fmt: skip
-    if cell.members:
-        spec["members"] = sorted(cell_key(session, member) for member in cell.members)
-        spec["choice"] = code_hash("bench/ensemble.py", "bench/execute_ensemble.py")
-    return digest(spec)
+        "members": sorted(cell_key(session, member) for member in cell.members),
+    }
+    return Recipe("cell", of, code_of(__name__))
 
 
 def parse_only(words: list[str]) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""Content-addressed artefacts: an artefact's folder is named after the hash of what defines it, and is never changed.
+"""Content-addressed artefacts: an artefact's folder is named after its recipe's key, and is never changed.
 
 A folder appears by one rename when it is complete, so a killed run leaves no half artefact; a lock per artefact keeps
 two processes from making the same thing twice.
@@ -6,7 +6,6 @@ two processes from making the same thing twice.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,11 +18,8 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-
-def digest(spec: Mapping[str, Any]) -> str:
-    """20 hex digits of the sha256 of ``spec`` as canonical JSON."""
-    text = json.dumps(spec, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+from .core.code import code_of
+from .recipe import Recipe
 
 
 class Store:
@@ -36,9 +32,9 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def get(self, kind: str, spec: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+    def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Path:
         """The folder of the artefact; ``build`` writes it into an empty folder if it is not there yet."""
-        final = self.root / kind / digest(spec)
+        final = self.root / recipe.kind / recipe.key
         if final.is_dir():
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -49,26 +45,28 @@ class Store:
             temporary.mkdir()
             try:
                 build(temporary)
-                (temporary / "spec.json").write_text(json.dumps(spec, sort_keys=True, default=str, indent=1))
+                (temporary / "spec.json").write_text(json.dumps(recipe.spelled(), default=str, indent=1))
                 temporary.rename(final)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         return final
 
-    def has(self, kind: str, spec: Mapping[str, Any]) -> bool:
+    def has(self, recipe: Recipe) -> bool:
         """Whether the artefact is there."""
-        return (self.root / kind / digest(spec)).is_dir()
+        return (self.root / recipe.kind / recipe.key).is_dir()
 
-    def tensors(
-        self, kind: str, spec: Mapping[str, Any], make: Callable[[], Mapping[str, Tensor]]
-    ) -> dict[str, Tensor]:
+    def tensors(self, recipe: Recipe, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Tensors by name, made once."""
 
         def build(folder: Path) -> None:
             clean = {name: tensor.detach().cpu().contiguous() for name, tensor in make().items()}
             save_file(clean, folder / "tensors.safetensors")
 
-        return load_file(self.get(kind, spec, build) / "tensors.safetensors")
+        return load_file(self.make(recipe, build) / "tensors.safetensors")
+
+    def get(self, kind: str, of: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+        """``make`` for a data set, which names what it is made from and knows no recipes; the code is ``build``'s."""
+        return self.make(Recipe(kind, of, code_of(build.__module__)), build)
 
 
 def default_root() -> Path:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..bench.core.anatomy import Anatomy
 from ..bench.core.attributes import Attributes
+from ..bench.core.code import code_of
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.plugin import Plugin
 from ..bench.core.progress import Progress
@@ -73,7 +74,8 @@ class FaceDataset(Plugin, ABC):
             DataError: nothing there, or corrupt images where the settings refuse them; all are named.
             InputError: more than half of the images that can be read had to be left out.
         """
-        folder = context.cache("pixels", self._key(), lambda path: self._decode(path, context.progress))
+        made_from = {"of": self._key(), "code": code_of(type(self))}
+        folder = context.cache("pixels", made_from, lambda path: self._decode(path, context.progress))
         self.table = pd.read_parquet(folder / "table.parquet")
         self.corrupt = pd.read_parquet(folder / "corrupt.parquet")
         self._pixels = np.load(folder / "pixels.npy", mmap_mode="r")
@@ -124,6 +126,10 @@ class FaceDataset(Plugin, ABC):
     def anatomy(self, index: np.ndarray) -> Anatomy | None:
         """Landmarks, parts and captions of the rows at ``index``, or None where the source knows none."""
         return None
+
+    def knows(self) -> dict[str, Any]:
+        """What the answers of ``anatomy`` follow from besides the pictures; empty where it has none."""
+        return {} if type(self).anatomy is FaceDataset.anatomy else self.describe()
 
     @property
     def sha(self) -> str:

@@ -102,6 +102,10 @@ class FolderDataset(FaceDataset):
         """What finds the points of faces that are aligned already."""
         return CropFinder(self.settings.landmarks, self.name)
 
+    def knows(self) -> dict[str, Any]:
+        """The landmark model, where there is one."""
+        return {"landmarks": self._landmarks.key()} if self.settings.landmarks else {}
+
     def anatomy(self, index: np.ndarray) -> Anatomy | None:
         """Five landmarks of each picture as the model at ``settings.landmarks`` sees them; None without its path.
 

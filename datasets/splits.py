@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ..bench.core.code import code_of
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.seeding import stable_hash
@@ -133,13 +135,19 @@ def face_set(dataset: FaceDataset, splits: pd.DataFrame, name: str) -> FaceSet:
     """The images of one split."""
     part = splits[splits["split"] == name]
     rows = part["row"].to_numpy(dtype=np.int64)
-    text = "\n".join(part["sample"] + part["sha"])
     return FaceSet(
         name,
         part["sample"].tolist(),
         part["identity"].tolist(),
         lambda index: dataset.images(rows[index]),
-        hashlib.sha256(text.encode()).hexdigest()[:24],
+        _identity(dataset, part),
         lambda: dataset.attributes(rows),
         lambda index: dataset.anatomy(rows[index]),
     )
+
+
+def _identity(dataset: FaceDataset, part: pd.DataFrame) -> str:
+    """Hash of a set's names, people and pixels, of what else is known of them, and of the code that hands them out."""
+    text = "\n".join(part["sample"] + "\t" + part["identity"] + "\t" + part["sha"])
+    known = json.dumps([dataset.knows(), code_of(type(dataset), FaceSet)], sort_keys=True, default=str)
+    return hashlib.sha256(f"{text}\n{known}".encode()).hexdigest()[:24]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import inspect
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from .code import code_of
 from .errors import InputError
 from .registry import nearest
 from .surfaces import Fidelity
@@ -61,29 +57,9 @@ class Plugin:
         self.settings = make_settings(type(self).Settings, values or {}, type(self).name or type(self).__name__)
 
     def describe(self) -> dict[str, Any]:
-        """What identifies this plug-in in a cell's hash: its name, its resolved settings and its source."""
+        """What identifies this plug-in in a key: its name, its resolved settings and all code that it reaches."""
         return {
             "name": type(self).name,
             "settings": dataclasses.asdict(self.settings),
-            "source": source_hash(type(self)),  # type: ignore[arg-type]
+            "code": code_of(type(self)),
         }
-
-
-@functools.cache
-def source_hash(cls: type) -> str:
-    """Short sha256 of the files that define ``cls`` and the plug-ins it inherits from: edited, it is a different cell.
-
-    Read once: a run keeps the identity it started with, whatever is edited meanwhile.
-    """
-    kinds = [kind for kind in cls.__mro__ if issubclass(kind, Plugin) and kind is not Plugin] or [cls]
-    if len(kinds) == 1:
-        return _file_hash(cls)
-    return hashlib.sha256("".join(_file_hash(kind) for kind in kinds).encode()).hexdigest()[:12]
-
-
-def _file_hash(cls: type) -> str:
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()[:12]
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]

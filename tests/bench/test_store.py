@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench.store import Store, digest
+from faceleak.bench.recipe import Recipe, digest
+from faceleak.bench.store import Store
+
+BARE, ONE = Recipe("kind", {}, ""), Recipe("kind", {"a": 1}, "")
 
 
 def test_made_once_and_kept(tmp_path: Path) -> None:
@@ -17,11 +20,11 @@ def test_made_once_and_kept(tmp_path: Path) -> None:
         made.append(1)
         (folder / "x").write_text("done")
 
-    first = store.get("kind", {"a": 1}, build)
-    assert store.get("kind", {"a": 1}, build) == first
+    first = store.make(ONE, build)
+    assert store.make(ONE, build) == first
     assert (first / "x").read_text() == "done"
     assert len(made) == 1
-    assert store.get("kind", {"a": 2}, build) != first
+    assert store.make(Recipe("kind", {"a": 2}, ""), build) != first
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
@@ -32,8 +35,8 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        store.get("kind", {}, build)
-    assert not store.has("kind", {})
+        store.make(BARE, build)
+    assert not store.has(BARE)
     assert [p for p in (tmp_path / "kind").iterdir() if p.is_dir()] == []
 
 
@@ -45,7 +48,7 @@ def test_two_workers_do_not_make_the_same_thing_twice(tmp_path: Path) -> None:
 
     def work() -> None:
         gate.wait()
-        store.get("kind", {}, build)
+        store.make(BARE, build)
 
     workers = [threading.Thread(target=work) for _ in range(4)]
     for worker in workers:
@@ -57,7 +60,7 @@ def test_two_workers_do_not_make_the_same_thing_twice(tmp_path: Path) -> None:
 
 def test_tensors_read_back_bit_for_bit(tmp_path: Path) -> None:
     z = torch.randn(5, 3)
-    assert torch.equal(Store(tmp_path).tensors("z", {}, lambda: {"z": z})["z"], z)
+    assert torch.equal(Store(tmp_path).tensors(Recipe("z", {}, ""), lambda: {"z": z})["z"], z)
 
 
 def test_the_digest_does_not_depend_on_key_order() -> None:

@@ -24,7 +24,9 @@ def faces(counts: list[int], groups: int = 1) -> Any:
         for i, count in enumerate(counts)
         for k in range(count)
     ]
-    return SimpleNamespace(name="made", table=pd.DataFrame(rows, columns=["sample", "identity", "group", "sha"]))
+    return SimpleNamespace(
+        name="made", knows=dict, table=pd.DataFrame(rows, columns=["sample", "identity", "group", "sha"])
+    )
 
 
 specs_of_any_kind = st.lists(
@@ -71,7 +73,7 @@ def test_any_specs_give_disjoint_splits_within_their_caps_or_a_sentence(
 @given(order=st.permutations(range(18)), seed=st.integers(0, 9))
 def test_the_order_of_the_files_does_not_matter(order: list[int], seed: int) -> None:
     dataset, specs = faces([3] * 6), {"public": SplitSpec(2, images=2), "victims": SplitSpec(3, images=2)}
-    mixed = SimpleNamespace(name="made", table=dataset.table.iloc[order].reset_index(drop=True))
+    mixed = SimpleNamespace(name="made", knows=dict, table=dataset.table.iloc[order].reset_index(drop=True))
     plain = make_splits(dataset, specs, seed).drop(columns="row")
     assert plain.equals(make_splits(dataset, specs, seed).drop(columns="row"))
     assert plain.equals(make_splits(mixed, specs, seed).drop(columns="row"))

@@ -1,0 +1,104 @@
+"""The recognisers of a run: trained once on the train split and kept, or read from their own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.code import code_of
+from ..core.faces import FaceSet
+from ..core.progress import Progress
+from ..core.registry import RECOGNIZERS
+from ..core.seeding import Rng
+from ..recipe import Recipe
+from ..recognizers.base import BuildContext, Recognizer
+from ..store import Store
+from .faces import Faces
+
+if TYPE_CHECKING:
+    from ..track import RecognizerSpec
+
+
+class Recognizers:
+    """Recognisers by their names in the track.
+
+    Args:
+        specs: which type, with which settings.
+        faces: for those that are trained here.
+        store: where their weights are kept.
+        device: where they run.
+        progress: where progress goes.
+    """
+
+    def __init__(
+        self, specs: Mapping[str, RecognizerSpec], faces: Faces, store: Store, device: torch.device, progress: Progress
+    ) -> None:
+        self.specs, self._faces, self._store = specs, faces, store
+        self._device, self._progress = device, progress
+        self._built: dict[str, Recognizer] = {}
+        self._recipes: dict[str, Recipe] = {}
+
+    def trained_here(self, alias: str) -> bool:
+        """Whether its weights come from the train split."""
+        return bool(RECOGNIZERS.get(self.specs[alias].type).needs_training)
+
+    def recipe(self, alias: str) -> Recipe:
+        """What a recogniser is made from, without building it."""
+        if alias not in self._recipes:
+            spec = self.specs[alias]
+            recognizer: Recognizer = RECOGNIZERS.get(spec.type)(spec.settings)
+            faces = self._faces.train_split(alias) if recognizer.needs_training else None
+            self._recipes[alias] = self.made_from(recognizer, alias, faces)
+        return self._recipes[alias]
+
+    def made_from(
+        self, recognizer: Recognizer, alias: str, faces: FaceSet | None, more: Mapping[str, Any] | None = None
+    ) -> Recipe:
+        """The recipe of a recogniser of any kind.
+
+        Args:
+            recognizer: not built yet.
+            alias: first weights and order of the pictures of a training follow it.
+            faces: what it learns from; None where it brings its own weights.
+            more: what else it is made from.
+        """
+        of = {"recognizer": recognizer.describe(), **(more or {})}
+        if faces is not None:
+            of |= {"faces": faces.sha, "alias": alias}
+        return Recipe("recognizer", of, code_of(__name__))
+
+    def get(self, alias: str) -> Recognizer:
+        """A recogniser, trained or loaded, frozen."""
+        if alias not in self._built:
+            spec = self.specs[alias]
+            recognizer: Recognizer = RECOGNIZERS.get(spec.type)(spec.settings)
+            recognizer.alias = alias
+            if recognizer.needs_training:
+                self.trained(recognizer, alias, self.recipe(alias), lambda: self._faces.train_split(alias))
+            else:
+                recognizer.build(self._building(None, alias))
+            self._built[alias] = recognizer
+        return self._built[alias]
+
+    def trained(self, recognizer: Recognizer, alias: str, recipe: Recipe, faces: Callable[[], FaceSet]) -> Recognizer:
+        """``recognizer`` with the weights that a training on ``faces()`` gives it, made once and kept.
+
+        Args:
+            recognizer: not built yet.
+            alias: of the track; first weights and order of the pictures follow it.
+            recipe: what it is made from.
+            faces: what it learns from; asked for only if it must be trained.
+        """
+
+        def build(folder: Path) -> None:
+            self._progress.say(f"Training recogniser {recognizer.alias}")
+            recognizer.build(self._building(faces(), alias)).save(folder / "weights.safetensors")
+
+        folder = self._store.make(recipe, build)
+        return recognizer.load(folder / "weights.safetensors", self._building(None, alias))
+
+    def _building(self, faces: FaceSet | None, alias: str) -> BuildContext:
+        return BuildContext(faces, Rng(0, "recognizer", alias), self._device, self._progress)

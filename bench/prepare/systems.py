@@ -1,0 +1,104 @@
+"""The defended systems of a run: each defence fitted once on a recogniser and kept, and what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from ...defenses.base import Defense, overrides
+from ..core.code import code_of
+from ..core.context import FitContext, Weights
+from ..core.progress import Progress
+from ..core.seeding import Rng
+from ..recipe import Recipe
+from ..store import Store
+from .faces import Faces
+from .recognizers import Recognizers
+
+
+class Systems:
+    """Fitted defences.
+
+    Args:
+        faces: of which the train split is a defence's to learn from.
+        recognizers: what defences are fitted on.
+        protectors: recognisers that whoever protects pictures has at hand.
+        resolution: side in pixels at which shared networks work on pictures.
+        store: where fits are kept.
+        device: where to work.
+        progress: where progress goes.
+    """
+
+    def __init__(
+        self,
+        faces: Faces,
+        recognizers: Recognizers,
+        protectors: tuple[str, ...],
+        resolution: int,
+        store: Store,
+        device: torch.device,
+        progress: Progress,
+    ) -> None:
+        self._faces, self._recognizers, self._protectors = faces, recognizers, protectors
+        self._resolution, self._store, self._device, self._progress = resolution, store, device, progress
+        self._fitted: dict[str, Defense] = {}
+        self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
+
+    def recipe(self, defense: Defense, alias: str, seed: int) -> Recipe:
+        """What ``defense``, fitted on recogniser ``alias``, is made from.
+
+        A fit gets the train split, the resolution and the seed, and may do with them what it likes, so they count for
+        every defence that fits anything or keeps shared networks.
+        """
+        of: dict[str, Any] = {"defense": defense.describe(), "recognizer": self._recognizers.recipe(alias)}
+        if overrides(defense, "_fit") or overrides(defense, "_build"):
+            of |= self._shared(seed)
+        if defense.uses_surrogates:
+            of["protectors"] = self._protectors_recipe()
+        return Recipe("defense", of, code_of(__name__))
+
+    def recipe_of(self, system: Defense) -> Recipe:
+        """What a fitted system was made from; one that was fitted elsewhere is known by its weights."""
+        if system not in self._recipes:
+            weights = hashlib.sha256()
+            for name, tensor in system.state_dict().items():
+                weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            of = {"defense": system.describe(), "recognizer": system.recognizer.describe(), "sha": weights.hexdigest()}
+            self._recipes[system] = Recipe("defense", of, code_of(__name__))
+        return self._recipes[system]
+
+    def fitted(self, defense: Defense, alias: str, seed: int) -> Defense:
+        """``defense`` fitted on a recogniser and the train split; an equal one that is there already, if there is."""
+        recipe = self.recipe(defense, alias, seed)
+        if recipe.key not in self._fitted:
+            system = self._fit(defense, alias, seed, recipe)
+            self._fitted[recipe.key], self._recipes[system] = system, recipe
+        return self._fitted[recipe.key]
+
+    def _fit(self, defense: Defense, alias: str, seed: int, recipe: Recipe) -> Defense:
+        def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
+            of = {"name": name, **self._shared(seed), "protectors": self._protectors_recipe(), "depends": depends}
+            return self._store.tensors(Recipe("shared", of, code_of(make.__module__)), make)
+
+        context = FitContext(
+            self._recognizers.get(alias), self._faces.of("train") if self._faces.has_train else None,
+            Rng(seed, "defense"), self._device, self._progress,
+            tuple(map(self._recognizers.get, self._protectors)) if defense.uses_surrogates else (),
+            self._resolution, keep,
+        )  # fmt: skip
+        if not overrides(defense, "_fit"):
+            return defense.fit(context)
+        state = self._store.tensors(recipe, lambda: defense.fit(context).state_dict())
+        return defense.fit(context, state)
+
+    def _shared(self, seed: int) -> dict[str, Any]:
+        train = self._faces.of("train").sha if self._faces.has_train else ""
+        return {"train": train, "resolution": self._resolution, "seed": seed}
+
+    def _protectors_recipe(self) -> list[Recipe]:
+        return [self._recognizers.recipe(alias) for alias in self._protectors]

@@ -1,0 +1,20 @@
+"""A file of the package as if somebody had edited it while the tests run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faceleak.bench.core import code
+
+
+def edit(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """As if a line had been added to ``file``."""
+    real = code._source
+
+    def source(other: Path, area: object) -> object:
+        found = real(other, area)  # type: ignore[arg-type]
+        return code._Source(found.sha + b"+", found.reaches) if other == file else found
+
+    monkeypatch.setattr(code, "_source", source)
+    code._hash_of.cache_clear()
