@@ -14,7 +14,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-slow perf attack defense lint format report clean distclean
+.PHONY: help leaderboard test test-cpu test-slow perf attack defense lint format report clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -32,6 +32,18 @@ leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML 
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)
+
+# A processor has the kernels of all before it: each set in turn, as on a machine that ends there. The last is `test`'s.
+KERNELS = default:SSE41 $(shell grep -qw avx2 /proc/cpuinfo 2>/dev/null && echo avx2:AVX2) \
+  $(shell grep -qw avx512f /proc/cpuinfo 2>/dev/null && echo avx512:AVX512_CORE)
+CONTRACTS = tests/defenses/test_contract.py tests/defenses/test_rounding.py tests/attacks/test_contract.py
+
+test-cpu: $(VENV)/.installed ## batch mates and repetition under every set of kernels that this processor has
+	@set -e; for set in $(KERNELS); do echo "kernels: $$set"; \
+	  ATEN_CPU_CAPABILITY=$${set%:*} DNNL_MAX_CPU_ISA=$${set#*:} OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    $(CONTRACTS) -n auto -k "function_of_image_and_secret or determinism or rounded" $(ARGS); \
+	done
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/bench/test_processors.py -m processors $(ARGS)
 
 test-slow: $(VENV)/.installed ## the slow tests
 	$(BIN)/python -m pytest tests -m slow $(ARGS)

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
+from ..bench.core.levels import rounded
 from ..bench.core.nets.bdct import from_ycbcr, to_ycbcr
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -64,12 +65,10 @@ class LDPSlicing(WireDefense):
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> the noisy picture, (N, 3, side, side) in [0, 1], 8 bits a value."""
-        bits = slices(detail(images))  # (N, 3, 8, side, side)
         keep = torch.sigmoid(split_budget(self.settings.epsilon_total)).to(images.device)  # e^eps / (e^eps + 1)
-        u = secret.sample.child("ldp-slicing").uniform(secret.ids.to(images.device), tuple(bits.shape[1:]))
-        told = bits ^ (u >= keep[:, :, None, None])
-        rgb = from_ycbcr(reassemble(told) - GREY)
-        return (255 * rgb).round().clamp(0, 255) / 255
+        shape = (images.shape[1], BITS, *images.shape[2:])
+        lies = secret.sample.child("ldp-slicing").uniform(secret.ids.to(images.device), shape) >= keep[:, :, None, None]
+        return rounded(lambda image, lie: from_ycbcr(reassemble(slices(detail(image)) ^ lie) - GREY), images, lies)
 
     def properties(self) -> dict[str, float | str]:
         """``epsilon_pixel``, and ``epsilon`` of a whole picture."""

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet
+from ..bench.core.levels import rounded
 from ..bench.core.nets.bdct import CHANNELS, bdct_and_blind, inverse_bdct
 from ..bench.core.nets.generator_unet import GeneratorUNet
 from ..bench.core.nets.margin import MarginHead, ramped
@@ -101,14 +102,15 @@ class MinusFace(WireDefense):
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> X_p, (N, 3, side, side) in [0, 1]."""
-        orders, sent = self.orders(secret), []
-        for part in torch.arange(len(images)).split(AT_ONCE):
-            sent.append(inverse_bdct(shuffled(self.residue(images[part]), orders[part])))
-        x_p = torch.cat(sent).clamp(0, 1)
-        if not self.settings.bits:
-            return x_p
-        steps = (1 << self.settings.bits) - 1
-        return (x_p * steps).round() / steps
+        orders = self.orders(secret)
+
+        def decoded(some: Tensor, order: Tensor) -> Tensor:
+            return inverse_bdct(shuffled(self.residue(some), order))
+
+        if self.settings.bits:
+            return rounded(decoded, images, orders, bits=self.settings.bits)
+        parts = torch.arange(len(images)).split(AT_ONCE)
+        return torch.cat([decoded(images[part], orders[part]) for part in parts]).clamp(0, 1)
 
     def orders(self, secret: SecretDraw) -> Tensor:
         """(N, 192): which channel of r takes each place, one uniformly random order per picture."""

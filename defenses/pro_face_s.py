@@ -40,6 +40,7 @@ from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.leaks import Leak
+from ..bench.core.levels import rounded
 from ..bench.core.likeness import feature_distance
 from ..bench.core.nets.inn import SecureFlow
 from ..bench.core.obfuscators import blurred, median_filtered, pixelated, with_mean_face
@@ -113,8 +114,12 @@ class ProFaceS(Defense):
     def publish(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H, W) like ``obfuscate(images)``, in [0, 1], 8 bits a value; H and W even."""
         maps = self.key_maps(self._passwords(secret), *even_sides(images)).to(images.device)
-        published, _ = self.net(2 * self.obfuscate(images) - 1, 2 * images - 1, maps)
-        return (255 * (published + 1) / 2).round().clamp(0, 255) / 255
+
+        def published(image: Tensor, of_key: Tensor) -> Tensor:
+            covered, _ = self.net(2 * self.obfuscate(image) - 1, 2 * image - 1, of_key)
+            return (covered + 1) / 2  # type: ignore[no-any-return]
+
+        return rounded(published, images, maps)
 
     def make_key(self, images: Tensor, secret: SecretDraw) -> Leak:
         """(N, password_bytes) uint8: the passwords."""
