@@ -171,7 +171,7 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
         track = Track.model_validate({"name": file.stem, **values})
     except ValidationError as error:
         raise TrackError(f"{file}: {_explain(error, values)}") from error
-    _check_names(track, file)
+    check_names(track, file)
     return track
 
 
@@ -205,7 +205,12 @@ def _model_at(location: tuple[int | str, ...]) -> list[str]:
     return tables.get(str(location[0]), [])
 
 
-def _check_names(track: Track, file: Path) -> None:
+def check_names(track: Track, file: Path) -> None:
+    """Refuse entries that do not fit together: unknown aliases, a judge that is attacked, two of one title.
+
+    Raises:
+        TrackError: ``file`` begins the message.
+    """
     known = list(track.recognizers)
     for target in track.targets:
         for alias in (target.recognizer, *target.judges, *([target.surrogate] if target.surrogate else [])):
