@@ -16,6 +16,7 @@ from .metrics.attributes import auc_draws, auc_interval, mean_known
 from .metrics.intervals import Interval, bootstrap_identities, paired_difference
 from .metrics.reidentification import by_identity
 from .schema import Row
+from .words import ATTRIBUTE_METRICS
 
 if TYPE_CHECKING:
     from .leaked import LeakedSet
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from .scoring import Scored
     from .session import Session
 
-# Whether higher is better. Rows are called metric:attribute; without one they are means over all that were read.
-METRICS = {"attribute_accuracy": True, "attribute_chance": None, "attribute_gain": True, "attribute_auc": True}
 READ = "read/"  # where scores.npz keeps what was read
 
 
@@ -50,7 +49,7 @@ def score_attributes(
     for row, found in attribute_rows(kept, rng, protocol.bootstrap, protocol.level):
         if found is None:
             scored.absent[row["metric"]] = "All victims are of one class."
-        up = METRICS[row["metric"].partition(":")[0]]
+        up = ATTRIBUTE_METRICS[row["metric"].partition(":")[0]]
         scored.rows.append(row | (columns(found, up) if found else {"status": "absent"}))
 
 
@@ -115,7 +114,7 @@ def attribute_rows(
             paired_difference(hit, base, rng(), resamples, level),
             auc_interval(areas, people, level),
         )
-        for metric, interval in zip(METRICS, found):
+        for metric, interval in zip(ATTRIBUTE_METRICS, found):
             row = {"metric": f"{metric}:{name}" if name else metric, "split": "victims", "unit": "fraction"}
             rows.append((row, interval))
 

@@ -24,22 +24,13 @@ from .core.errors import ContractError
 from .core.leaks import Leak
 from .core.recovery import Recovery
 from .core.surfaces import Fidelity
-from .core.threat import DefenseKnowledge
+from .words import AUTO_ATTACK, ENSEMBLE
 
 REFEREE = "identity-extraction"
 STANDARD = (
     "nbnet", "decoder", "decoder-id", "latent-mapping", "latent-inversion", "zeroth-order", "score-regression",
     REFEREE, "recovery-unet", "linear-inverse", "denoiser-decoder", "linear-ridge",
 )  # fmt: skip
-CHOSEN = "chosen_"  # metric of a member's share of the victims, before its title
-
-# Whoever knows more can do what somebody can who knows less; the first that a member is run at is the one that counts.
-WITHIN = {
-    DefenseKnowledge.K0: (DefenseKnowledge.K0,),
-    DefenseKnowledge.K1: (DefenseKnowledge.K1, DefenseKnowledge.K0),
-    DefenseKnowledge.K2: (DefenseKnowledge.K2, DefenseKnowledge.K0),
-    DefenseKnowledge.K3: (DefenseKnowledge.K3, DefenseKnowledge.K1, DefenseKnowledge.K2, DefenseKnowledge.K0),
-}
 
 
 class StandardEnsemble(Attack):
@@ -49,9 +40,9 @@ class StandardEnsemble(Attack):
     runs other cells of its track through the store that keeps their fits (``execute_ensemble.py``).
     """
 
-    name = "standard-ensemble"
+    name = ENSEMBLE
     fidelity = Fidelity.SIMPLIFIED
-    paper = "AutoAttack, arXiv 2003.01690"
+    paper = AUTO_ATTACK
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         raise ContractError("An ensemble recovers nothing by itself; the harness runs its members.")

@@ -12,12 +12,13 @@ from .core.errors import FaceleakError, NotApplicable
 from .core.faces import resize
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
-from .ensemble import CHOSEN, Candidate, choose
+from .ensemble import Candidate, choose
 from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
 from .plan import Cell
 from .schema import Row, status_of
 from .session import Session
+from .words import CHOSEN
 
 
 def run_ensemble(session: Session, cell: Cell) -> tuple[Outcome, list[Row]]:

@@ -1,13 +1,18 @@
-"""What ``faceleak list`` prints."""
+"""What ``faceleak list`` prints, without importing a network library."""
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
-from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
-from .ensemble import StandardEnsemble
-from .track import TRACKS, load_track
+from .catalogue import Unreadable, catalogue
+from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
+from .core.surfaces import Fidelity
+from .toml import tomllib
+from .words import AUTO_ATTACK, ENSEMBLE
+
+TRACKS = Path(__file__).parent / "tracks"
 
 
 def listing(kind: str) -> str:
@@ -23,15 +28,29 @@ def listing(kind: str) -> str:
         "recognizers": (RECOGNIZERS, ("name", "trained here", "what"), _recognizer),
     }
     if kind == "tracks":
-        tracks = [load_track(file.stem) for file in sorted(TRACKS.glob("*.toml"))]
-        rows: list[tuple[str, ...]] = [(track.name, track.title, track.expected) for track in tracks]
-        return table(("name", "title", "expected"), rows)
+        return table(("name", "title", "expected"), [_track(file) for file in sorted(TRACKS.glob("*.toml"))])
     registry, header, describe = makers[kind]
-    lines = [describe(name, registry.get(name)) for name in registry.names()]
+    lines = [describe(name, cls) for name, cls in sorted(_classes(registry).items())]
     if kind == "attacks":  # no plug-in: it runs the others
-        kept = StandardEnsemble
-        lines.append((kept.name, "any", "image", "as its members", "no", kept.fidelity.value, kept.paper))
+        lines.append((ENSEMBLE, "any", "image", "as its members", "no", Fidelity.SIMPLIFIED.value, AUTO_ATTACK))
     return table(header, lines)
+
+
+def _classes(registry: Registry[Any]) -> dict[str, type]:
+    """All plug-ins of a kind. Of the built-in ones their source is read: to import them takes torch, and seconds."""
+    added = registry.added()
+    try:
+        built_in = catalogue(registry.package.partition(".")[2])
+    except Unreadable:
+        built_in = {}
+    if not built_in or built_in.keys() & added.keys():  # a name that is taken: importing says by whom
+        return {name: registry.get(name) for name in registry.names()}
+    return built_in | added
+
+
+def _track(file: Path) -> tuple[str, ...]:
+    told = tomllib.loads(file.read_text(encoding="utf-8"))
+    return file.stem, told.get("title", ""), told.get("expected", "")
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -13,8 +13,9 @@ from ..defenses.composition import compose
 from .core.registry import ATTACKS, DEFENSES
 from .core.surfaces import Secret, Surface
 from .core.threat import DefenseKnowledge, ThreatModel
-from .ensemble import REFEREE, WITHIN, StandardEnsemble
+from .ensemble import REFEREE, StandardEnsemble
 from .track import AttackSpec, DefenseSpec, TargetSpec, Track, members_of
+from .words import WITHIN
 
 
 def make_defense(spec: DefenseSpec) -> Defense:

@@ -42,10 +42,9 @@ from .published import published
 from .schema import Row
 from .scoring import Scored, Summary, per_identity
 from .session import Session
+from .words import PROTECTOR
 
-PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
 PLACE = "published"  # of the scores that are kept, after the judge
-BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage
 
 
 @dataclass(frozen=True)

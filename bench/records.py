@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from ..datasets.splits import save_splits
-from .ensemble import CHOSEN
 from .flags import cross_cell_flags
 from .plan import Cell, defense_traits, make_attack, make_defense
 from .provenance import device_name, environment
 from .schema import Row
 from .session import Session
+from .words import CHOSEN
 
 
 def collect(folder: Path, keys: list[str]) -> list[Row]:

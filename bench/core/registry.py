@@ -41,9 +41,9 @@ class Registry(Generic[T]):
     """
 
     def __init__(self, kind: str, package: str, group: str) -> None:
-        self.kind, self._package, self._group = kind, f"{_ROOT}.{package}", group
+        self.kind, self.package, self._group = kind, f"{_ROOT}.{package}", group
         self._items: dict[str, type[T]] = {}
-        self._discovered = False
+        self._discovered = self._entered = False
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
         """Class decorator. A second registration of a name is an error, not an override."""
@@ -84,9 +84,21 @@ class Registry(Generic[T]):
         if self._discovered:
             return
         self._discovered = True
-        package = importlib.import_module(self._package)
+        package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self._package}.{module.name}")
+            importlib.import_module(f"{self.package}.{module.name}")
+        self._enter()
+
+    def added(self) -> dict[str, type[T]]:
+        """Name -> class of what is not built in: entry points and loaded files. Imports nothing that is built in."""
+        self._enter()
+        return {name: cls for name, cls in self._items.items() if not cls.__module__.startswith(f"{self.package}.")}
+
+    def _enter(self) -> None:
+        """Import the entry points, once."""
+        if self._entered:
+            return
+        self._entered = True
         for point in entry_points(group=self._group):
             loaded = point.load()
             if isinstance(loaded, type) and loaded not in self._items.values():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..attributes import METRICS
+from ..words import ATTRIBUTE_METRICS
 from .board_attacks import ROLE_ORDER, interval
 from .rows import AttackId, View
 
@@ -16,7 +16,7 @@ _PREFIX = "attribute_"
 _KEYS = ("dataset", "recognizer", "surface", "defense", "role", "attack", "knowledge", "attribute")
 ATTRIBUTE_COLUMNS = (
     *_KEYS, "status",
-    *(f"{metric}{end}" for metric in METRICS for end in ("", "_lo", "_hi")),
+    *(f"{metric}{end}" for metric in ATTRIBUTE_METRICS for end in ("", "_lo", "_hi")),
     "n_seeds", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ def _row(view: View, who: AttackId, attribute: str) -> dict[str, Any]:
         "status": cells.status,
         **{name: getattr(cells, name) for name in ("n_cells", "n_failed", "flags")},
     }
-    for metric in METRICS:
+    for metric in ATTRIBUTE_METRICS:
         stat = view.get(who, f"{metric}:{attribute}" if attribute else metric)
         row |= interval(metric, stat)
         row["n_seeds"] = max(row.get("n_seeds", 0), stat.n_seeds if stat else 0)

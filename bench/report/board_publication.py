@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..publication import BROKEN_KEYS, PROTECTOR
+from ..words import BROKEN_KEYS, PROTECTOR
 from .rows import UNDEFENDED, View, spread
 from .strongest import strongest, value_of
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ..core.threat import DefenseKnowledge
-from ..ensemble import CHOSEN, WITHIN
+from ..words import CHOSEN, WITHIN
 
 UNDEFENDED = "none"
 CEILINGS = frozenset({"same-photo", "other-photo"})  # real photos of the victim; every other baseline is a floor

@@ -16,11 +16,11 @@ from faceleak.bench.core.registry import DATASETS
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess
 from faceleak.bench.enrolment import _IMPOSTORS
-from faceleak.bench.ensemble import CHOSEN
 from faceleak.bench.flag_docs import FLAGS, markdown
 from faceleak.bench.metrics.thresholds import REFUSE_BELOW, WARN_BELOW
 from faceleak.bench.release import METRICS
 from faceleak.bench.track import TRACKS, Protocol
+from faceleak.bench.words import CHOSEN
 from typer.testing import CliRunner
 
 from .pages import DOCS, FRONT, PAGES, ROOT, blocks

@@ -1,0 +1,25 @@
+"""Names that both the harness and the report read results by. Imports no torch: a report needs none."""
+
+from __future__ import annotations
+
+from .core.threat import DefenseKnowledge
+
+ENSEMBLE = "standard-ensemble"
+AUTO_ATTACK = "AutoAttack, arXiv 2003.01690"  # whose idea it is
+CHOSEN = "chosen_"  # metric of a member's share of the victims, before its title
+
+# Whoever knows more can do what somebody can who knows less; the first that a member is run at is the one that counts.
+WITHIN = {
+    DefenseKnowledge.K0: (DefenseKnowledge.K0,),
+    DefenseKnowledge.K1: (DefenseKnowledge.K1, DefenseKnowledge.K0),
+    DefenseKnowledge.K2: (DefenseKnowledge.K2, DefenseKnowledge.K0),
+    DefenseKnowledge.K3: (DefenseKnowledge.K3, DefenseKnowledge.K1, DefenseKnowledge.K2, DefenseKnowledge.K0),
+}
+
+# Of attributes, and whether higher is better. Rows are called metric:attribute; without one they are means over all.
+ATTRIBUTE_METRICS = {
+    "attribute_accuracy": True, "attribute_chance": None, "attribute_gain": True, "attribute_auc": True,
+}  # fmt: skip
+
+PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
+BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage
