@@ -18,13 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from faceleak.attacks.base import Attack
-from faceleak.bench.core.context import AttackContext
-from faceleak.bench.core.leaks import Leak
-from faceleak.bench.core.recovery import Recovery
-from faceleak.bench.core.registry import register_attack
-from faceleak.bench.core.surfaces import Surface
-from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
+from faceleak import Attack, AttackContext, Leak, RecognizerAccess, Recovery, Surface, ThreatModel, register_attack
 from torch import Tensor
 
 
@@ -65,12 +59,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from faceleak.bench.core.context import FitContext
-from faceleak.bench.core.errors import InputError
-from faceleak.bench.core.registry import register_defense
-from faceleak.bench.core.secrets import SecretDraw
-from faceleak.bench.core.surfaces import Secret, Surface
-from faceleak.defenses.base import Defense
+from faceleak import Defense, FitContext, InputError, Secret, SecretDraw, Surface, register_defense
 from torch import Tensor
 
 

@@ -30,8 +30,8 @@ def _class_words(cls: type, seen: set[int]) -> Iterator[str]:
     seen.add(id(cls))
     yield cls.__qualname__
     for name, value in sorted(vars(cls).items()):
-        if not name.startswith("__") or name in ("__init__", "__call__", "__post_init__"):
-            yield name
+        if name != "name" and (not name.startswith("__") or name in ("__init__", "__call__", "__post_init__")):
+            yield name  # what it is registered as comes later than the class, and says nothing of it
             yield from _words(value, cls.__module__, seen)
     if dataclasses.is_dataclass(cls):
         for field in dataclasses.fields(cls):
