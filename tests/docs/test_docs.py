@@ -149,7 +149,13 @@ def test_commands_parse(page: Path) -> None:
 
 def test_commands_marked_as_run_do_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line for page in PAGES for one in blocks(page) if one.about == "run" for line in one.text.splitlines()]
+    lines = [
+        line
+        for page in PAGES
+        for one in blocks(page)
+        if (one.language, one.about) == ("sh", "run")
+        for line in one.text.splitlines()
+    ]
     assert lines
     for line in lines:
         done = CliRunner().invoke(app, shlex.split(line)[1:])
