@@ -40,7 +40,8 @@ def catalogue(package: str) -> dict[str, type]:
     Raises:
         Unreadable: a value or a registration is computed.
     """
-    reader, found = _Reader(), {}
+    reader = _Reader()
+    found: dict[str, type] = {}
     for file in sorted((ROOT / package.replace(".", "/")).glob("*.py")):
         found |= reader.module(file)[1]
     return found
@@ -92,7 +93,7 @@ def _stand_in(node: ast.ClassDef, known: dict[str, type]) -> type:
     """A class with the bases that are known and what the body says."""
     said: dict[str, Any] = {"__doc__": ast.get_docstring(node, clean=False), "__module__": __name__}
     for line in node.body:
-        target = line.target if isinstance(line, ast.AnnAssign) else None
+        target: ast.expr | None = line.target if isinstance(line, ast.AnnAssign) else None
         if isinstance(line, ast.Assign) and len(line.targets) == 1:
             target = line.targets[0]
         value = getattr(line, "value", None)
@@ -103,7 +104,7 @@ def _stand_in(node: ast.ClassDef, known: dict[str, type]) -> type:
 
 
 def _value(node: ast.expr, owner: str) -> Any:
-    names = {"__builtins__": {}, "frozenset": frozenset, **_VOCABULARY}
+    names: dict[str, Any] = {"__builtins__": {}, "frozenset": frozenset, **_VOCABULARY}
     try:
         return eval(compile(ast.Expression(node), owner, "eval"), names)  # our own source, our own words
     except Exception as error:

@@ -55,7 +55,7 @@ def recognizer(
         made = RECOGNIZERS.get(kind)(values)
     elif isinstance(kind, type) and issubclass(kind, Recognizer):
         made = kind(values)
-    elif callable(kind):
+    elif callable(kind) and not isinstance(kind, type):
         made = _Wrapped(kind, values)
     else:
         raise InputError(f"A recogniser is a name, a module or a function, got {type(kind).__name__}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def load_results(run_folder: str | Path, board: str = "results") -> pd.DataFrame
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``results.csv`` as read -> with whole numbers, truth values and times."""
-    columns = {name: rows[name].astype("Int64") for name in _WHOLE}
+    columns: dict[str, pd.Series[Any]] = {name: rows[name].astype("Int64") for name in _WHOLE}
     for name in _YES_NO:
         columns[name] = rows[name].map({"True": True, "False": False}).astype("boolean")
     columns["created"] = pd.to_datetime(rows["created"], utc=True, errors="coerce")
