@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._lazy import lazy
 from ._version import __version__
-from .bench.front.lazy import lazy
 
 if TYPE_CHECKING:
     from . import metrics as metrics
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 
 # Module -> its public names. `expand:expand_path`: another name for `expand`; `:metrics`: the module itself. Inner
 # paths may move, these names stay. Type checkers read the imports above; a test holds the two together.
-_HOMES = {
+_MODULES = {
     "metrics": ":metrics",
     "attacks.base": "Attack",
     "bench.core.anatomy": "Anatomy",
@@ -120,5 +120,5 @@ _HOMES = {
     "datasets.base": "DataSettings FaceDataset LoadContext",
     "defenses.base": "Defense",
 }
-__getattr__, __dir__, __all__ = lazy(__name__, _HOMES)
-__all__ += ["__version__"]
+HOMES, __getattr__, __dir__ = lazy(__name__, _MODULES)
+__all__ = ["__version__", *HOMES]

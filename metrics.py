@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .bench.front.lazy import lazy
+from ._lazy import lazy
 
 if TYPE_CHECKING:
     from .bench.metrics.arrays import MetricInputError as MetricInputError
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from .bench.metrics.verification import tenfold_accuracy as tenfold_accuracy
 
 # As in the package's `__init__.py`.
-_HOMES = {
+_MODULES = {
     "bench.metrics.arrays": "MetricInputError MetricUnavailable",
     "bench.metrics.attributes": "auc auc_draws auc_interval",
     "bench.metrics.distribution": "KidEstimate frechet_distance kid real_floor",
@@ -81,4 +81,5 @@ _HOMES = {
     "bench.metrics.unlinkability": "Null Renewability d_sys maximal_linkability permutation_null renewability",
     "bench.metrics.verification": "Roc TenFold d_prime eer false_match_rate roc tar_at tenfold_accuracy",
 }
-__getattr__, __dir__, __all__ = lazy(__name__, _HOMES)
+HOMES, __getattr__, __dir__ = lazy(__name__, _MODULES)
+__all__ = [*HOMES]

@@ -12,8 +12,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import inspect
-import marshal
 import sys
 import types
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError
+from .fileless import fileless_hash
 
 _PACKAGE = __name__.split(".")[0]
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,11 +118,7 @@ def _place(module: types.ModuleType) -> tuple[Path, _Area]:
 
 def _typed_in(kind: type) -> bytes:
     """The code of a class without a file (a notebook's, a prompt's)."""
-    try:
-        return inspect.getsource(kind).encode()
-    except (OSError, TypeError):
-        functions = [value for _, value in sorted(vars(kind).items()) if isinstance(value, types.FunctionType)]
-        return b"".join(marshal.dumps(function.__code__) for function in functions) or kind.__qualname__.encode()
+    return fileless_hash(kind).encode()
 
 
 def _closure(starts: Iterator[tuple[Path, _Area]]) -> set[tuple[Path, _Area]]:
@@ -157,7 +152,9 @@ def _source(file: Path, area: _Area) -> _Source:
 
 def _reached(tree: ast.Module, file: Path, area: _Area) -> Iterator[Path]:
     """Files of the package and of the area that a file imports, wherever in it the import stands."""
-    for node in _statements(tree):
+    # A list of names that are imported when they are asked for: what type checkers see is what there is.
+    listed = file == _ROOT / "metrics.py"
+    for node in ast.walk(tree) if listed else _statements(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield from _modules(name.name.split("."), area)

@@ -29,6 +29,8 @@ def _class_words(cls: type, seen: set[int]) -> Iterator[str]:
         return
     seen.add(id(cls))
     yield cls.__qualname__
+    for base in cls.__bases__:
+        yield from _words(base, cls.__module__, seen)
     for name, value in sorted(vars(cls).items()):
         if name != "name" and (not name.startswith("__") or name in ("__init__", "__call__", "__post_init__")):
             yield name  # what it is registered as comes later than the class, and says nothing of it

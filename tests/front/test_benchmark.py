@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,6 @@ import pandas as pd
 import pytest
 import torch
 from faceleak.bench.core import fileless
-from faceleak.bench.core.plugin import source_hash
 from faceleak.bench.core.registry import ATTACKS, DEFENSES
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.load import load_run
@@ -45,13 +43,12 @@ class Halved(faceleak.Defense):
 
 
 @pytest.fixture
-def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def notebook(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module without a file, as a notebook is."""
     module = ModuleType("notebook_of_a_test")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(CELL, vars(module))
-    yield module
-    source_hash.cache_clear()
+    return module
 
 
 @pytest.fixture

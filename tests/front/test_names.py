@@ -55,7 +55,7 @@ def test_type_checkers_see_the_same_names(file: str) -> None:
             assert alias.asname not in seen
             seen[alias.asname] = place
     module = faceleak if file == "__init__.py" else faceleak.metrics
-    assert set(seen) == set(module.__all__) - {"__version__"}
+    assert set(seen) == set(module.HOMES) == set(module.__all__) - {"__version__"}
     for public, place in seen.items():
         inner, _, name = place.partition(":")
         home = sys.modules.get(f"faceleak.{inner}") or __import__(f"faceleak.{inner}", fromlist=["_"])

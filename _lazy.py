@@ -9,15 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """``__getattr__``, ``__dir__`` and ``__all__`` of a module whose names live elsewhere.
+def lazy(
+    package: str, modules: Mapping[str, str]
+) -> tuple[dict[str, str], Callable[[str], Any], Callable[[], list[str]]]:
+    """``HOMES`` (public name -> module), ``__getattr__`` and ``__dir__`` of a module whose names live elsewhere.
 
     Args:
         package: the module's ``__name__``.
-        homes: module, relative to faceleak -> its public names, spaces between them; ``inner:public`` where the name
+        modules: module, relative to faceleak -> its public names, spaces between them; ``inner:public`` where the name
             there is another, ``:public`` for the module itself.
 
-    >>> find, names, public = lazy("demo", {"bench.metrics.quality": "psnr ssim"})
+    >>> homes, find, names = lazy("demo", {"bench.metrics.quality": "psnr ssim"})
     >>> find("pnsr")
     Traceback (most recent call last):
         ...
@@ -25,7 +27,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
     """
     root = __name__.split(".")[0]
     places: dict[str, tuple[str, str]] = {}  # public name -> module, name there
-    for module, words in homes.items():
+    for module, words in modules.items():
         for word in words.split():
             inner, colon, public = word.partition(":")
             places[public if colon else word] = (module, inner)
@@ -46,4 +48,4 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
     def names() -> list[str]:
         return sorted({*places, *vars(sys.modules[package])})
 
-    return find, names, sorted(places)
+    return {public: module for public, (module, _) in places.items()}, find, names
