@@ -7,7 +7,7 @@ import shlex
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -61,6 +61,7 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from .core.device import choose_device
     from .core.progress import Progress
     from .provenance import spoken
     from .runner import RunOptions, parse_only, run_track
@@ -76,7 +77,7 @@ def run(
     options = RunOptions(
         out=folder,
         store=store or default_root(),
-        device=_device(device, torch),
+        device=choose_device(device),
         only=parse_only(only or []),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
@@ -110,8 +111,7 @@ def protect(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Protect a folder of pictures before they are published."""
-    import torch
-
+    from .core.device import choose_device
     from .core.progress import Progress
     from .protect import named_defense
     from .protect import protect as protect_folder
@@ -120,7 +120,7 @@ def protect(
     from .track import load_track
 
     _load(plugin)
-    session = Session(load_track(track), Store(store or default_root()), _device(device, torch), Progress(quiet=quiet))
+    session = Session(load_track(track), Store(store or default_root()), choose_device(device), Progress(quiet=quiet))
     result = protect_folder(session, named_defense(session, defense, settings or []), source, out, keys)
     for name, problem in result.problems.items():
         typer.echo(f"Left out {name}: {problem}", err=True)
@@ -232,20 +232,6 @@ def _integers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"--seeds {text!r}: expected integers separated by commas, such as 0,1,2.") from error
-
-
-def _device(name: str, torch: Any) -> Any:
-    from .core.errors import InputError
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"--device {name!r}: {error}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {name!r}: this machine has no CUDA device; use --device cpu.")
-    return device
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str, group: str) -> None:
         self.kind, self.package, self._group = kind, f"{_ROOT}.{package}", group
         self._items: dict[str, type[T]] = {}
-        self._discovered = self._entered = False
+        self._discovered = False
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
         """Class decorator. A second registration of a name is an error, not an override."""
@@ -95,10 +95,7 @@ class Registry(Generic[T]):
         return {name: cls for name, cls in self._items.items() if not cls.__module__.startswith(f"{self.package}.")}
 
     def _enter(self) -> None:
-        """Import the entry points, once."""
-        if self._entered:
-            return
-        self._entered = True
+        """Import the entry points and register what they name, unless it is."""
         for point in entry_points(group=self._group):
             loaded = point.load()
             if isinstance(loaded, type) and loaded not in self._items.values():

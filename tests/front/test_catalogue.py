@@ -60,6 +60,5 @@ def test_a_name_that_is_taken_is_refused_by_the_listing_too(
             return type("Mine", (), {})
 
     monkeypatch.setattr("faceleak.bench.core.registry.entry_points", lambda group: [Point()])
-    monkeypatch.setattr(ATTACKS, "_entered", False)
     with pytest.raises(RegistryError, match="'decoder' is already registered"):
         listing.listing("attacks")
