@@ -12,6 +12,7 @@ import faceleak
 import faceleak.metrics
 import pandas as pd
 import pytest
+from faceleak.bench.core.code import files_of
 from faceleak.bench.scaffold import KINDS
 
 ROOT = Path(faceleak.__file__).resolve().parent
@@ -123,3 +124,16 @@ def test_what_others_copy_imports_the_package_and_nothing_deeper(text: str) -> N
     assert set(imported) <= {"faceleak", "faceleak.metrics"}
     for name in re.findall(r"\bfaceleak\.(?!metrics\b)([A-Za-z_]\w*)(?=\(|`)", text):
         assert name in faceleak.__all__ or name in ("attacks", "defenses", "datasets", "recognizers"), name
+
+
+def test_the_key_of_a_plug_in_follows_what_its_names_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code keys look through the front door: ``from faceleak import Attack`` is an import of ``attacks/base.py``."""
+    monkeypatch.syspath_prepend(ROOT / "tests" / "fixtures" / "example-plugins")
+    from faceleak_example.attack import WeightedFaces
+    from faceleak_example.dataset import NumpyFile
+
+    reached = {file.relative_to(ROOT).as_posix() for file in files_of(WeightedFaces)}
+    assert {"attacks/base.py", "bench/core/recovery.py", "bench/core/threat.py"} <= reached
+    assert not [file for file in reached if file.startswith("bench/front/")]
+    assert ROOT / "bench" / "core" / "paths.py" in files_of(NumpyFile), "under another name there"
+    assert ROOT / "bench" / "metrics" / "quality.py" in files_of(faceleak.metrics)
