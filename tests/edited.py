@@ -14,7 +14,7 @@ def edit(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
 
     def source(other: Path, area: object) -> object:
         found = real(other, area)  # type: ignore[arg-type]
-        return code._Source(found.sha + b"+", found.reaches) if other == file else found
+        return code._Source(found.sha + b"+", found.reaches) if other == file.resolve() else found
 
     monkeypatch.setattr(code, "_source", source)
     code._hash_of.cache_clear()
