@@ -61,10 +61,12 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from .belonging import origin_of
     from .core.device import choose_device
     from .core.progress import Progress
     from .provenance import spoken
     from .runner import RunOptions, parse_only, run_track
+    from .running import bring_up, stoppable, told
     from .store import default_root
     from .track import load_track
 
@@ -81,18 +83,17 @@ def run(
         only=parse_only(only or []),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
+        origin=origin_of(track),
     )
-    summary = run_track(loaded, options)
-    page = folder / "index.html"
-    if summary.done == 0 and (page.is_file() or not report):
-        typer.echo(f"Nothing was left to do: all {summary.kept} cells are in {folder}.")
-    else:
-        typer.echo(f"{summary.done} cell{'s' * (summary.done != 1)} run, {summary.kept} kept, {summary.failed} failed.")
-        if report:
-            _report(folder)
-    typer.echo(f"Results: {summary.results}")
-    if page.is_file():
-        typer.echo(f"Boards:  {folder / 'boards'}\nFigures: {folder / 'figures'}\nPage:    {page}")
+    with stoppable():
+        try:
+            summary = run_track(loaded, options)
+        except KeyboardInterrupt:
+            typer.echo("Stopped. What has ended is in results.csv; the same command goes on from there.")
+            typer.echo(bring_up(folder, report=report))
+            raise typer.Exit(130) from None
+    typer.echo(told(summary, folder))
+    typer.echo(bring_up(folder, report=report))
     if summary.failed:
         raise typer.Exit(1)
 

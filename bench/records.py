@@ -3,77 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime, timezone
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..datasets.splits import save_splits
-from .flags import cross_cell_flags
-from .plan import Cell, defense_traits, make_attack, make_defense
-from .provenance import device_name, environment
-from .schema import Row
+from .cell_files import plain
+from .collect import Collected, failures_text
+from .durable import write_if_changed, write_text
+from .plan import Cell, defense_traits, make_defense
+from .provenance import environment
+from .schema import write_results
 from .session import Session
-from .words import CHOSEN
 
 
-def collect(folder: Path, keys: list[str]) -> list[Row]:
-    """The rows of all cells that have ended, with the flags that need more than one cell."""
-    rows: list[Row] = []
-    for key in keys:
-        if (folder / key / "state.json").is_file():
-            rows += json.loads((folder / key / "rows.json").read_text())
-    # An ensemble holds members of every access: it would hide that a black box beats the white ones (F2).
-    ensembles = {row["cell"] for row in rows if row["metric"].startswith(CHOSEN)}
-    extra = cross_cell_flags([row for row in rows if row["cell"] not in ensembles])
-    for row in rows:
-        if added := extra.get(row["cell"]):
-            row["flags"] = ",".join(sorted({*filter(None, str(row["flags"]).split(",")), *added}))
-    return rows
+def write_tables(found: Collected, out: Path) -> bool:
+    """``results.csv`` and ``failures.csv`` of what was collected. Returns whether either said something else before."""
+    results = write_results(found.rows, out / "results.csv")
+    failures = write_if_changed(out / "failures.csv", failures_text(found.failures))
+    return results or failures
 
 
-def common(session: Session, cell: Cell, key: str) -> Row:
-    """The columns that all rows of a cell share."""
-    env = environment(session.device)
-    threat = cell.threat
-    plugin = make_attack(cell.attack) if cell.attack else make_defense(cell.defense)
-    granted = {"K3": "deployment"}.get(threat.defense.value, "") if threat else ""
-    return cell.labels() | {
-        "run_id": session.track.name,
-        "cell": key,
-        "dataset": session.track.dataset.name,
-        "protocol": session.track.protocol.version,
-        "recognizer_access": threat.recognizer.value if threat else "",
-        "secrets_granted": granted,
-        "fidelity": plugin.fidelity.value,
-        "paper_value": plugin.paper_value,
-        "paper_source": plugin.paper_source,
-        "code_sha": env["code_sha"][:12],
-        "dirty": env["dirty"],
-        "data_sha": session.dataset.sha[:12],
-        "weights_sha": session.recognizers.recipe(cell.target.recognizer).key[:12],
-        "device": device_name(session.device),
-        "torch": env["torch"],
-        "created": now(),
-        "flags": "",
-    }
+def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found: Collected) -> None:
+    """``run.json``, ``env.json``, ``manifest.json`` and ``splits.csv``.
 
-
-def write_failures(folder: Path, keys: list[str], file: Path) -> None:
-    failures = []
-    for key in keys:
-        place = folder / key / "state.json"
-        state = json.loads(place.read_text()) if place.is_file() else {}
-        if state.get("error"):
-            failures.append({"cell": key, **state["cell"], "status": state["status"], **state["error"]})
-    pd.DataFrame(failures).to_csv(file, index=False)
-
-
-def write_manifest(
-    session: Session, out: Path, command: str, started: str, keys: Mapping[str, Cell], state: str = "running"
-) -> None:
+    Args:
+        session: of the run.
+        out: the run folder.
+        about: what ``run.json`` says.
+        found: the cells that have ended so far.
+    """
     track = session.track
     used = {a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a}
     recognizers = {alias: session.recognizer(alias) for alias in sorted(used)}
@@ -85,41 +44,46 @@ def write_manifest(
             alias: {"family": net.family, "dim": net.dim, "differentiable": net.differentiable, **net.provenance}
             for alias, net in recognizers.items()
         },
-        "absent": _absent(out / "cells", keys),
+        "absent": found.absent,
         "caveats": list(session.dataset.caveats),
     }
-    run = {
+    for name, content in (("env", environment(session.device)), ("manifest", manifest), ("run", about)):
+        write_text(out / f"{name}.json", json.dumps(content, indent=1, default=plain) + "\n")
+
+
+def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int], command: str) -> dict[str, Any]:
+    """What ``run.json`` says besides times and state: equal where the same cells are planned by the same track.
+
+    Args:
+        session: of the run.
+        planned: all cells that results.csv is about, by key.
+        seeds: of these cells.
+        command: the command line.
+    """
+    track = session.track
+    return {
         "track": track.name,
         "title": track.title,
         "command": command,
-        "protocol": track.protocol.model_dump(),
-        "resolved": track.model_dump(mode="json"),
-        "started": started,
-        "finished": None if state == "running" else now(),
-        "cells": len(keys),
-        "state": state,
+        "protocol": track.protocol.model_dump(mode="json"),
+        "resolved": track.model_copy(update={"seeds": tuple(sorted(seeds))}).model_dump(mode="json"),
+        "cells": len(planned),
+        "plan": {key: cell.labels() | {"dataset": track.dataset.name} for key, cell in planned.items()},
     }
-    for name, content in (("run", run), ("env", environment(session.device)), ("manifest", manifest)):
-        (out / f"{name}.json").write_text(json.dumps(content, indent=1, default=plain) + "\n")
 
 
-def _absent(folder: Path, keys: Mapping[str, Cell]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key in keys:
-        place = folder / key / "state.json"
-        if place.is_file():
-            found |= json.loads(place.read_text()).get("absent") or {}
-    return found
-
-
-def now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def plain(value: Any) -> Any:
-    """numpy and torch scalars, paths, enums -> JSON."""
-    if hasattr(value, "item"):
-        return value.item()
-    if hasattr(value, "value"):
-        return value.value
-    return str(value)
+def same_run(out: Path, about: Mapping[str, Any]) -> bool:
+    """Whether the files of ``write_manifest`` are there and tell of the same run, however it was called and when."""
+    stands: dict[str, Any] = {}
+    for name in ("env", "manifest", "run"):
+        try:
+            stands = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        if not isinstance(stands, dict):
+            return False
+    passing = ("command", "started", "finished")
+    expected = json.loads(json.dumps(about, default=plain))
+    return {k: v for k, v in stands.items() if k not in passing} == {
+        k: v for k, v in expected.items() if k not in passing
+    } and (out / "splits.csv").is_file()

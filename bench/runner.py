@@ -1,41 +1,35 @@
 """Run a track: each cell once, in order, kept as it ends. Readable top to bottom.
 
 A finished cell is a folder with its rows; it is never run again. A failed one is a row with its error class, and is
-tried again by the next run. Killing the process loses the cell in work and nothing else.
+tried again by the next run. Killing the process loses the cell in work and nothing else; asking it to stop (Ctrl-C)
+also leaves the tables of what has ended. The tables follow from the cells, whenever they differ from these.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import json
-import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from safetensors.torch import save_file
+from filelock import FileLock
 
-from .command import FILTERS, reproducing
-from .core.code import code_of
+from .belonging import Earlier, earlier, settle_whose
+from .cell import cell_key, run_cell
+from .cell_files import damage, has_ended, read_state
+from .collect import Collected, collect
+from .command import FILTERS
 from .core.errors import TrackError
 from .core.progress import Progress
 from .core.registry import nearest
-from .execute import attributes_sha, run_attack
-from .execute_ensemble import run_ensemble
-from .plan import Cell, cells, make_attack, make_defense
-from .recipe import Recipe
-from .records import collect, common, now, plain, write_failures, write_manifest
-from .schema import SCORES, Row, status_of, write_results
-from .scoring import Scored, score_attack
+from .plan import Cell, cells
+from .provenance import now
+from .records import about_run, same_run, write_manifest, write_tables
 from .session import Session
 from .store import Store
-from .track import DefenseSpec, Track
-from .utility import score_utility
+from .track import Track
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,7 @@ class RunOptions:
         only: (key, shell pattern) filters on cells; a cell must match all of them.
         command: the command line, for provenance.
         progress: where progress goes.
+        origin: where the track came from, as ``origin_of`` says it.
     """
 
     out: Path
@@ -57,6 +52,7 @@ class RunOptions:
     only: tuple[tuple[str, str], ...] = ()
     command: str = ""
     progress: Progress = field(default_factory=Progress)
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,119 +63,89 @@ class RunSummary:
     kept: int  # cells that were there already
     failed: int
     results: Path
+    changed: bool = False  # results.csv or failures.csv said something else before
+    notes: tuple[str, ...] = ()  # what a user must know of the cells that stand in the folder
 
 
 def run_track(track: Track, options: RunOptions) -> RunSummary:
-    """Run all cells that are not there yet, then write ``results.csv`` of every cell of the track that has ended."""
+    """Run all cells that are not there yet, then write ``results.csv`` of every cell of the track that has ended.
+
+    Raises:
+        TrackError: no cell matches, or the run folder belongs to another track.
+    """
     # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler: seconds, and only an
     # optimiser needs it.
     torch.set_deterministic_debug_mode("warn")
-    started = now()
-    session = Session(track, Store(options.store), options.device, options.progress)
-    planned = {cell_key(session, cell): cell for cell in cells(track)}
-    wanted = {key: cell for key, cell in planned.items() if _selected(cell, options.only)}
+    run = _Run(track, options)
+    wanted = {key: cell for key, cell in run.planned.items() if cell.seed in track.seeds}
+    wanted = {key: cell for key, cell in wanted.items() if _selected(cell, options.only)}
     if not wanted:
         raise TrackError(f"No cell of {track.name!r} matches {dict(options.only)}; `faceleak list tracks` shows them.")
-    folder, results = options.out / "cells", options.out / "results.csv"
-    left = {key: cell for key, cell in wanted.items() if not _finished(folder / key)}
-    if not left and results.is_file():
-        return RunSummary(0, len(wanted), 0, results)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_manifest(session, options.out, options.command, started, planned)
+    left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if left:
+        run.write_about(collect(run.folder, run.planned), "running")
     failed = 0
-    for number, (key, cell) in enumerate(left.items(), 1):
-        options.progress.say(f"[{number}/{len(left)}] {cell}")
-        failed += not run_cell(session, cell, folder / key, options.progress)
-    write_results(collect(folder, list(planned)), results)
-    write_failures(folder, list(planned), options.out / "failures.csv")
-    ended = sum(_finished(folder / key) for key in planned)
-    state = "finished" if ended == len(planned) else f"partial: {ended} of {len(planned)} cells"
-    write_manifest(session, options.out, options.command, started, planned, state=state)
-    return RunSummary(len(left), len(wanted) - len(left), failed, results)
-
-
-def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> bool:
-    """Run one cell into its folder; whatever happens becomes rows. Returns whether it did not fail."""
-    folder.mkdir(exist_ok=True)
-    start = time.perf_counter()
-    error: BaseException | None = None
+    changed = False
     try:
-        status, scored = "ok", _score(session, cell)
-    except Exception as caught:  # a failed cell is a row, never a hole
-        status, error, scored = status_of(caught), caught, Scored([])
-        if status == "failed":
-            (folder / "traceback.txt").write_text(traceback.format_exc())
-            progress.say(f"  failed: {type(caught).__name__}: {caught}")
-    rows = scored.rows or [{"metric": "cell"}]
-    shared = common(session, cell, folder.name) | {"status": status}
-    state: dict[str, Any] = {
-        "status": status,
-        "cell": cell.labels() | {"dataset": session.track.dataset.name},
-        "error": {"class": type(error).__name__, "message": str(error)} if error else None,
-        "command": reproducing(session.track.name, cell.labels()),
-        "flags": scored.flags,
-        "absent": scored.absent,
-        "still_falling": scored.still_falling,
-        "seconds": time.perf_counter() - start,
-    }
-    for row in rows:
-        row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
-    _save(folder, scored, [shared | row for row in rows], state)
-    return status != "failed"
+        for number, (key, cell) in enumerate(left.items(), 1):
+            options.progress.say(f"[{number}/{len(left)}] {cell}")
+            failed += not run_cell(run.session, cell, run.folder / key, options.progress)
+    finally:  # also when it is asked to stop
+        changed = run.settle()
+    kept = len(wanted) - len(left)
+    return RunSummary(len(left), kept, failed, options.out / "results.csv", changed, tuple(run.notes))
 
 
-def _score(session: Session, cell: Cell) -> Scored:
-    if cell.attack is None:
-        return score_utility(session, cell)
-    outcome, members = run_ensemble(session, cell) if cell.members else (run_attack(session, cell), [])
-    scored = score_attack(session, cell, outcome)
-    scored.rows += members
-    return scored
+class _Run:
+    """A run folder while a track runs into it."""
 
+    def __init__(self, track: Track, options: RunOptions) -> None:
+        self.track, self.options, self.started = track, options, now()
+        self.session = Session(track, Store(options.store), options.device, options.progress)
+        self.folder = options.out / "cells"
+        before = earlier(options.out)
+        self.planned = self._plan(before)
+        plan = {key: self._labels(cell) for key, cell in self.planned.items()}
+        self.notes = settle_whose(before, options.out, track.name, options.origin, plan)
 
-def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any]) -> None:
-    """The state comes last: its presence says that the cell is complete."""
-    if scored.kept:
-        np.savez(folder / SCORES, allow_pickle=False, **scored.kept)
-    if scored.scores is not None:
-        scored.scores.to_parquet(folder / "scores.parquet")
-    if scored.pictures:
-        save_file(scored.pictures, folder / "pictures.safetensors")
-    if scored.losses:
-        pd.DataFrame({"step": range(len(scored.losses)), "loss": scored.losses}).to_csv(
-            folder / "loss.csv", index=False
-        )
-    (folder / "rows.json").write_text(json.dumps(rows, default=plain))
-    temporary = folder / "state.tmp"
-    temporary.write_text(json.dumps(state, indent=1, default=plain))
-    temporary.replace(folder / "state.json")
+    def _plan(self, before: Earlier) -> dict[str, Cell]:
+        """The track's cells by key, of its own seeds and of those that were run before: seeds add up."""
+        self.seeds = sorted({*self.track.seeds, *before.seeds})
+        every = cells(self.track.model_copy(update={"seeds": tuple(self.seeds)}))
+        return {cell_key(self.session, cell): cell for cell in every}
 
+    def _labels(self, cell: Cell) -> Mapping[str, Any]:
+        return cell.labels() | {"dataset": self.track.dataset.name}
 
-def cell_key(session: Session, cell: Cell) -> str:
-    """Hash of everything that a cell's numbers depend on."""
-    return cell_recipe(session, cell).key
+    def is_left(self, key: str) -> bool:
+        """Whether a cell must be run: not there, failed, or there with files that cannot be read."""
+        folder = self.folder / key
+        if not has_ended(folder):
+            return True
+        if wrong := damage(folder):
+            self.notes.append(f"{wrong} The cell is run again.")
+            return True
+        return bool(read_state(folder)["status"] == "failed")
 
+    def settle(self) -> bool:
+        """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""
+        with FileLock(self.options.out / ".lock"):  # another process may have run other cells, or seeds, meanwhile
+            self.planned = self._plan(earlier(self.options.out))
+            found = collect(self.folder, self.planned)
+            self.notes += [f"{wrong} Its rows are missing." for wrong in found.unreadable.values()]
+            changed = write_tables(found, self.options.out)
+            whole = found.finished == len(self.planned)
+            self.write_about(found, "finished" if whole else f"partial: {found.finished} of {len(self.planned)} cells")
+        return changed
 
-def cell_recipe(session: Session, cell: Cell) -> Recipe:
-    """What a cell's numbers are made from: the whole path to them starts in this module, plug-ins name themselves."""
-    alias, protocol = cell.target.recognizer, session.track.protocol
-    of: dict[str, Any] = {
-        "faces": session.pictures.recipe,
-        "protocol": protocol.model_dump(),
-        "protectors": [session.recognizers.recipe(one) for one in protocol.protectors],
-        "judges": [session.recognizers.recipe(one) for one in cell.target.judges],
-        "surrogate": session.recognizer_recipe(cell.target.surrogate),
-        "labels": cell.labels(),
-        "threat": str(cell.threat),
-        "system": session.systems.recipe(make_defense(cell.defense), alias, cell.seed),
-        "undefended": session.systems.recipe(make_defense(DefenseSpec(name="none")), alias, cell.seed),
-        "attack": make_attack(cell.attack).describe() if cell.attack else None,
-        "victims": cell.attack.victims if cell.attack else None,
-        "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
-        "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
-        "members": sorted(cell_key(session, member) for member in cell.members),
-    }
-    return Recipe("cell", of, code_of(__name__))
+    def write_about(self, found: Collected, state: str) -> None:
+        """The manifest, unless it says all that already."""
+        about = about_run(self.session, self.planned, self.seeds, self.options.command)
+        about |= {"origin": self.options.origin, "state": state}
+        if not same_run(self.options.out, about):
+            about |= {"started": self.started, "finished": None if state == "running" else now()}
+            write_manifest(self.session, self.options.out, about, found)
 
 
 def parse_only(words: list[str]) -> tuple[tuple[str, str], ...]:
@@ -200,8 +166,3 @@ def parse_only(words: list[str]) -> tuple[tuple[str, str], ...]:
 def _selected(cell: Cell, only: tuple[tuple[str, str], ...]) -> bool:
     labels = cell.labels()
     return all(fnmatch.fnmatch(str(labels[key]), pattern) for key, pattern in only)
-
-
-def _finished(folder: Path) -> bool:
-    file = folder / "state.json"
-    return file.is_file() and json.loads(file.read_text())["status"] != "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from .core.errors import NotApplicable, ThreatModelError
+from .durable import write_if_changed
 
 Row: TypeAlias = "dict[str, Any]"
 
@@ -49,16 +51,18 @@ def _number(value: Any) -> Any:
     return value
 
 
-def write_results(rows: list[Row], path: Path) -> None:
-    """Write rows sorted, in the fixed column order; empty means not applicable, never 0."""
+def results_text(rows: list[Row]) -> str:
+    """Rows sorted, in the fixed column order; empty means not applicable, never 0."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     if len(frame):
         keys = frame[_ORDER].apply(lambda column: column.map(_sort_key))
         frame = frame.loc[keys.sort_values(_ORDER, kind="stable").index]
-    text = frame.map(_number).to_csv(index=False, na_rep="", lineterminator="\n")
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    return frame.map(_number).to_csv(index=False, na_rep="", lineterminator="\n")
+
+
+def write_results(rows: list[Row], path: Path) -> bool:
+    """Write ``results_text`` unless it stands there already. Returns whether it was written."""
+    return write_if_changed(path, results_text(rows))
 
 
 def _sort_key(value: Any) -> str:
@@ -67,12 +71,21 @@ def _sort_key(value: Any) -> str:
     return f"{value:.6e}" if isinstance(value, float) else str(value)
 
 
-def read_results(path: Path) -> pd.DataFrame:
-    """The table back, with numbers as numbers and text columns without NaN."""
+def read_results(path: Path | io.StringIO) -> pd.DataFrame:
+    """The table back, with numbers as numbers and text columns without NaN. A byte order mark is no part of it.
+
+    Raises:
+        ValueError: no table, or one that lacks columns.
+    """
     empty = {name: [""] for name in _NUMBERS}
-    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=empty)
+    frame = pd.read_csv(
+        path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=empty, encoding="utf-8-sig"
+    )
+    if missing := [name for name in COLUMNS if name not in frame]:
+        raise ValueError(f"no column {', '.join(missing[:3])}")
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("")  # a line that was cut
     return frame
 
 

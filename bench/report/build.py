@@ -10,6 +10,7 @@ from .boards import build_boards, write_boards
 from .cells import render_cells
 from .fig_loss import read_losses
 from .figures import draw_figures
+from .freshness import note_sources, sources_of
 from .latex import write_tables
 from .load import load_run
 from .page import render_page
@@ -19,6 +20,7 @@ _PARTS = ("boards", "tables", "figures", "cells.html", "index.html")
 
 def build_report(folder: Path) -> Path:
     """See ``make_report``."""
+    sources = sources_of(folder)
     run = load_run(folder)
     problems = list(run.problems)
     boards = build_boards(run.results, run.headline_fmr)
@@ -33,6 +35,7 @@ def build_report(folder: Path) -> Path:
         (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")
         for name in _PARTS:
             _swap(work, folder, name)
+        note_sources(folder, sources)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder / "index.html"

@@ -88,7 +88,8 @@ def load_run(folder: Path) -> RunFolder:
     problems: list[str] = []
     parts = {name: _read_json(folder / f"{name}.json", problems) for name in ("run", "env", "manifest")}
     results = _read_table(table_of(folder), problems)
-    return RunFolder(folder, results, cells=_read_cells(folder, problems), problems=tuple(problems), **parts)
+    found = _read_cells(folder, parts["run"].get("plan"), problems)
+    return RunFolder(folder, results, cells=found, problems=tuple(problems), **parts)
 
 
 def table_of(folder: Path) -> Path:
@@ -122,9 +123,12 @@ def _read_json(path: Path, problems: list[str]) -> Mapping[str, Any]:
     return _mapping(value)
 
 
-def _read_cells(folder: Path, problems: list[str]) -> tuple[CellFile, ...]:
+def _read_cells(folder: Path, plan: Any, problems: list[str]) -> tuple[CellFile, ...]:
+    """Those of the plan; a run from before plans were kept has all that are there."""
     found = []
     for path in sorted((folder / "cells").glob("*/state.json")):
+        if isinstance(plan, Mapping) and path.parent.name not in plan:
+            continue
         try:
             state = _mapping(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from faceleak.attacks.base import Attack
+from faceleak.bench.cell import cell_key, run_cell
+from faceleak.bench.collect import collect
 from faceleak.bench.core.errors import ContractError, NotApplicable
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.recovery import Recovery
@@ -20,8 +22,6 @@ from faceleak.bench.ensemble import Candidate, choose
 from faceleak.bench.execute import run_attack
 from faceleak.bench.execute_ensemble import run_ensemble
 from faceleak.bench.plan import Cell, cells
-from faceleak.bench.records import collect
-from faceleak.bench.runner import cell_key, run_cell
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
@@ -231,8 +231,8 @@ def test_an_ensemble_does_not_hide_that_a_black_box_beats_a_white_one(tmp_path: 
         rows += [mine | {"metric": "chosen_b", "value": 1.0}] if name == "all" else []
         (tmp_path / name).mkdir()
         (tmp_path / name / "rows.json").write_text(json.dumps(rows))
-        (tmp_path / name / "state.json").write_text("{}")
-    raised = {row["cell"]: row["flags"] for row in collect(tmp_path, ["w", "b", "all"])}
+        (tmp_path / name / "state.json").write_text(json.dumps({"status": "ok", "cell": {}}))
+    raised = {row["cell"]: row["flags"] for row in collect(tmp_path, ["w", "b", "all"]).rows}
     assert raised == {"w": "F2", "b": "", "all": ""}
 
 

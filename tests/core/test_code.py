@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from edited import edit
-from faceleak.bench import runner
+from faceleak.bench import cell
 from faceleak.bench.core import code
 from faceleak.bench.core.code import code_of, files_of
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, load_plugin
@@ -45,9 +45,9 @@ def test_each_file_that_an_import_runs_counts_and_no_other_does(monkeypatch: pyt
 
 
 def test_what_decides_numbers_is_in_every_cell() -> None:
-    reached = names(runner)
+    reached = names(cell)
     for file in (
-        "bench/plan.py", "bench/runner.py", "bench/records.py", "bench/schema.py", "bench/scoring.py",
+        "bench/plan.py", "bench/cell.py", "bench/schema.py", "bench/scoring.py",
         "bench/session.py", "bench/metrics/thresholds.py", "bench/prepare/embeddings.py", "bench/core/faces.py",
         "datasets/splits.py", "defenses/composition.py", "defenses/base.py", "attacks/base.py",
     ):  # fmt: skip
@@ -58,7 +58,7 @@ def test_what_decides_numbers_is_in_every_cell() -> None:
 
 def test_a_network_of_one_defense_leaves_nothing_to_do_on_quick() -> None:
     track = load_track("quick")
-    used = [runner, DATASETS.get(track.dataset.name), *(RECOGNIZERS.get(r.type) for r in track.recognizers.values())]
+    used = [cell, DATASETS.get(track.dataset.name), *(RECOGNIZERS.get(r.type) for r in track.recognizers.values())]
     used += [DEFENSES.get(str(entry.name)) for entry in track.defenses]
     used += [ATTACKS.get(entry.name) for entry in track.attacks if entry.name != "standard-ensemble"]
     assert "bench/core/nets/camera.py" in names(DEFENSES.get("optics"))

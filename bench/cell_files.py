@@ -1,0 +1,134 @@
+"""The folder of one cell: what it holds, whether all of it is there, and what it says.
+
+``state.json`` comes last and names every other file with its hash, so a cell is complete, or it is known what is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .core.errors import FaceleakError
+from .durable import force_all, write_text
+from .schema import Row
+
+STATE, ROWS = "state.json", "rows.json"
+SEALED = "files"  # the key of the state under which the hashes stand
+
+
+class CellError(FaceleakError):
+    """A cell's files are not what they were when the cell ended."""
+
+
+@dataclass(frozen=True)
+class EndedCell:
+    """A cell that has ended, well or not."""
+
+    folder: Path
+    state: Mapping[str, Any]
+    rows: list[Row]
+
+    @property
+    def key(self) -> str:
+        """The cell's key, which is its folder's name."""
+        return self.folder.name
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is to be tried again."""
+        return bool(self.state["status"] == "failed")
+
+
+def seal(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write the state, which makes the cell complete: after every other file is safely on disk."""
+    force_all(folder)
+    sums = {file.name: _sum(file) for file in sorted(folder.iterdir()) if file.name != STATE}
+    write_text(folder / STATE, json.dumps({**state, SEALED: sums}, indent=1, default=plain))
+
+
+def clear(folder: Path) -> None:
+    """Make the folder an empty one; the state goes first, so that no moment shows a complete cell without its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
+    for file in folder.iterdir():
+        file.unlink(missing_ok=True)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the cell has ever ended here; what it left may be broken."""
+    return (folder / STATE).is_file()
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """How a cell that has ended ended, and who met whom.
+
+    Raises:
+        CellError: the state cannot be read, or is no state.
+    """
+    state = _json(folder / STATE)
+    if not isinstance(state, dict) or not {"status", "cell"} <= set(state) or not isinstance(state["cell"], dict):
+        raise CellError(f"{_named(folder / STATE)} is no cell's state.")
+    return state
+
+
+def read_cell(folder: Path) -> EndedCell:
+    """State and rows of a cell that has ended.
+
+    Raises:
+        CellError: they cannot be read, or are no state and no rows.
+    """
+    state, rows = read_state(folder), _json(folder / ROWS)
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "metric" in row for row in rows):
+        raise CellError(f"{_named(folder / ROWS)} holds no rows.")
+    return EndedCell(folder, state, rows)
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with the files of a cell that has ended; nothing where nothing is. Reads every byte."""
+    try:
+        sealed = read_state(folder).get(SEALED)
+    except CellError as error:
+        return str(error)
+    if not isinstance(sealed, dict) or ROWS not in sealed:
+        return f"{_named(folder / STATE)} does not say which files belong to the cell."
+    for name, expected in sealed.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{_named(file)} is missing."
+        try:
+            found = _sum(file)
+        except OSError as error:
+            return f"{_named(file)} cannot be read ({error})."
+        if found != expected:
+            return f"{_named(file)} is {'empty' if not file.stat().st_size else 'not what the cell wrote'}."
+    return ""
+
+
+def plain(value: Any) -> Any:
+    """numpy and torch scalars, paths, enums -> JSON."""
+    if hasattr(value, "item"):
+        return value.item()
+    if hasattr(value, "value"):
+        return value.value
+    return str(value)
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CellError(f"{_named(file)} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise CellError(f"{_named(file)} cannot be read ({error}).") from error
+
+
+def _sum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _named(file: Path) -> str:
+    return f"cells/{file.parent.name}/{file.name}"
