@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from .plan import Cell, defense_traits, make_defense
 from .provenance import environment
 from .schema import write_results
 from .session import Session
+
+_FILES = ("env", "manifest", "run")  # in the order in which they are written; .json
 
 
 def write_tables(found: Collected, out: Path) -> bool:
@@ -47,7 +50,7 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
         "absent": found.absent,
         "caveats": list(session.dataset.caveats),
     }
-    for name, content in (("env", environment(session.device)), ("manifest", manifest), ("run", about)):
+    for name, content in zip(_FILES, (environment(session.device), manifest, about), strict=True):
         write_text(out / f"{name}.json", json.dumps(content, indent=1, default=plain) + "\n")
 
 
@@ -74,16 +77,16 @@ def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int
 
 def same_run(out: Path, about: Mapping[str, Any]) -> bool:
     """Whether the files of ``write_manifest`` are there and tell of the same run, however it was called and when."""
-    stands: dict[str, Any] = {}
-    for name in ("env", "manifest", "run"):
-        try:
-            stands = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        if not isinstance(stands, dict):
-            return False
-    passing = ("command", "started", "finished")
+    try:
+        env, manifest, run = (json.loads((out / f"{name}.json").read_text("utf-8")) for name in _FILES)
+        splits = hashlib.sha256((out / "splits.csv").read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+    if not all(isinstance(part, dict) for part in (env, manifest, run)) or manifest.get("splits_sha256") != splits:
+        return False
     expected = json.loads(json.dumps(about, default=plain))
-    return {k: v for k, v in stands.items() if k not in passing} == {
-        k: v for k, v in expected.items() if k not in passing
-    } and (out / "splits.csv").is_file()
+    return _lasting(run) == _lasting(expected)
+
+
+def _lasting(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in about.items() if name not in ("command", "started", "finished")}

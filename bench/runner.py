@@ -142,7 +142,7 @@ class _Run:
     def write_about(self, found: Collected, state: str) -> None:
         """The manifest, unless it says all that already."""
         about = about_run(self.session, self.planned, self.seeds, self.options.command)
-        about |= {"origin": self.options.origin, "state": state}
+        about |= {"origin": self.options.origin, "ended": len(found.cells), "state": state}
         if not same_run(self.options.out, about):
             about |= {"started": self.started, "finished": None if state == "running" else now()}
             write_manifest(self.session, self.options.out, about, found)

@@ -1,4 +1,7 @@
-"""``faceleak verify``: the rows of ``results.csv`` against those that a run's stored scores give."""
+"""``faceleak verify``: ``results.csv`` against the cells' files, and its rows against those that stored scores give.
+
+What is compared stands here and in `kept.py`; the formulas are `recompute.py`'s, asked by ``_recompute`` alone.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,16 @@ import pandas as pd
 from pydantic import ValidationError
 
 from .attributes import read_in
+from .cell_files import damage
+from .compare import DIGITS, Discord, named
 from .core.errors import InputError
+from .kept import all_discords, kept_of, notes_on
 from .recompute import Kept, Key, Recompute, Rows, Thresholds, judges_in
 from .report.load import RunFolder, load_run
 from .schema import SCORES
 from .track import Protocol
 
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")
-DIGITS = 1e-5  # relative; results.csv keeps six significant digits
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,7 @@ class Difference:
     recomputed: float
 
     def __str__(self) -> str:
-        rate = f" at FMR {self.key.fmr:g}" if self.key.fmr >= 0 else ""
-        judge = f", judge {self.key.judge}" if self.key.judge else ""
-        what = f"{self.key.metric}{rate}{judge}, {self.key.split}: {self.column}"
+        what = f"{named(self.key)}: {self.column}"
         return f"{self.cell}  {what}: written {_text(self.written)}, recomputed {_text(self.recomputed)}"
 
 
@@ -47,28 +50,33 @@ class Verdict:
     cells: int = 0
     rows: int = 0
     differences: list[Difference] = field(default_factory=list)
+    discords: list[Discord] = field(default_factory=list)  # against what the cells kept, where no difference says it
     gaps: dict[str, str] = field(default_factory=dict)  # cell -> why it could not be (fully) recomputed
     without_scores: Counter[str] = field(default_factory=Counter)  # metric -> rows
+    notes: list[str] = field(default_factory=list)  # nothing wrong with the numbers
 
     @property
     def clean(self) -> bool:
-        """Every cell was recomputed, and nothing differs."""
-        return not self.differences and not self.gaps
+        """Rows were recomputed, every cell was, and nothing differs."""
+        return bool(self.rows) and not (self.differences or self.discords or self.gaps)
 
     def __str__(self) -> str:
-        lines = [str(difference) for difference in self.differences]
+        lines = [str(one) for one in (*self.differences, *self.discords)]
         for why in dict.fromkeys(self.gaps.values()):
             lines.append(f"{why}: {', '.join(cell for cell, other in self.gaps.items() if other == why)}")
         lines.append(f"{self.rows} rows of {self.cells} cells recomputed from their scores: "
-                     f"{len(self.differences)} numbers differ, {len(self.gaps)} cells lack scores.")  # fmt: skip
+                     f"{len(self.differences)} numbers differ, {len(self.gaps)} cells lack scores; "
+                     f"{len(self.discords)} more things differ from what the cells kept.")  # fmt: skip
         if self.without_scores:
             told = ", ".join(f"{metric} ({count})" for metric, count in sorted(self.without_scores.items()))
-            lines.append(f"Rows that no stored score belongs to, not recomputed: {told}.")
-        return "\n".join(lines)
+            count = self.without_scores.total()
+            lines.append(f"{count} rows could not be recomputed: no stored score belongs to them. They were compared "
+                         f"with what their cells kept: {told}.")  # fmt: skip
+        return "\n".join([*lines, *self.notes])
 
 
 def verify_run(folder: Path) -> Verdict:
-    """Recompute what a run's stored scores allow.
+    """Compare ``results.csv`` and ``failures.csv`` with the cells' files, and the cells' rows with their scores.
 
     Args:
         folder: a run folder with results.csv, run.json and cells/.
@@ -85,10 +93,17 @@ def verify_run(folder: Path) -> Verdict:
             f"where a track was run and are not committed; verify that folder, or run it again: {_command(run)}"
         )
     protocol = _protocol(run)
-    verdict = Verdict()
+    found = kept_of(run)
+    verdict = Verdict(gaps=dict(found.unreadable))
     for name, rows in run.results[run.results["status"].isin(["ok", "refused"])].groupby("cell"):
-        if (rows["metric"] != "cell").any():
+        if name in found.cells and (rows["metric"] != "cell").any():
             _verify_cell(folder / "cells" / str(name), rows, protocol, verdict)
+    for name, cell in found.cells.items():
+        if wrong := damage(cell.folder):
+            verdict.gaps.setdefault(name, wrong)
+    told = {(one.cell, one.key, column) for one in verdict.differences for column in (one.column, "")}
+    verdict.discords = [one for one in all_discords(run, found) if (one.cell, one.key, one.column) not in told]
+    verdict.notes = notes_on(run, found)
     return verdict
 
 

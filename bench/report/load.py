@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def table_of(folder: Path) -> Path:
 def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:
     if not path.is_file() or path.stat().st_size == 0:
         problems.append("results.csv is missing or empty: no cell has reported yet.")
-        return pd.DataFrame({name: [] for name in COLUMNS}).astype({"value": float, "fmr": float, "seed": float})
+        return read_results(io.StringIO(",".join(COLUMNS)))
     try:
         return read_results(path)
     except (ValueError, KeyError, UnicodeDecodeError) as error:

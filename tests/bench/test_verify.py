@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from faceleak.bench.report import RunFolderError
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.track import load_track
-from faceleak.bench.verify import verify_run
+from faceleak.bench.verify import Verdict, verify_run
 from systems import TOY_TRACK
 from typer.testing import CliRunner
 
@@ -118,6 +120,123 @@ def test_rows_of_the_leaked_photographs_cannot_be_taken_away_either(run: Path) -
     assert {(found.key.metric, found.cell) for found in verify_run(run).differences} == {("cosine", cell)}
     (run / "cells" / cell / "scores.parquet").unlink()
     assert verify_run(run).gaps == {cell: "missing: scores.parquet"}
+
+
+def whole_cell(t: pd.DataFrame) -> pd.DataFrame:
+    return t[t["cell"] != t.loc[t["metric"] == "sar_type2", "cell"].iloc[0]]
+
+
+def every_cell_but_one(t: pd.DataFrame) -> pd.DataFrame:
+    return t[t["cell"] == t["cell"].iloc[0]]
+
+
+def row_without_scores(t: pd.DataFrame) -> pd.DataFrame:
+    return t.drop(index=t.index[t["metric"] == "leak_bytes"][0])
+
+
+def doubled(t: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([t, t[t["metric"] == "sar_type2"].head(1)])
+
+
+def added(t: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([t, t[t["metric"] == "sar_type2"].head(1).assign(metric="sar_type3", value="0.1")])
+
+
+def added_cell(t: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([t, t[t["cell"] == t["cell"].iloc[0]].assign(cell="0" * 20, attack="our-attack")])
+
+
+def renamed(t: pd.DataFrame) -> pd.DataFrame:
+    return t.assign(defense=t["defense"].replace("biohash", "our-method"))
+
+
+def flags_emptied(t: pd.DataFrame) -> pd.DataFrame:
+    return t.assign(flags="")
+
+
+def another_number_without_scores(t: pd.DataFrame) -> pd.DataFrame:
+    return t.assign(value=t["value"].where(t["metric"] != "leak_bytes", "0.123"))
+
+
+def another_unit(t: pd.DataFrame) -> pd.DataFrame:
+    return t.assign(unit=t["unit"].where(t["metric"] != "psnr", "percent"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (whole_cell, r"none of its \d+ rows is in results.csv \(a / "),
+        (every_cell_but_one, r"none of its \d+ rows"),
+        (row_without_scores, r"leak_bytes, victims: the row is not in results.csv"),
+        (doubled, r"sar_type2 .*: a row that the cell has not, a second time"),
+        (added, r"sar_type3 .*: a row that the cell has not"),
+        (added_cell, r"0{20}  no such cell has ended in this run"),
+        (renamed, r"defense: written our-method, the cell says biohash \(\d+ rows\)"),
+        (flags_emptied, r"flags: written nothing, the cell says F"),
+        (another_number_without_scores, r"leak_bytes, victims: value: written 0.123, the cell says"),
+        (another_unit, r"psnr.*: unit: written percent, the cell says dB"),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_not_what_the_cells_kept_is_found(
+    run: Path, edit: Callable[[pd.DataFrame], pd.DataFrame], says: str
+) -> None:
+    edit(pd.read_csv(run / "results.csv", dtype=str, keep_default_na=False)).to_csv(run / "results.csv", index=False)
+    verdict = verify_run(run)
+    assert not verdict.clean
+    assert not verdict.differences, "what no score can tell"
+    assert re.search(says, str(verdict)), str(verdict)
+
+
+@pytest.mark.parametrize("text", ["", "header", "gone"])
+def test_an_empty_table_is_not_a_clean_one(run: Path, text: str) -> None:
+    table = run / "results.csv"
+    header = table.read_text().splitlines()[0] + "\n"
+    table.unlink()
+    if text != "gone":
+        table.write_text(header if text == "header" else "")
+    verdict = verify_run(run)
+    assert not verdict.clean
+    assert len(verdict.discords) == len(list((run / "cells").iterdir()))
+
+
+def test_nothing_compared_is_not_clean() -> None:
+    assert not Verdict().clean
+
+
+def test_tables_that_were_opened_and_saved_elsewhere_stay_clean(run: Path) -> None:
+    table = run / "results.csv"
+    as_written = table.read_bytes()
+    pd.read_csv(table).to_csv(table, index=False)
+    assert verify_run(run).clean, "pandas turns counts to 12.0"
+    table.write_bytes(b"\xef\xbb\xbf" + as_written.replace(b"\n", b"\r\n"))
+    assert verify_run(run).clean, "a spreadsheet adds a byte order mark"
+    frame = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    frame[sorted(frame.columns)].assign(notes="mine").to_csv(table, index=False)
+    assert verify_run(run).clean
+
+
+def test_a_cell_that_is_gone_with_its_rows_is_missed(run: Path) -> None:
+    frame = pd.read_csv(run / "results.csv", dtype=str, keep_default_na=False)
+    key = frame["cell"].iloc[0]
+    frame[frame["cell"] != key].to_csv(run / "results.csv", index=False)
+    shutil.rmtree(run / "cells" / key)
+    assert f"not there: {key}" in str(verify_run(run))
+
+
+def test_another_cell_s_files_and_broken_ones_are_named(run: Path) -> None:
+    first, second, third = sorted(path.parent for path in (run / "cells").glob("*/pictures.safetensors"))[:3]
+    shutil.copy(second / "pictures.safetensors", first / "pictures.safetensors")
+    (third / "state.json").write_text("")
+    gaps = verify_run(run).gaps
+    assert gaps[first.name] == f"cells/{first.name}/pictures.safetensors is not what the cell wrote."
+    assert "state.json cannot be read" in gaps[third.name]
+
+
+def test_failures_that_were_taken_out_are_missed(run: Path) -> None:
+    (run / "failures.csv").write_text("cell,recognizer,status,class,message\nx,a,failed,ValueError,no\n")
+    assert [str(one) for one in verify_run(run).discords] == [
+        "x  failures.csv has 1 lines of it, the cell's state gives 0"
+    ]
 
 
 def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
