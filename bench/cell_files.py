@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import FaceleakError
-from .durable import force_all, write_text
+from .durable import damaged, force_all, hashes, write_text
 from .schema import Row
 
 STATE, ROWS = "state.json", "rows.json"
@@ -46,8 +45,7 @@ class EndedCell:
 def seal(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state, which makes the cell complete: after every other file is safely on disk."""
     force_all(folder)
-    sums = {file.name: _sum(file) for file in sorted(folder.iterdir()) if file.name != STATE}
-    write_text(folder / STATE, json.dumps({**state, SEALED: sums}, indent=1, default=plain))
+    write_text(folder / STATE, json.dumps({**state, SEALED: hashes(folder)}, indent=1, default=plain))
 
 
 def clear(folder: Path) -> None:
@@ -95,17 +93,8 @@ def damage(folder: Path) -> str:
         return str(error)
     if not isinstance(sealed, dict) or ROWS not in sealed:
         return f"{_named(folder / STATE)} does not say which files belong to the cell."
-    for name, expected in sealed.items():
-        file = folder / name
-        if not file.is_file():
-            return f"{_named(file)} is missing."
-        try:
-            found = _sum(file)
-        except OSError as error:
-            return f"{_named(file)} cannot be read ({error})."
-        if found != expected:
-            return f"{_named(file)} is {'empty' if not file.stat().st_size else 'not what the cell wrote'}."
-    return ""
+    wrong = damaged(folder, sealed)
+    return f"{_named(folder / wrong[0])} {wrong[1]}." if wrong else ""
 
 
 def plain(value: Any) -> Any:
@@ -124,10 +113,6 @@ def _json(file: Path) -> Any:
         raise CellError(f"{_named(file)} is missing.") from None
     except (OSError, ValueError) as error:
         raise CellError(f"{_named(file)} cannot be read ({error}).") from error
-
-
-def _sum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _named(file: Path) -> str:

@@ -1,9 +1,17 @@
-"""Files that are there whole or not at all, also after a power cut: written beside, forced to disk, then renamed."""
+"""Files that are there whole or not at all, also after a power cut: written beside, forced to disk, then renamed.
+
+And how one knows that they still are: each file's hash, taken when it was written.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+_WHOLE = 64 << 20  # bytes; of larger files only parts are hashed, or a run on many pictures would start seconds later
+_PARTS, _PART = 64, 1 << 16  # how many parts, of how many bytes, evenly over the file
 
 
 def write_text(file: Path, text: str) -> None:
@@ -42,3 +50,46 @@ def force(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash by name of all files below a folder."""
+    return {file.relative_to(folder).as_posix(): _hash(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def damaged(folder: Path, expected: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first file that is not what it was, and what is wrong with it.
+
+    Args:
+        folder: where the files are.
+        expected: ``hashes`` of the files when they were written.
+    """
+    for name, wanted in expected.items():
+        file = folder / name
+        try:
+            if not file.is_file():
+                return name, "is missing"
+            if not file.stat().st_size and wanted != _EMPTY:
+                return name, "is empty"
+            if _hash(file) != wanted:
+                return name, "is not what was written"
+        except OSError as error:
+            return name, f"cannot be read ({error})"
+    return None
+
+
+def _hash(file: Path) -> str:
+    """sha256 of the size and the content; of a file above 64 MiB, of 64 parts of it."""
+    size = file.stat().st_size
+    state = hashlib.sha256(f"{size}:".encode())
+    with file.open("rb") as stream:
+        if size <= _WHOLE:
+            state.update(stream.read())
+        else:
+            for part in range(_PARTS):
+                stream.seek(part * (size - _PART) // (_PARTS - 1))
+                state.update(stream.read(_PART))
+    return state.hexdigest()
+
+
+_EMPTY = hashlib.sha256(b"0:").hexdigest()

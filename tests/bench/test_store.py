@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from faceleak.bench import durable
 from faceleak.bench.recipe import Recipe, digest
-from faceleak.bench.store import Store
+from faceleak.bench.store import SEAL, Store
+from filelock import FileLock
 
 BARE, ONE = Recipe("kind", {}, ""), Recipe("kind", {"a": 1}, "")
 
@@ -66,3 +69,64 @@ def test_tensors_read_back_bit_for_bit(tmp_path: Path) -> None:
 def test_the_digest_does_not_depend_on_key_order() -> None:
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
     assert digest({"a": 1}) != digest({"a": "1"})
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def shortened(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def altered(file: Path) -> None:
+    file.write_bytes(b"?" * file.stat().st_size)
+
+
+@pytest.mark.parametrize("spoil", [emptied, shortened, altered, Path.unlink])
+@pytest.mark.parametrize("name", ["tensors.safetensors", "meta.json", "deep/table.parquet", SEAL])
+def test_a_broken_artefact_is_made_anew_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], name: str
+) -> None:
+    def build(folder: Path) -> None:
+        (folder / "deep").mkdir()
+        for file in ("tensors.safetensors", "meta.json", "deep/table.parquet"):
+            (folder / file).write_text(f"what {file} says")
+
+    made = Store(tmp_path).make(ONE, build)
+    before = {file: file.read_bytes() for file in made.rglob("*") if file.is_file()}
+    spoil(made / name)
+    assert Store(tmp_path).make(ONE, build) == made
+    assert {file: file.read_bytes() for file in made.rglob("*") if file.is_file()} == before
+    assert f"kind/{ONE.key}/{name} " in caplog.text
+    assert "made anew" in caplog.text
+    Store(tmp_path).make(BARE, build)
+    assert {path.name for path in (tmp_path / "kind").iterdir()} == {ONE.key, BARE.key}, "the broken one is gone"
+
+
+def test_parts_of_a_large_file_tell_that_it_was_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_WHOLE", 1 << 20)
+    store = Store(tmp_path)
+    file = store.make(ONE, lambda folder: (folder / "x").write_bytes(bytes(range(256)) * (1 << 14)) and None) / "x"
+    with file.open("r+b") as stream:
+        stream.seek(1 << 20)
+        stream.write(bytes(1 << 20))  # a hole of zeros, as a power cut leaves it
+    assert not Store(tmp_path)._is_whole(file.parent)
+
+
+def test_what_dead_processes_left_is_swept_and_what_living_ones_make_is_not(tmp_path: Path) -> None:
+    kind = tmp_path / "kind"
+    for key in ("dead", "alive"):
+        (kind / f".{key}.123.abc").mkdir(parents=True)
+        (kind / f".{key}.123.abc" / "half").write_text("x")
+        (kind / f"{key}.lock").touch()
+    with FileLock(kind / "alive.lock"):
+        Store(tmp_path).make(BARE, lambda folder: None)
+    assert {path.name for path in kind.iterdir()} == {BARE.key, ".alive.123.abc", "alive.lock"}
+
+
+def test_one_made_from_another_of_its_kind(tmp_path: Path) -> None:
+    """While the outer one is made, its lock is held by the same process."""
+    store = Store(tmp_path)
+    store.make(ONE, lambda folder: store.make(BARE, lambda inner: None) and None)
+    assert {path.name for path in (tmp_path / "kind").iterdir()} == {ONE.key, BARE.key}

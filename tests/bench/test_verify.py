@@ -228,7 +228,7 @@ def test_another_cell_s_files_and_broken_ones_are_named(run: Path) -> None:
     shutil.copy(second / "pictures.safetensors", first / "pictures.safetensors")
     (third / "state.json").write_text("")
     gaps = verify_run(run).gaps
-    assert gaps[first.name] == f"cells/{first.name}/pictures.safetensors is not what the cell wrote."
+    assert gaps[first.name] == f"cells/{first.name}/pictures.safetensors is not what was written."
     assert "state.json cannot be read" in gaps[third.name]
 
 
