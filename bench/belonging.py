@@ -1,7 +1,8 @@
 """Whose a run folder is, and what its ``results.csv`` is about: one track, with all seeds that have been run.
 
 A track may be edited and run again into its folder: ``results.csv`` follows the track as it is now, what left it stays
-in ``cells/`` and is named. Another track is refused, because its rows would push out those that stand there.
+in ``cells/`` and is named. Another track takes a folder over only if it has all cells that stand there; else it is
+refused, because its rows would push out theirs.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ class Earlier:
     """What earlier runs left in a folder.
 
     Args:
-        track: whose the folder is; "" where nobody's.
-        origin: where that track came from; "" where unknown or built in.
+        tracks: whose the folder is; empty where nobody's, several names where only the cells' own files tell.
+        origin: where that track came from, as ``origin_of`` says it; None where unknown.
         plan: cell key -> labels, as planned by the last run.
         ended: cell key -> labels of all cells that have ended here, planned or not.
     """
 
-    track: str
-    origin: str
+    tracks: frozenset[str]
+    origin: str | None
     plan: Mapping[str, Labels]
     ended: Mapping[str, Labels]
 
@@ -65,11 +66,12 @@ def earlier(out: Path) -> Earlier:
             continue
         ended[folder.name] = state["cell"]
         names.add(str(state.get("track") or ""))
-    name = str(run.get("track") or (names.pop() if len(names) == 1 else ""))
+    if ended and run.get("track"):
+        names = {str(run["track"])}
     plan = run.get("plan")
-    return Earlier(
-        name if ended else "", str(run.get("origin") or ""), plan if isinstance(plan, dict) else dict(ended), ended
-    )
+    if not isinstance(plan, dict):
+        return Earlier(frozenset(names), None, dict(ended), ended)
+    return Earlier(frozenset(names), str(run.get("origin") or ""), plan, ended)
 
 
 def settle_whose(before: Earlier, out: Path, track: str, origin: str, planned: Mapping[str, Labels]) -> list[str]:
@@ -85,15 +87,16 @@ def settle_whose(before: Earlier, out: Path, track: str, origin: str, planned: M
     Raises:
         TrackError: the folder belongs to another track.
     """
-    if before.track not in ("", track):
-        raise TrackError(
-            f"{out} holds the run of another track, {before.track!r} ({len(before.ended)} cells); a run folder belongs "
-            f"to one track. Give {track!r} a folder of its own with --out."
-        )
     now = {_who(labels) for labels in planned.values()}
     standing = {key: before.ended[key] for key in before.plan if key in before.ended and key not in planned}
     gone = {key: labels for key, labels in standing.items() if _who(labels) not in now}
-    if gone and origin != before.origin:
+    if standing and before.tracks and track not in before.tracks:
+        raise TrackError(
+            f"{out} holds the run of another track, {' and '.join(sorted(before.tracks))!r}, and {track!r} has not all "
+            f"of its {_cells(len(before.ended))}. A run folder belongs to one track; give this one a folder of its own "
+            "with --out."
+        )
+    if gone and before.origin not in (None, origin):
         raise TrackError(
             f"{out} holds the run of another track that is called {track!r} too: this one has no {_told(gone)}. A run "
             "folder belongs to one track; give this one a folder of its own with --out."

@@ -116,7 +116,9 @@ def test_every_file_of_a_cell_that_cannot_be_read_is_made_anew_and_named(place: 
 
 def test_another_track_is_refused_by_name(place: Path, store: Path) -> None:
     before = (place / "out" / "results.csv").read_bytes()
-    with pytest.raises(TrackError, match=r"holds the run of another track, 'a' \(3 cells\).*--out"):
+    with pytest.raises(
+        TrackError, match=r"holds the run of another track, 'a', and 'b' has not all of its 3 cells.*--out"
+    ):
         run(write_track(place / "b.toml", "mean-face", "other-photo"), place / "out", store)
     empty(place / "out" / "run.json")
     with pytest.raises(TrackError, match="another track, 'a'"):
@@ -137,6 +139,22 @@ def test_an_edited_track_is_followed_and_what_left_it_is_named(place: Path, stor
     back = run(write_track(place / "a.toml", "mean-face", "same-photo"), place / "out", store)
     assert back.done == 0, "its cells were there all the time"
     assert attacks_in(place / "out") == {"mean-face", "same-photo"}
+
+
+def test_another_track_that_has_all_that_stands_there_takes_the_folder_over(place: Path, store: Path) -> None:
+    wider = write_track(place / "wider.toml", "mean-face", "same-photo", "other-photo")
+    assert (run(wider, place / "out", store).kept, attacks_in(place / "out")) == (
+        3, {"mean-face", "same-photo", "other-photo"}
+    )  # fmt: skip
+    with pytest.raises(TrackError, match="another track, 'wider'"):
+        run(place / "a.toml", place / "out", store)
+
+
+def test_without_its_manifest_an_edited_track_still_goes_on(place: Path, store: Path) -> None:
+    track = write_track(place / "a.toml", "mean-face")
+    empty(place / "out" / "run.json")
+    assert "no longer has" in run(track, place / "out", store).notes[0]
+    assert attacks_in(place / "out") == {"mean-face"}
 
 
 def test_a_track_that_lies_elsewhere_now_goes_on(place: Path, store: Path) -> None:
