@@ -120,11 +120,11 @@ def test_another_track_is_refused_by_name(place: Path, store: Path) -> None:
         TrackError, match=r"holds the run of another track, 'a', and 'b' has not all of its 3 cells.*--out"
     ):
         run(write_track(place / "b.toml", "mean-face", "other-photo"), place / "out", store)
+    with pytest.raises(TrackError, match=r"called 'a' too: this one has no .*same-photo"):
+        run(write_track(place / "else" / "a.toml", "mean-face", "other-photo"), place / "out", store)
     empty(place / "out" / "run.json")
     with pytest.raises(TrackError, match="another track, 'a'"):
         run(place / "b.toml", place / "out", store)
-    with pytest.raises(TrackError, match=r"called 'a' too: this one has no .*same-photo"):
-        run(write_track(place / "else" / "a.toml", "mean-face", "other-photo"), place / "out", store)
     assert (place / "out" / "results.csv").read_bytes() == before
 
 
