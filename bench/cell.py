@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 
+from .boundary import fatal
 from .cell_files import ROWS, clear, plain, seal
 from .command import reproducing
 from .core.code import code_of
@@ -33,7 +34,7 @@ from .track import DefenseSpec
 from .utility import score_utility
 
 
-def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> bool:
+def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, again: tuple[str, ...] = ()) -> bool:
     """Run one cell into its folder; whatever happens becomes rows. Returns whether it did not fail."""
     start = time.perf_counter()
     error: BaseException | None = None
@@ -41,6 +42,8 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
     try:
         status, scored = "ok", _score(session, cell)
     except Exception as caught:  # a failed cell is a row, never a hole
+        if fatal(caught):
+            raise
         status, error, scored = status_of(caught), caught, Scored([])
         if status == "failed":
             trace = traceback.format_exc()
@@ -52,7 +55,7 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress) -> 
         "track": session.track.name,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
-        "command": reproducing(session.track.name, cell.labels()),
+        "command": reproducing(session.track.called, cell.labels(), again),
         "flags": scored.flags,
         "absent": scored.absent,
         "still_falling": scored.still_falling,
@@ -104,7 +107,7 @@ def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any
     """The state comes last: its presence says that the cell is complete."""
     clear(folder)
     if trace:
-        (folder / "traceback.txt").write_text(trace)
+        (folder / "traceback.txt").write_text(trace, encoding="utf-8")
     if scored.kept:
         np.savez(folder / SCORES, allow_pickle=False, **scored.kept)
     if scored.scores is not None:
@@ -115,7 +118,7 @@ def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any
         pd.DataFrame({"step": range(len(scored.losses)), "loss": scored.losses}).to_csv(
             folder / "loss.csv", index=False
         )
-    (folder / ROWS).write_text(json.dumps(rows, default=plain))
+    (folder / ROWS).write_text(json.dumps(rows, default=plain), encoding="utf-8")
     seal(folder, state)
 
 

@@ -30,6 +30,7 @@ class Kind(str, Enum):
     TRACKS = "tracks"
 
 
+MOST_THREADS = 1024
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file whose plug-ins are added.")]
 
 
@@ -45,12 +46,16 @@ def list_(kind: Kind, plugin: Plugins = None) -> None:
 @app.command()
 def run(
     track: Annotated[str, typer.Argument(help="Name of a track, or the path of a .toml file.")],
-    only: Annotated[list[str] | None, typer.Option(help="key=pattern, e.g. attack=decoder; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="key=label or key=pattern; repeated for one key: either.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds instead of the track's.")] = "",
     out: Annotated[Path | None, typer.Option(help="Run folder; default results/runs/TRACK.")] = None,
     store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 = $OMP_NUM_THREADS, else all cores.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 = $OMP_NUM_THREADS, else all cores.")
+    ] = 0,
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -68,19 +73,23 @@ def run(
     from .runner import RunOptions, parse_only, run_track
     from .running import bring_up, stoppable, told
     from .store import default_root
-    from .track import load_track
+    from .track import load_track, with_seeds
 
     _load(plugin)
     torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
     loaded = load_track(track)
     if seeds:
-        loaded = loaded.model_copy(update={"seeds": tuple(_integers(seeds))})
+        loaded = with_seeds(loaded, _integers(seeds))
     folder = out or Path("results") / "runs" / loaded.name
     options = RunOptions(
         out=folder,
         store=store or default_root(),
         device=choose_device(device),
         only=parse_only(only or []),
+        again=(
+            *(word for file in plugin or [] for word in ("--plugin", str(file))),
+            *(["--seeds", seeds] if seeds else []),
+        ),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
         origin=origin_of(track),
@@ -223,7 +232,7 @@ def _load(plugins: list[Path] | None) -> None:
 def _given_threads() -> int:
     """``OMP_NUM_THREADS`` where it is a number: who sets it runs something else beside."""
     words = os.environ.get("OMP_NUM_THREADS", "")
-    return int(words) if words.isdigit() else 0
+    return min(int(words), MOST_THREADS) if words.isdecimal() else 0
 
 
 def _integers(text: str) -> list[int]:
@@ -236,15 +245,20 @@ def _integers(text: str) -> list[int]:
 
 
 def main() -> None:
-    """Entry point: errors that faceleak raises on purpose are one sentence, not a traceback."""
+    """Entry point: a user's errors are one sentence, not a traceback (``boundary``)."""
+    from .boundary import plain_warnings, sentence
+
+    plain_warnings()
     try:
         app()
+    except BrokenPipeError:  # `faceleak list attacks | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
-        from .core.errors import FaceleakError
-
-        if not isinstance(error, FaceleakError):
+        told = sentence(error)
+        if told is None:
             raise
-        typer.echo(f"faceleak: {error}", err=True)
+        typer.echo(f"faceleak: {told}", err=True)
         sys.exit(2)
 
 

@@ -4,7 +4,8 @@ cost."""
 from __future__ import annotations
 
 import json
-import resource
+import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -159,10 +160,10 @@ def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, o
             "losses": log.losses if log else [],
             "still_falling": log.still_falling if log else 0.0,
         }
-        (folder / "fit.json").write_text(json.dumps(meta))
+        (folder / "fit.json").write_text(json.dumps(meta), encoding="utf-8")
 
     folder = session.store.make(fit_recipe(session, cell, attack), build)
-    meta = json.loads((folder / "fit.json").read_text())
+    meta = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     outcome.train_s, outcome.losses, outcome.still_falling = meta["train_s"], meta["losses"], meta["still_falling"]
     # The fit is always used as it reads back from disk, so that a resumed run computes with the same bytes; and with a
     # fresh meter, because what the fit cost was written down when it was made.
@@ -208,7 +209,12 @@ def attributes_sha(session: Session, cell: Cell, split: str) -> str | None:
 
 
 def _peak_memory(device: torch.device) -> float:
-    """Most memory held so far, MB: of the device on CUDA, of the process elsewhere."""
+    """Most memory held so far, MB: of the device on CUDA, of the process elsewhere; NaN where none can be asked."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (2**20 if sys.platform == "darwin" else 1024)

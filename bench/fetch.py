@@ -122,7 +122,7 @@ def fetch(artefact: Artefact, folder: Path, progress: Progress, url: str = "") -
         part.rename(final)
     _forget(part)
     content["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    record.write_text(json.dumps(content, indent=1) + "\n")
+    record.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return Fetched(final, digest, resumed, new=True)
 
 
@@ -136,7 +136,7 @@ def _present(artefact: Artefact, final: Path, record: Path) -> Fetched:
                 "move it away and fetch again."
             )
     else:
-        digest = str(json.loads(record.read_text())["got"]) if record.is_file() else ""
+        digest = str(json.loads(record.read_text(encoding="utf-8"))["got"]) if record.is_file() else ""
     return Fetched(final, digest, 0, new=False)
 
 
@@ -181,7 +181,7 @@ def download(url: str, part: Path, progress: Progress) -> int:
 def _begun(url: str, part: Path) -> tuple[int, str]:
     """Bytes that may be kept, and the mark of their version: none without a strong mark from the same address."""
     try:
-        content: dict[str, Any] = json.loads(_origin(part).read_text())
+        content: dict[str, Any] = json.loads(_origin(part).read_text(encoding="utf-8"))
         have = part.stat().st_size
     except (OSError, ValueError):
         return 0, ""
@@ -203,7 +203,7 @@ def _answered(response: Any, have: int, url: str, part: Path) -> int:
         _forget(part)
         raise http.client.HTTPException("other bytes came than were asked for; it begins anew next time")
     mark = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-    _origin(part).write_text(json.dumps({"url": url, "mark": mark}))
+    _origin(part).write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
     return have
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from typing import Any
 
 from ..attacks.base import Attack
 from ..defenses.base import Defense
 from ..defenses.composition import compose
-from .core.registry import ATTACKS, DEFENSES
+from .core.matching import matching
+from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
 from .core.surfaces import Secret, Surface
 from .core.threat import DefenseKnowledge, ThreatModel
 from .ensemble import REFEREE, StandardEnsemble
@@ -73,11 +73,15 @@ def defense_traits(defense: Defense) -> dict[str, Any]:
 
 def cells(track: Track) -> list[Cell]:
     """All cells of a track, cheap checks of names and settings included."""
+    DATASETS.get(track.dataset.name)(track.dataset.settings)
+    for recognizer in track.recognizers.values():
+        RECOGNIZERS.get(recognizer.type)(recognizer.settings)
     found = []
+    titles = {spec.title for spec in track.defenses}
     for seed in track.seeds:
         for target in track.targets:
             for spec in track.defenses:
-                if _matches(spec.title, target.defenses):
+                if spec.title in matching(target.defenses, titles):
                     found.append(Cell(target, spec, seed))
                     found.extend(_attack_cells(track, target, spec, seed))
     return found
@@ -89,7 +93,8 @@ def _attack_cells(track: Track, target: TargetSpec, spec: DefenseSpec, seed: int
     surfaces = spec.surfaces or tuple(s for s in order if order.index(s) >= order.index(defense.protects))
     for surface in surfaces:
         here: list[Cell] = []
-        entries = [e for e in track.attacks if _matches(e.title, spec.attacks) and surface in (e.surfaces or surfaces)]
+        titles = matching(spec.attacks, {entry.title for entry in track.attacks})
+        entries = [e for e in track.attacks if e.title in titles and surface in (e.surfaces or surfaces)]
         for entry in entries:
             attack = make_attack(entry)
             if entry.name == StandardEnsemble.name or surface not in attack.surfaces:
@@ -154,7 +159,3 @@ def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]
     if Secret.DEPLOYMENT in defense.secrets:
         able += [DefenseKnowledge.K2, DefenseKnowledge.K3]
     return tuple(level for level in able if not asked or level in asked)
-
-
-def _matches(title: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(title, pattern) for pattern in patterns)

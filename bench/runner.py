@@ -7,8 +7,7 @@ also leaves the tables of what has ended. The tables follow from the cells, when
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from .cell_files import damage, has_ended, read_state
 from .collect import Collected, collect
 from .command import FILTERS
 from .core.errors import TrackError
+from .core.matching import matching
 from .core.progress import Progress
 from .core.registry import nearest
 from .plan import Cell, cells
@@ -40,7 +40,8 @@ class RunOptions:
         out: run folder.
         store: artefacts.
         device: ``cpu``, ``cuda``, ...
-        only: (key, shell pattern) filters on cells; a cell must match all of them.
+        only: (key, label or shell pattern) filters on cells: a cell must match one of each key's.
+        again: words that a cell's command repeats: where its plug-ins come from, seeds that are not the track's.
         command: the command line, for provenance.
         progress: where progress goes.
         origin: where the track came from, as ``origin_of`` says it.
@@ -50,6 +51,7 @@ class RunOptions:
     store: Path
     device: torch.device
     only: tuple[tuple[str, str], ...] = ()
+    again: tuple[str, ...] = ()
     command: str = ""
     progress: Progress = field(default_factory=Progress)
     origin: str = ""
@@ -78,9 +80,8 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     torch.set_deterministic_debug_mode("warn")
     run = _Run(track, options)
     wanted = {key: cell for key, cell in run.planned.items() if cell.seed in track.seeds}
-    wanted = {key: cell for key, cell in wanted.items() if _selected(cell, options.only)}
-    if not wanted:
-        raise TrackError(f"No cell of {track.name!r} matches {dict(options.only)}; `faceleak list tracks` shows them.")
+    chosen = {id(cell) for cell in selected(list(wanted.values()), options.only, track.name)}
+    wanted = {key: cell for key, cell in wanted.items() if id(cell) in chosen}
     left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
     run.folder.mkdir(parents=True, exist_ok=True)
     if left:
@@ -90,7 +91,7 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     try:
         for number, (key, cell) in enumerate(left.items(), 1):
             options.progress.say(f"[{number}/{len(left)}] {cell}")
-            failed += not run_cell(run.session, cell, run.folder / key, options.progress)
+            failed += not run_cell(run.session, cell, run.folder / key, options.progress, options.again)
     finally:  # also when it is asked to stop
         changed = run.settle()
     kept = len(wanted) - len(left)
@@ -163,6 +164,22 @@ def parse_only(words: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _selected(cell: Cell, only: tuple[tuple[str, str], ...]) -> bool:
-    labels = cell.labels()
-    return all(fnmatch.fnmatch(str(labels[key]), pattern) for key, pattern in only)
+def selected(listed: Sequence[Cell], only: tuple[tuple[str, str], ...], track: str) -> list[Cell]:
+    """Those that match one pattern of every key.
+
+    Raises:
+        TrackError: a pattern is that of no cell, or no cell matches all keys.
+    """
+    chosen = list(listed)
+    for key in dict.fromkeys(key for key, _ in only):
+        labels = {str(cell.labels()[key]) for cell in listed}
+        patterns = [pattern for other, pattern in only if other == key]
+        for pattern in patterns:
+            if not matching([pattern], labels):
+                raise TrackError(f"--only {key}={pattern}: no cell of {track!r}; {nearest(pattern, list(labels))}")
+        meant = matching(patterns, labels)
+        chosen = [cell for cell in chosen if str(cell.labels()[key]) in meant]
+    if not chosen:
+        asked = " ".join(f"--only {key}={pattern}" for key, pattern in only)
+        raise TrackError(f"No cell of {track!r} matches {asked} at once; leave one of them out.")
+    return chosen

@@ -119,5 +119,5 @@ def scaffold(kind: str, name: str, folder: Path) -> Path:
         raise InputError(f"{file} exists already and was left alone; choose another name or another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     words = "".join(part.capitalize() for part in name.split("-"))
-    file.write_text(text.replace("@NAME@", name).replace("@CLASS@", words))
+    file.write_text(text.replace("@NAME@", name).replace("@CLASS@", words), encoding="utf-8")
     return file

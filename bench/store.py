@@ -64,8 +64,8 @@ class Store:
         try:
             build(temporary)
             seal = {"files": hashes(temporary)}
-            (temporary / "spec.json").write_text(json.dumps(recipe.spelled(), default=str, indent=1))
-            (temporary / SEAL).write_text(json.dumps(seal, indent=1))
+            (temporary / "spec.json").write_text(json.dumps(recipe.spelled(), default=str, indent=1), "utf-8")
+            (temporary / SEAL).write_text(json.dumps(seal, indent=1), "utf-8")
             force_all(temporary)
             if final.is_dir():
                 final.rename(_beside(final))  # whoever has it open keeps what was there; the next sweep removes it

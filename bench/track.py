@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..datasets.splits import SPLITS, SplitSpec
-from .core.errors import TrackError
+from .core.errors import InputError, TrackError
+from .core.matching import matching
+from .core.ranges import Rate, Rates, Seed, Seeds
 from .core.registry import nearest
 from .core.surfaces import Surface
 from .core.threat import DefenseKnowledge
@@ -21,7 +22,7 @@ TRACKS = Path(__file__).parent / "tracks"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Named(_Strict):
@@ -36,7 +37,9 @@ class RecognizerSpec(_Strict):
 
     type: str
     settings: dict[str, Any] = {}
-    reported_accuracy: float | None = None  # ten-fold, on the set's official pairs; a known answer (flag F10)
+    reported_accuracy: float | None = Field(
+        None, ge=0, le=1
+    )  # ten-fold, on the set's official pairs; a known answer (flag F10)
 
 
 class TargetSpec(_Strict):
@@ -100,7 +103,7 @@ class AttackSpec(_Strict):
 class SplitsSpec(_Strict):
     """The four splits."""
 
-    seed: int = 0
+    seed: Seed = 0
     on_duplicate: Literal["refuse", "drop"] = "refuse"
     train: SplitSpec | None = None
     public: SplitSpec
@@ -116,8 +119,8 @@ class Protocol(_Strict):
     """The rules of measurement; every constant of the protocol has its home here."""
 
     version: str = "1"
-    fmrs: tuple[float, ...] = (0.1, 0.01, 0.001)
-    headline_fmr: float = 0.01
+    fmrs: Rates = (0.1, 0.01, 0.001)
+    headline_fmr: Rate = 0.01
     leaks_per_identity: int = Field(1, ge=1)
     draws: int = Field(5, ge=1)  # presentations of a leak that depends on sample secrets
     selection_victims: int = Field(64, ge=0)  # calibration identities on which the strongest attack is chosen
@@ -133,7 +136,7 @@ class Protocol(_Strict):
     measures: Literal["verification", "publication"] = "verification"
     published_victims: int = Field(60, ge=2)  # publication only: how many people publish pictures
     unlinkability_keys: int = Field(10, ge=2)
-    utility_loss: float = 0.01  # matched utility: accuracy lost at most
+    utility_loss: float = Field(0.01, ge=0, le=1)  # matched utility: accuracy lost at most
     pictures: int = Field(6, ge=0)
 
 
@@ -143,14 +146,20 @@ class Track(_Strict):
     name: str = ""
     title: str = ""
     expected: str = ""  # machine and time
-    seeds: tuple[int, ...] = (0,)
+    seeds: Seeds = (0,)
     dataset: Named
     splits: SplitsSpec
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     recognizers: dict[str, RecognizerSpec]
-    targets: tuple[TargetSpec, ...]
-    defenses: tuple[DefenseSpec, ...]
+    targets: tuple[TargetSpec, ...] = Field(min_length=1)
+    defenses: tuple[DefenseSpec, ...] = Field(min_length=1)
     attacks: tuple[AttackSpec, ...]
+    _called: str = PrivateAttr("")
+
+    @property
+    def called(self) -> str:
+        """What the command line calls it: its name, or the path of its file as it was given."""
+        return self._called or self.name
 
 
 def load_track(name: str, folder: Path = TRACKS) -> Track:
@@ -164,15 +173,34 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
         known = sorted(path.stem for path in folder.glob("*.toml"))
         raise TrackError(f"No track {name!r} ({file} does not exist); {nearest(name, known)}")
     try:
-        values = tomllib.loads(file.read_text())
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise TrackError(f"{file} is not valid TOML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise TrackError(f"{file} is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     try:
         track = Track.model_validate({"name": file.stem, **values})
     except ValidationError as error:
         raise TrackError(f"{file}: {_explain(error, values)}") from error
+    except InputError as error:  # of a dataclass inside, which has no place of its own
+        raise TrackError(f"{file}: {error}") from error
     check_names(track, file)
+    track._called = name
     return track
+
+
+def with_seeds(track: Track, seeds: Sequence[int]) -> Track:
+    """The track with other seeds than its own.
+
+    Raises:
+        TrackError: none, one twice, or one out of range.
+    """
+    try:
+        checked = Track.model_validate(track.model_dump() | {"seeds": tuple(seeds)})
+    except ValidationError as error:
+        raise TrackError(f"--seeds: {_explain(error, {})}") from error
+    checked._called = track.called
+    return checked
 
 
 def _explain(error: ValidationError, values: Any) -> str:
@@ -241,12 +269,13 @@ def members_of(ensemble: AttackSpec, attacks: Sequence[AttackSpec]) -> list[Atta
     """Those of a track's attacks that are run by ``ensemble``: the ones it names and what tells who leaked, else the
     standard ones in full."""
 
+    titled = matching(ensemble.members, {entry.title for entry in attacks})
+
     def wanted(entry: AttackSpec) -> bool:
         standard = entry.name in STANDARD and not entry.limited
         if not ensemble.members:
             return standard
-        named = any(fnmatch(entry.title, pattern) for pattern in ensemble.members)
-        return named or (standard and entry.name == REFEREE)
+        return entry.title in titled or (standard and entry.name == REFEREE)
 
     return [entry for entry in attacks if entry.name != StandardEnsemble.name and wanted(entry)]
 
@@ -263,7 +292,7 @@ def _check_ensemble(entry: AttackSpec, track: Track, file: Path) -> None:
         )
     titles = [one.title for one in track.attacks if one.name != StandardEnsemble.name]
     for pattern in entry.members:
-        if not any(fnmatch(title, pattern) for title in titles):
+        if not matching([pattern], titles):
             raise TrackError(f"{file}: {entry.title!r}: no attack is called {pattern!r}; {nearest(pattern, titles)}")
     if not members_of(entry, track.attacks):
         raise TrackError(f"{file}: {entry.title!r} has no member in this track; name attacks of {', '.join(STANDARD)}.")

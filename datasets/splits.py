@@ -127,7 +127,7 @@ def check_disjoint(splits: pd.DataFrame) -> None:
 def save_splits(splits: pd.DataFrame, file: Path) -> str:
     """Write the splits; returns the sha256 of the file's content."""
     text = splits.to_csv(index=False, lineterminator="\n")
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -47,7 +47,7 @@ class Synthetic(FaceDataset):
         from . import rendering
 
         files = sorted(Path(str(rendering.__file__)).parent.glob("*.py"))
-        source = stable_hash(*(file.read_text() for file in files))
+        source = stable_hash(*(file.read_text(encoding="utf-8") for file in files))
         values = {name: getattr(self.settings, name) for name in ("size", "identities", "images", "seed", "nuisance")}
         return {"dataset": self.name, "source": source, **values}
 

@@ -26,6 +26,10 @@ class RegistryError(FaceleakError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class PluginWarning(UserWarning):
+    """Another package's plug-in was left out."""
+
+
 class ThreatModelError(FaceleakError):
     """An attack asked for something that its threat model does not grant."""
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .code import code_of
 from .errors import InputError
+from .ranges import check_ranges
 from .registry import nearest
 from .surfaces import Fidelity
 
@@ -23,18 +24,20 @@ def make_settings(cls: type, values: Mapping[str, Any], owner: str) -> Any:
     """A frozen settings dataclass from a plain mapping, strictly: an unknown key or a wrong type stops the run.
 
     Raises:
-        InputError: names the key, the value seen and the nearest valid key.
+        InputError: names the key, the value seen and the nearest valid key, or what it may be.
     """
     known = [field.name for field in dataclasses.fields(cls)]
     for key in values:
         if key not in known:
             raise InputError(f"{owner} has no setting {key!r}; {nearest(key, known)}")
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        settings = TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{owner}: setting {key} = {first['input']!r}: {first['msg']}.") from error
+    check_ranges(cls, {name: getattr(settings, name) for name in values}, owner)
+    return settings
 
 
 class Plugin:

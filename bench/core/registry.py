@@ -14,12 +14,13 @@ import importlib.util
 import pkgutil
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .errors import RegistryError
+from .errors import PluginWarning, RegistryError
 
 T = TypeVar("T")
 _ROOT = __name__.split(".")[0]
@@ -44,6 +45,7 @@ class Registry(Generic[T]):
         self.kind, self.package, self._group = kind, f"{_ROOT}.{package}", group
         self._items: dict[str, type[T]] = {}
         self._discovered = False
+        self._broken: dict[str, str] = {}  # names of entry points that do not load -> why
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
         """Class decorator. A second registration of a name is an error, not an override."""
@@ -97,9 +99,21 @@ class Registry(Generic[T]):
     def _enter(self) -> None:
         """Import the entry points and register what they name, unless it is."""
         for point in entry_points(group=self._group):
+            if point.name not in self._broken:
+                self._load(point)
+
+    def _load(self, point: EntryPoint) -> None:
+        """Add another package's plug-in; a broken one is named and left out, the rest lives."""
+        try:
             loaded = point.load()
             if isinstance(loaded, type) and loaded not in self._items.values():
                 self.register(point.name)(loaded)
+        except (Exception, SystemExit) as error:
+            package = point.dist.name if point.dist else point.value
+            why = f"{type(error).__name__}: {error}"
+            self._broken[point.name] = f"{self.kind} {point.name!r} of the package {package} does not load ({why})"
+            message = f"{self._broken[point.name]}; it is left out. Update or remove that package."
+            warnings.warn(message, PluginWarning, stacklevel=2)
 
     def get(self, name: str) -> type[T]:
         """The class registered as ``name``.
@@ -108,6 +122,8 @@ class Registry(Generic[T]):
             RegistryError: unknown; the message names the closest known name.
         """
         self.discover()
+        if name in self._broken and name not in self._items:
+            raise RegistryError(f"{self._broken[name]}; update that package, or leave it out of the track.")
         if name not in self._items:
             raise RegistryError(f"No {self.kind} is called {name!r}; {nearest(name, list(self._items))}")
         return self._items[name]
@@ -148,13 +164,13 @@ def load_plugin(path: str | Path) -> None:
     if not file.is_file():
         raise RegistryError(f"Plug-in file {file} does not exist; give the path of a Python file.")
     spec = importlib.util.spec_from_file_location(module_name, file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise RegistryError(f"Plug-in file {file} is no Python file; its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends in sys.exit(main()) is a script
         del sys.modules[module_name]
         if isinstance(error, RegistryError):
             raise

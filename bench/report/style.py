@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,9 +96,16 @@ def save(figure: Figure, folder: Path, stem: str, twin: pd.DataFrame) -> None:
 
 
 def stem(kind: str, *parts: str) -> str:
-    """A file name from free text: letters, digits and dashes only."""
-    words = [kind, *(part for part in parts if part)]
-    return "_".join("".join(c if c.isalnum() or c == "-" else "-" for c in word) for word in words)
+    """A file name from free text: letters, digits and dashes only, others for other texts.
+
+    What had to be changed or cut carries a piece of its hash: ``r50_v1`` and ``r50-v1`` are two recognisers.
+    """
+    return "_".join([kind, *(_word(part) for part in parts if part)])
+
+
+def _word(text: str, most: int = 48) -> str:
+    plain = "".join(c if (c.isascii() and c.isalnum()) or c == "-" else "-" for c in text)[:most]
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def look(index: int) -> tuple[str, str]:

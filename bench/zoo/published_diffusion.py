@@ -118,7 +118,10 @@ def published_diffusion(path: str, context: MakerContext) -> PublishedDiffusion:
         kind = kinds[coder_name]
         coder = _part(folder, coder_name, "diffusers", kind)
         # As the file says: the library itself would fill in Stable Diffusion's number for any autoencoder.
-        scale = json.loads((folder / coder_name / "config.json").read_text()).get("scaling_factor") or _UNSCALED[kind]
+        scale = (
+            json.loads((folder / coder_name / "config.json").read_text(encoding="utf-8")).get("scaling_factor")
+            or _UNSCALED[kind]
+        )
     share, predict = _noise(folder)
     words = _empty_text(folder) if kinds["unet"] == "UNet2DConditionModel" else None
     model = PublishedDiffusion(unet, coder, scale, share, predict, words)
@@ -141,7 +144,7 @@ def diffusion_digest(path: str) -> str:
 def _kinds(index: Path) -> dict[str, str]:
     """The classes of the parts that a model is made of, by the parts' names."""
     try:
-        named = json.loads(index.read_text())
+        named = json.loads(index.read_text(encoding="utf-8"))
         kinds = {name: kind[1] for name, kind in named.items() if isinstance(kind, list) and len(kind) == 2 and kind[1]}
     except (ValueError, AttributeError) as error:
         raise InputError(f"diffusion: {index} is no list of parts ({error}); copy the folder again.") from error
