@@ -86,10 +86,7 @@ def run(
         store=store or default_root(),
         device=choose_device(device),
         only=parse_only(only or []),
-        again=(
-            *(word for file in plugin or [] for word in ("--plugin", str(file))),
-            *(["--seeds", seeds] if seeds else []),
-        ),
+        again=_again(plugin, seeds),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
         origin=origin_of(track),
@@ -227,6 +224,12 @@ def _load(plugins: list[Path] | None) -> None:
 
     for file in plugins or []:
         load_plugin(file)
+
+
+def _again(plugins: list[Path] | None, seeds: str) -> tuple[str, ...]:
+    """Words that every cell's command repeats."""
+    files = (word for file in plugins or [] for word in ("--plugin", str(file)))
+    return (*files, *(("--seeds", seeds) if seeds else ()))
 
 
 def _given_threads() -> int:
