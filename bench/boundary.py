@@ -41,6 +41,8 @@ def sentence(error: BaseException) -> str | None:
         place = getattr(error, "filename2", None) or getattr(error, "filename", None)
         known = _ADVICE.get(number) or f"{getattr(error, 'strerror', None) or error}; check the path and the disk"
         return f"{place}: {known}." if place else f"{known[0].upper()}{known[1:]}."
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory ({error}); lower sizes and batches, or take a larger machine."
     if isinstance(error, UnicodeEncodeError | UnicodeDecodeError):
         return f"Text that is no UTF-8 was met ({error}); save the file as UTF-8, or set PYTHONUTF8=1."
     return None

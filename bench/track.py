@@ -124,7 +124,7 @@ class Protocol(_Strict):
     leaks_per_identity: int = Field(1, ge=1)
     draws: int = Field(5, ge=1)  # presentations of a leak that depends on sample secrets
     selection_victims: int = Field(64, ge=0)  # calibration identities on which the strongest attack is chosen
-    resolution: int = Field(64, ge=16)  # side in pixels of recovered images
+    resolution: int = Field(64, ge=16, le=4096)  # side in pixels of recovered images
     verification_pairs: int = Field(3000, ge=20)  # of the ten-fold accuracy, half genuine
     official_pairs: bool = True  # measure accuracy on the set's own pairs where it has them
     bootstrap: int = Field(2000, ge=100)
@@ -252,6 +252,10 @@ def check_names(track: Track, file: Path) -> None:
     for alias in track.protocol.protectors:
         if alias not in known:
             raise TrackError(f"{file}: no recognizer is called {alias!r} (protectors); {nearest(alias, known)}")
+    for split in ("calibration", "victims"):  # both are compared: with themselves and with others
+        spec = getattr(track.splits, split)
+        if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
+            raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
     if track.protocol.headline_fmr not in track.protocol.fmrs:
         raise TrackError(
             f"{file}: headline_fmr {track.protocol.headline_fmr} is not one of fmrs {track.protocol.fmrs}."

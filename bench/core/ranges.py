@@ -19,7 +19,9 @@ from .errors import InputError
 T = TypeVar("T")
 
 # Last words of names: `server_steps`, `prior_batch`.
-BUDGETS = ("steps", "iterations", "batch", "lr", "width", "side", "size", "faces", "candidates", "rounds")
+BUDGETS = ("steps", "iterations", "batch", "lr", "width", "faces", "candidates", "rounds")
+SIDES = ("side", "size")  # of pictures, pixels
+LARGEST = 4096
 SHARES = ("ema", "quantile", "ratio", "dropped", "share", "part")  # of a whole
 
 
@@ -68,6 +70,8 @@ def _refusal(name: str, value: float, default: Any) -> str:
         return "be a finite number" if math.isfinite(usual) else ""
     if word in SHARES and 0 <= usual <= 1:
         return "" if 0 <= value <= 1 else "lie in [0, 1]"
+    if word in SIDES and usual > 0:
+        return "" if 0 < value <= LARGEST else f"lie in 1..{LARGEST}"
     if word in BUDGETS and usual > 0:
         return "" if value > 0 else "be positive"
     return "" if value >= 0 or usual < 0 else "not be negative"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shlex
 import subprocess
@@ -128,7 +129,7 @@ def test_another_package_s_broken_plugin_is_named_and_the_rest_lives(
     (info / "entry_points.txt").write_text(f"[faceleak.probe-kind]\nold = {module}:Old\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     registry: Registry[object] = Registry("thing", "bench.tracks", "faceleak.probe-kind")
-    registry.register("alive")(object if False else type("Alive", (), {}))
+    registry.register("alive")(type("Alive", (), {}))
     with pytest.warns(PluginWarning, match=r"'old' of the package old-plugin does not load"):
         assert registry.names() == ["alive"]
     with pytest.raises(RegistryError, match=r"update that package"):
@@ -165,7 +166,7 @@ def test_every_printed_command_names_its_cell_and_no_other(tmp_path: Path) -> No
     for cell in listed:
         words = shlex.split(reproducing(track.called, cell.labels(), ("--seeds", "3,4")))
         assert words[:5] == ["faceleak", "run", str(tmp_path / "my track.toml"), "--seeds", "3,4"]
-        only = parse_only([word for before, word in zip(words, words[1:]) if before == "--only"])
+        only = parse_only([word for before, word in itertools.pairwise(words) if before == "--only"])
         assert selected(listed, only, track.name) == [cell]
 
 
@@ -188,6 +189,9 @@ WRONG = {
     "seed twice": ('title = "Toy"', 'title = "Toy"\nseeds = [0, 0]'),
     "seed negative": ('title = "Toy"', 'title = "Toy"\nseeds = [-1]'),
     "identities": ("victims = { identities = 30", "victims = { identities = -1"),
+    "one person": ("calibration = { identities = 30", "calibration = { identities = 1"),
+    "one picture": ("victims = { identities = 30, images = 6", "victims = { identities = 30, images = 1"),
+    "resolution": ("resolution = 32", "resolution = 1000000"),
     "utility_loss": (PROTOCOL, PROTOCOL + "utility_loss = 7.0\n"),
     "level": (PROTOCOL, PROTOCOL + "level = 95\n"),
 }
@@ -204,7 +208,7 @@ def test_ranges_are_checked_when_the_track_is_read(what: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("plugin", "settings"),
     [("decoder", "steps = 0"), ("decoder", "steps = -5"), ("decoder", "lr = -1.0"), ("decoder", "batch = 0"),
-     ("decoder", "lr = inf"), ("decoder", "lr = nan")],
+     ("decoder", "width = 0"), ("decoder", "lr = inf"), ("decoder", "lr = nan")],
 )  # fmt: skip
 def test_settings_are_checked_before_a_picture_is_read(plugin: str, settings: str, tmp_path: Path) -> None:
     text = f'{TOY_TRACK}{CELLS}[[attacks]]\nname = "{plugin}"\nsettings = {{ {settings} }}\n'
