@@ -256,10 +256,9 @@ def check_names(track: Track, file: Path) -> None:
         spec = getattr(track.splits, split)
         if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
             raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
-    if track.protocol.headline_fmr not in track.protocol.fmrs:
-        raise TrackError(
-            f"{file}: headline_fmr {track.protocol.headline_fmr} is not one of fmrs {track.protocol.fmrs}."
-        )
+    rules = track.protocol
+    if rules.headline_fmr not in rules.fmrs:
+        raise TrackError(f"{file}: headline_fmr {rules.headline_fmr} is not one of fmrs {rules.fmrs}.")
     for kind, specs in (("defenses", track.defenses), ("attacks", track.attacks)):
         titles = [spec.title for spec in specs]
         twice = {title for title in titles if titles.count(title) > 1}

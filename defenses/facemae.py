@@ -18,10 +18,11 @@ The paper's own claim: at least 50 % fewer errors than earlier private data sets
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from ..bench.core.context import FitContext
@@ -47,7 +48,7 @@ class FaceMaeSettings:
     width: int = 96  # length of a token; MAE: 768
     depth: int = 4  # layers of the encoder; MAE: 12
     decoder_depth: int = 2  # layers of the decoder; MAE: 8
-    steps: int = 800  # optimiser steps; two CPU-minutes
+    steps: Annotated[int, Field(ge=0)] = 800  # optimiser steps; two CPU-minutes
     pretrain: float = 0.5  # first share of them on pixels alone [0, 1]: relations to noise teach no faces
     persons: int = 16  # identities per step, two pictures of each
     lr: float = 2e-3  # peak, AdamW, one cycle

@@ -19,7 +19,7 @@ from .errors import InputError
 T = TypeVar("T")
 
 # Last words of names: `server_steps`, `prior_batch`.
-BUDGETS = ("steps", "iterations", "batch", "lr", "width", "faces", "candidates", "rounds")
+BUDGETS = ("steps", "batch", "lr", "width", "faces", "candidates", "rounds")
 SIDES = ("side", "size")  # of pictures, pixels
 LARGEST = 4096
 SHARES = ("ema", "quantile", "ratio", "dropped", "share", "part")  # of a whole
@@ -59,7 +59,7 @@ def check_ranges(cls: type, values: Mapping[str, Any], owner: str) -> None:
             if isinstance(number, int | float) and not isinstance(number, bool):
                 wanted = _refusal(field.name, number, field.default)
                 if wanted:
-                    raise InputError(f"{owner}: setting {field.name} = {value!r}: must {wanted}.")
+                    raise InputError(f"{owner}: {field.name} must {wanted}, got {value!r}.")
 
 
 def _refusal(name: str, value: float, default: Any) -> str:

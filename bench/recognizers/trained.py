@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from ..core.errors import InputError
@@ -36,7 +37,7 @@ class SmallSettings:
     scale: float = 24.0  # s; the papers' 64 needs many identities
     margin: float = 0.3  # m at the end, radians (arcface) or cosine (cosface) ...
     margin_start: float = 0.1  # ... and at the start; reached linearly in the first half
-    steps: int = 1100  # optimiser steps, about 12 epochs of 6,000 images
+    steps: Annotated[int, Field(ge=0)] = 1100  # optimiser steps, about 12 epochs of 6,000 images
     batch: int = 64  # images per step
     lr: float = 2e-3  # peak, AdamW, one cycle
     weight_decay: float = 0.05  # AdamW's is decoupled, so larger than SGD's 5e-4

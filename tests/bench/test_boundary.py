@@ -16,10 +16,10 @@ import torch
 from faceleak.bench import cli
 from faceleak.bench.boundary import fatal, sentence
 from faceleak.bench.command import reproducing
+from faceleak.bench.core.device import choose_device
 from faceleak.bench.core.errors import InputError, PluginWarning, RegistryError, TrackError
 from faceleak.bench.core.matching import matching
 from faceleak.bench.core.registry import Registry, load_plugin
-from faceleak.bench.devices import chosen_device
 from faceleak.bench.plan import Cell, cells
 from faceleak.bench.report.style import stem
 from faceleak.bench.runner import parse_only, selected
@@ -53,12 +53,12 @@ def track_of(folder: Path, text: str = TOY_TRACK + CELLS) -> Track:
 @pytest.mark.parametrize("name", ["meta", "gpu", "0", "", "cuda:99", "cpu:x", "vulkan", "hpu", "mps:7", "xpu:9"])
 def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
     with pytest.raises(InputError, match="use auto, cpu"):
-        chosen_device(name)
+        choose_device(name)
 
 
 def test_devices_that_are_there() -> None:
-    assert chosen_device("CPU") == chosen_device("cpu:0") == torch.device("cpu")
-    assert chosen_device("auto").type in ("cpu", "cuda")
+    assert choose_device("CPU") == choose_device("cpu:0") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda")
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -212,7 +212,7 @@ def test_ranges_are_checked_when_the_track_is_read(what: str, tmp_path: Path) ->
 )  # fmt: skip
 def test_settings_are_checked_before_a_picture_is_read(plugin: str, settings: str, tmp_path: Path) -> None:
     text = f'{TOY_TRACK}{CELLS}[[attacks]]\nname = "{plugin}"\nsettings = {{ {settings} }}\n'
-    with pytest.raises(InputError, match=f"{plugin}: setting {settings.split()[0]}"):
+    with pytest.raises(InputError, match=f"{plugin}: {settings.split()[0]} must"):
         cells(track_of(tmp_path, text))
 
 

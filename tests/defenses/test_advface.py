@@ -130,7 +130,7 @@ def test_a_constant_coordinate_of_the_embedding_stays_constant() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"eps": 0.0}, "eps must be positive"), ({"steps": 0}, "steps >= 1"), ({"size": 20}, "multiple of 8"),
+    [({"eps": 0.0}, "eps must be positive"), ({"steps": 0}, "steps must be positive"), ({"size": 20}, "multiple of 8"),
      ({"mode": "both"}, "setting mode")],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -232,7 +232,7 @@ def test_bits_round_the_wire() -> None:
     [
         ({"alpha": 0.0}, "alpha and beta must be positive"),
         ({"beta": -1.0}, "alpha and beta must be positive"),
-        ({"width": 0}, "width must be >= 1"),
+        ({"width": 0}, "width must be positive"),
         ({"levels": 5}, r"levels lie in 1\.\.4"),
         ({"bits": 1}, r"bits must be 0 \(not rounded\)"),
         ({"side": 40}, "side must be a multiple of 16"),

@@ -172,7 +172,7 @@ def test_both_objectives_train() -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"cells": 0}, "must be at least 1"), ({"rounds": 0}, "must be at least 1"),
+    [({"cells": 0}, "must be at least 1"), ({"rounds": 0}, "rounds must be positive"),
      ({"obfuscation": "sticker"}, "setting obfuscation"), ({"resolution": 15}, "15 must be even"),
      ({"surrogates": ()}, "likeness with recognisers of the protector's")],
 )  # fmt: skip
