@@ -193,7 +193,7 @@ def with_seeds(track: Track, seeds: Sequence[int]) -> Track:
     """The track with other seeds than its own.
 
     Raises:
-        TrackError: none, one twice, or one out of range.
+        TrackError: none, twice, or out of range.
     """
     try:
         checked = Track.model_validate(track.model_dump() | {"seeds": tuple(seeds)})
@@ -257,8 +257,8 @@ def check_names(track: Track, file: Path) -> None:
         if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
             raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
     rules = track.protocol
-    if rules.headline_fmr not in rules.fmrs:
-        raise TrackError(f"{file}: headline_fmr {rules.headline_fmr} is not one of fmrs {rules.fmrs}.")
+    if (headline := track.protocol.headline_fmr) not in track.protocol.fmrs:
+        raise TrackError(f"{file}: headline_fmr {headline} is not one of fmrs {track.protocol.fmrs}.")
     for kind, specs in (("defenses", track.defenses), ("attacks", track.attacks)):
         titles = [spec.title for spec in specs]
         twice = {title for title in titles if titles.count(title) > 1}
@@ -298,4 +298,4 @@ def _check_ensemble(entry: AttackSpec, track: Track, file: Path) -> None:
         if not matching([pattern], titles):
             raise TrackError(f"{file}: {entry.title!r}: no attack is called {pattern!r}; {nearest(pattern, titles)}")
     if not members_of(entry, track.attacks):
-        raise TrackError(f"{file}: {entry.title!r} has no member in this track; name attacks of {', '.join(STANDARD)}.")
+        raise TrackError(f"{file}: {entry.title!r} has no member in this track; name some of {', '.join(STANDARD)}.")
