@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..datasets.splits import SPLITS, SplitSpec
-from .core.errors import InputError, TrackError
+from .core.errors import TrackError
 from .core.matching import matching
 from .core.ranges import Rate, Rates, Seed, Seeds
 from .core.registry import nearest
@@ -182,8 +182,6 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
         track = Track.model_validate({"name": file.stem, **values})
     except ValidationError as error:
         raise TrackError(f"{file}: {_explain(error, values)}") from error
-    except InputError as error:  # of a dataclass inside, which has no place of its own
-        raise TrackError(f"{file}: {error}") from error
     check_names(track, file)
     track._called = name
     return track
@@ -196,11 +194,11 @@ def with_seeds(track: Track, seeds: Sequence[int]) -> Track:
         TrackError: none, twice, or out of range.
     """
     try:
-        checked = Track.model_validate(track.model_dump() | {"seeds": tuple(seeds)})
+        other = Track.model_validate(track.model_dump() | {"seeds": tuple(seeds)})
     except ValidationError as error:
         raise TrackError(f"--seeds: {_explain(error, {})}") from error
-    checked._called = track.called
-    return checked
+    other._called = track.called
+    return other
 
 
 def _explain(error: ValidationError, values: Any) -> str:
@@ -256,7 +254,6 @@ def check_names(track: Track, file: Path) -> None:
         spec = getattr(track.splits, split)
         if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
             raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
-    rules = track.protocol
     if (headline := track.protocol.headline_fmr) not in track.protocol.fmrs:
         raise TrackError(f"{file}: headline_fmr {headline} is not one of fmrs {track.protocol.fmrs}.")
     for kind, specs in (("defenses", track.defenses), ("attacks", track.attacks)):

@@ -231,7 +231,7 @@ def test_bits_round_the_wire() -> None:
     ("settings", "message"),
     [
         ({"alpha": 0.0}, "alpha and beta must be positive"),
-        ({"beta": -1.0}, "alpha and beta must be positive"),
+        ({"beta": -1.0}, "beta must not be negative"),
         ({"width": 0}, "width must be positive"),
         ({"levels": 5}, r"levels lie in 1\.\.4"),
         ({"bits": 1}, r"bits must be 0 \(not rounded\)"),
