@@ -73,7 +73,7 @@ def test_more_overlap_tells_people_apart_better() -> None:
     [
         ({"terms": 33}, r"terms must lie in 2\.\.32"),
         ({"terms": 1}, r"terms must lie in 2\.\.32"),
-        ({"overlap": 5}, "overlap must not be negative"),
+        ({"overlap": 5}, r"overlap must lie in 0\.\.4"),
         ({"overlap": -1}, "overlap must not be negative"),
         ({"largest": 2}, "5 distinct coefficients need largest >= 3"),
     ],
