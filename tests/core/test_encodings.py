@@ -16,6 +16,9 @@ def unstated(file: Path) -> Iterator[int]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or any(word.arg == "encoding" for word in node.keywords):
             continue
+        position = {"read_text": 0, "write_text": 1}.get(getattr(node.func, "attr", ""))
+        if position is not None and len(node.args) > position:
+            continue
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         plain_open = isinstance(node.func, ast.Name) and node.func.id == "open"
         binary = any(
