@@ -1,4 +1,4 @@
-"""The pictures below a folder or in a zip, as their publishers pack them; what is passed over is named with its reason."""
+"""The pictures below a folder or in a zip, as their publishers pack them; what is passed over is named, and why."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .pictures import HEIC, MOST_BYTES, suffixes
 
 _JUNK_FILES = frozenset({"thumbs.db", ".ds_store", "desktop.ini"})
 _JUNK_FOLDERS = frozenset({"__macosx", "@eadir"})
+DEAD_LINK = "a link to nothing"
+MISNAMED = "a picture by its first bytes and not by its name; rename it"
 _NAMELESS = "its name is no text; rename it"
 _SYSTEM = "a file of the system that packed or showed the pictures"
 # The first bytes of files that are pictures whatever their names say.
@@ -119,7 +121,7 @@ def _no_file(path: Path, name: str) -> str:
     if not _printable(name):
         return _NAMELESS
     if path.is_symlink() and not path.exists():
-        return "a link to nothing"
+        return DEAD_LINK
     if not path.is_file():
         return "neither file nor folder"
     return _packing(name) or _no_picture(name, lambda: _head(path))
@@ -184,5 +186,5 @@ def _no_picture(name: str, head: Callable[[], bytes]) -> str:
         return f"{end} is read with `pip install 'faceleak[heic]'`, which is not there"
     begins = head()
     if begins.startswith(_MAGIC) or (begins[:4] == b"RIFF" and begins[8:12] == b"WEBP"):
-        return "a picture by its first bytes and not by its name; rename it"
+        return MISNAMED
     return f"{end or 'a file without a suffix'} is no picture that is read"

@@ -37,7 +37,7 @@ class FolderSettings(DataSettings):
 
     path: str = ""  # folder or zip, ${VARIABLES} allowed; several separated by the path separator
     pairs: str = ""  # pairs file in LFW's format or a CSV, optional
-    person: int = 0  # which folder names the person: 1 the outermost, -1 the one that holds the picture, 0 the clear one
+    person: int = 0  # folder that names the person: 1 the outermost, -1 the one with the picture, 0 the clear one
     licence: str = "unknown"  # printed with the results
     align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
     # Path of the landmark model; given, the pictures' landmarks are known.
@@ -50,7 +50,7 @@ class FolderSettings(DataSettings):
 class FolderDataset(FaceDataset):
     """``identity/image.jpg`` below a folder or inside a zip: aligned and square, or aligned here.
 
-    A top folder that all pictures share is left out of their names, so that a zip as published is the set that it holds.
+    A top folder that all pictures share is left out of their names: a zip as published is the set that it holds.
     """
 
     Settings: ClassVar[type] = FolderSettings

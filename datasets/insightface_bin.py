@@ -28,6 +28,7 @@ from .plain_pickle import load_plain
 
 FOLDS = 10
 
+
 @dataclass(frozen=True)
 class InsightfaceBinSettings(DataSettings):
     """Where the file is."""
@@ -131,7 +132,7 @@ def _encoded(one: Any, place: str) -> bytes:
     """The bytes of an encoded picture: bytes, a bytearray, or an array as OpenCV's imencode gives."""
     if isinstance(one, (bytes, bytearray)):
         return bytes(one)
-    if isinstance(one, np.ndarray) and one.dtype.itemsize == 1 and one.dtype.kind in "ui" and one.size == max(one.shape):
+    if isinstance(one, np.ndarray) and one.dtype in (np.uint8, np.int8) and one.size == max(one.shape, default=0):
         return one.tobytes()
     seen = f"an array of shape {one.shape}, {one.dtype}" if isinstance(one, np.ndarray) else f"a {type(one).__name__}"
     raise DataError(f"{place} is {seen}, not the bytes of an encoded picture; write JPEG or PNG files into the list.")

@@ -18,7 +18,7 @@ from .text import read_text
 
 KEYS = ("sample", "file", "identity")  # what rows may be named by; a file is a sample
 # What programs write where nothing is known: classes of their own would be attacked as if they were a trait.
-_UNKNOWN = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "nil", "?", "-", "--", "<na>", "missing", "unknown"})
+_UNKNOWN = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "?"})
 MOST_CLASSES = 20  # more distinct entries are a measurement, not a class
 
 

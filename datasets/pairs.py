@@ -1,7 +1,7 @@
 """Lists of verification pairs, as LFW's View 1 and View 2 and its many descendants write them.
 
-Lines are ``name i j`` (genuine) and ``name i name j`` (impostor), parted by tabs, commas or blanks, where picture ``i`` is
-``name/name_000i``; or two pictures and whether they show one person (1, or 0 and -1). A first line ``folds pairs`` is
+Lines are ``name i j`` (genuine) and ``name i name j`` (impostor), parted by tabs, commas or blanks, where picture ``i``
+is ``name/name_000i``; or two pictures and whether they show one person (1; 0 or -1). A first line ``folds pairs`` is
 View 2, a single number View 1, words are a CSV's heading.
 """
 

@@ -15,11 +15,11 @@ from ..bench.core.errors import DataError
 Folders = tuple[str, ...]  # on the way to a picture, the outermost first
 
 # Folders that part a set, whose people need not stand in each of them.
-_PARTS = frozenset(
-    "train training test testing val valid validation dev devel development eval evaluation gallery probe probes query "
-    "distractor distractors enrol enroll enrolment images imgs pictures photos faces crops aligned data part1 part2 "
-    "bounding_box_train bounding_box_test".split()
-)  # fmt: skip
+_PARTS = frozenset({
+    "train", "training", "test", "testing", "val", "valid", "validation", "dev", "devel", "development", "eval",
+    "evaluation", "gallery", "probe", "probes", "query", "distractor", "distractors", "enrol", "enroll", "enrolment",
+    "images", "imgs", "pictures", "photos", "faces", "crops", "aligned", "data", "part1", "part2",
+})  # fmt: skip
 _CLEAR = 2  # times as many names as beside it that the level of people must have
 
 
@@ -37,7 +37,7 @@ def people(ways: Sequence[Folders], top: Sequence[int], level: int, owner: str) 
     Args:
         ways: for each picture, the folders on the way to it.
         top: for each picture, how many of them are its source's top.
-        level: 1 for the outermost folder, 2 for the one below it, ...; -1 for the one that holds the picture; 0 decides.
+        level: 1 for the outermost folder, 2 for the one below it, -1 for the one that holds the picture; 0 decides.
         owner: who asks, for messages.
 
     Raises:
