@@ -125,7 +125,7 @@ def protect(
     result = protect_folder(session, named_defense(session, defense, settings or []), source, out, keys)
     for line in () if quiet else result.lines():
         typer.echo(line)
-    for title, what in (("Passed over", result.passed), ("Left out", result.problems)):
+    for title, what in (("Partly", result.partly), ("Passed over", result.passed), ("Left out", result.problems)):
         for name, problem in what.items():
             typer.echo(f"{title} {name}: {problem}", err=True)
     typer.echo(f"{len(result.done)} protected, {len(result.there)} were there, {len(result.problems)} left out: {out}")

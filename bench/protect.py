@@ -32,6 +32,7 @@ class Protected:
     """What became of the pictures; names are relative to the folder they were read from."""
 
     done: dict[str, str] = field(default_factory=dict)  # name -> what was done
+    partly: dict[str, str] = field(default_factory=dict)  # name -> what of a picture that is done was not taken
     there: list[str] = field(default_factory=list)  # was in ``out`` before, left alone
     problems: dict[str, str] = field(default_factory=dict)  # name -> why it is not protected
     passed: dict[str, str] = field(default_factory=dict)  # name -> why it is no picture, or not this folder's
@@ -113,8 +114,9 @@ def protect(session: Session, defense: Defense, source: Path, out: Path, keys: P
         if keys is not None:
             _write_key(session, defense, image, draw, (keys / name).with_suffix(".safetensors"))
         count = frames(data)
-        only = f", the first of its {count} pictures" if count > 1 else ""
-        result.done[name] = f"{target.name}{only}, by {defense.name}"
+        if count > 1:
+            result.partly[name] = f"only the first of its {count} pictures is in {target.name}"
+        result.done[name] = f"{target.name}, by {defense.name}"
     return result
 
 
