@@ -76,7 +76,7 @@ def _counted(what: Mapping[str, str]) -> dict[str, int]:
 
 
 def _examples(what: Mapping[str, str]) -> str:
-    first = {reason: name for name, reason in reversed(what.items())}
+    first = {reason: name for name, reason in reversed(list(what.items()))}
     counts = Counter(what.values()).most_common(_SHOWN)
     shown = [f"{count} {reason}, such as {first[reason]}" for reason, count in counts]
     return "; ".join(shown) + ("; ..." if len(first) > _SHOWN else "")

@@ -85,7 +85,7 @@ def _as_seen(opened: Image.Image) -> Image.Image | str:
         return f"pixels of mode {picture.mode} have no known range; save the picture with 8 or 16 bits"
     if picture.mode in _ALPHA or "transparency" in picture.info:
         clear = picture.convert("RGBA")
-        if clear.getextrema()[3][1] == 0:  # type: ignore[index]
+        if clear.getextrema()[3][1] == 0:  # type: ignore[index, misc]
             return "the picture is transparent all over: nobody sees anything of it"
         white = Image.new("RGBA", clear.size, "white")
         return Image.alpha_composite(white, clear).convert("RGB")

@@ -120,5 +120,5 @@ def _check_sizes(data: bytes) -> None:
         ValueError: the pickle is cut, or no pickle.
     """
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > 2 * count + 256:
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > 2 * count + 256:
             raise ValueError(f"place {argument} of its memo is out of order")
