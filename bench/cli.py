@@ -129,8 +129,11 @@ def protect(
     _load(plugin)
     session = Session(load_track(track), Store(store or default_root()), choose_device(device), Progress(quiet=quiet))
     result = protect_folder(session, named_defense(session, defense, settings or []), source, out, keys)
-    for name, problem in result.problems.items():
-        typer.echo(f"Left out {name}: {problem}", err=True)
+    for line in () if quiet else result.lines():
+        typer.echo(line)
+    for title, what in (("Partly", result.partly), ("Passed over", result.passed), ("Left out", result.problems)):
+        for name, problem in what.items():
+            typer.echo(f"{title} {name}: {problem}", err=True)
     typer.echo(f"{len(result.done)} protected, {len(result.there)} were there, {len(result.problems)} left out: {out}")
     if result.problems:
         raise typer.Exit(1)

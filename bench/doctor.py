@@ -48,7 +48,8 @@ def examine(track: str = "") -> list[Finding]:
         track: name of a track or path of its file; empty for all that come with the suite.
     """
     if track:
-        return [*_machine(), _track(load_track(track))]
+        read = load_track(track)
+        return [*_machine(), *_data(read), _track(read)]
     tracks = [_track(load_track(file.stem)) for file in sorted(TRACKS.glob("*.toml"))]
     return [*_machine(), *_folders(), *_backbones(), _packs(), *tracks]
 
@@ -77,6 +78,15 @@ def track_problems(track: Track) -> list[str]:
         except FaceleakError as error:
             problems.append(f"recognizer {alias}: {error}")
     return problems
+
+
+def _data(track: Track) -> Iterator[Finding]:
+    """What the track's data set holds, before a picture is decoded; why it cannot be read stands with the track."""
+    try:
+        seen = DATASETS.get(track.dataset.name)(track.dataset.settings).seen()
+    except FaceleakError:
+        return
+    yield Finding(f"data set {track.dataset.name}", "note" if seen.passed else "ok", seen.sentence())
 
 
 def _track(track: Track) -> Finding:

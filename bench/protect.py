@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..datasets.pictures import SUFFIXES, open_picture
+from ..datasets.files import DEAD_LINK, MISNAMED, Found, pictures_in
+from ..datasets.inventory import Inventory
+from ..datasets.pictures import HEIC, frames, open_picture
 from ..defenses.base import Defense, overrides
 from .core.errors import InputError
 from .core.leaks import leak_map
@@ -29,9 +31,22 @@ from .track import DefenseSpec
 class Protected:
     """What became of the pictures; names are relative to the folder they were read from."""
 
-    done: list[str] = field(default_factory=list)
-    there: list[str] = field(default_factory=list)  # protected before, left alone
-    problems: dict[str, str] = field(default_factory=dict)  # name -> why it could not be read
+    done: dict[str, str] = field(default_factory=dict)  # name -> what was done
+    partly: dict[str, str] = field(default_factory=dict)  # name -> what of a picture that is done was not taken
+    there: list[str] = field(default_factory=list)  # was in ``out`` before, left alone
+    problems: dict[str, str] = field(default_factory=dict)  # name -> why it is not protected
+    passed: dict[str, str] = field(default_factory=dict)  # name -> why it is no picture, or not this folder's
+
+    @property
+    def inventory(self) -> Inventory:
+        """The same account as a data set's."""
+        count = len(self.done) + len(self.there) + len(self.problems)
+        return Inventory(count, passed=self.passed, unreadable=self.problems)
+
+    def lines(self) -> Iterator[str]:
+        """What was done, a line for each picture: protected, then there before."""
+        yield from (f"Protected {name}: {what}" for name, what in self.done.items())
+        yield from (f"Was there {name}: not written again, whatever made it" for name in self.there)
 
 
 def named_defense(session: Session, name: str, settings: Sequence[str]) -> Defense:
@@ -77,51 +92,67 @@ def protect(session: Session, defense: Defense, source: Path, out: Path, keys: P
     Raises:
         InputError: no such folder, no pictures, ``out`` inside of ``source`` or the reverse, keys of what has none.
     """
-    pictures = _pictures(source, out)
+    pictures, result = _pictures(source, out)
     if keys is not None and not defense.reversible:
         raise InputError(f"{defense.name} is not reversible, so there are no keys to keep; leave --keys out.")
     if keys is not None and keys.resolve().is_relative_to(out.resolve()):
         raise InputError(f"The keys must not lie beside what is published: {keys} is inside of {out}.")
     installation = SecretSource.installation(secrets.randbits(62))
-    result = Protected()
-    for path in session.progress.track(pictures, len(pictures), f"protecting by {defense.name}"):
-        name = path.relative_to(source).as_posix()
+    for one in session.progress.track(pictures, len(pictures), f"protecting by {defense.name}"):
+        name = one.file
         target = (out / name).with_suffix(".png")
         if target.exists():
             result.there.append(name)
             continue
-        image = _read(path)
-        if isinstance(image, str):
-            result.problems[name] = image
+        data = one.read(None)
+        image = data if isinstance(data, str) else _read(data)
+        if isinstance(image, str) or isinstance(data, str):
+            result.problems[name] = str(image)
             continue
         draw = installation.draw(sample_ids([name]))
         _write(_published(session, defense, image, draw), target)
         if keys is not None:
             _write_key(session, defense, image, draw, (keys / name).with_suffix(".safetensors"))
-        result.done.append(name)
+        count = frames(data)
+        if count > 1:
+            result.partly[name] = f"only the first of its {count} pictures is in {target.name}"
+        result.done[name] = f"{target.name}, by {defense.name}"
     return result
 
 
-def _pictures(source: Path, out: Path) -> list[Path]:
+def _pictures(source: Path, out: Path) -> tuple[list[Found], Protected]:
+    """The pictures in ``source``, and a result that holds what else is there.
+
+    Raises:
+        InputError: no such folder, no pictures, ``out`` a file, inside of ``source`` or the reverse.
+    """
     if not source.is_dir():
         raise InputError(f"{source} is no folder; give the folder that holds the pictures.")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder for the protected pictures.")
     inside, outside = out.resolve(), source.resolve()
     if inside == outside or inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise InputError(f"{out} and {source} overlap; originals are never written to, choose another --out.")
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found, passed = pictures_in(source)
+    result = Protected()
+    for name, reason in passed.items():
+        # A photograph that is not read is left out, and the caller must hear of it; a text is none of their pictures.
+        lost = Path(name).suffix.lower() in HEIC or reason in (DEAD_LINK, MISNAMED)
+        (result.problems if lost else result.passed)[name] = reason
     if not found:
-        raise InputError(f"{source} holds no picture ({', '.join(SUFFIXES)}).")
-    written: dict[Path, Path] = {}
-    for path in found:
-        other = written.setdefault(path.with_suffix(""), path)
-        if other != path:
-            raise InputError(f"{other.name} and {path.name} would become the same PNG; rename one of them.")
-    return found
+        seen = f" ({result.inventory.sentence()})" if passed else ""
+        raise InputError(f"{source} holds no picture that can be read{seen}.")
+    written: dict[str, str] = {}
+    for one in found:
+        other = written.setdefault(str(Path(one.file).with_suffix("")), one.file)
+        if other != one.file:
+            raise InputError(f"{other} and {one.file} would become the same PNG; rename one of them.")
+    return found, result
 
 
-def _read(path: Path) -> Tensor | str:
+def _read(data: bytes) -> Tensor | str:
     """(1, 3, H, H) in [0, 1], or why not."""
-    picture = open_picture(path.read_bytes())
+    picture = open_picture(data)
     if isinstance(picture, str):
         return picture
     if picture.width != picture.height:

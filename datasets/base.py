@@ -20,6 +20,7 @@ from ..bench.core.code import code_of
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.plugin import Plugin
 from ..bench.core.progress import Progress
+from .inventory import Inventory
 from .labels import read_labels
 from .pictures import LeftOut
 
@@ -53,16 +54,19 @@ class FaceDataset(Plugin, ABC):
             ``sha`` (of its pixels), and whatever else the subclass knows.
         corrupt: one row per unreadable image: ``sample``, ``reason``.
         left_out: as ``corrupt``, for images that can be read but not used.
+        inventory: what was seen, read, passed over and why, and how people were told apart.
         caveats: sentences that must be printed with any result.
     """
 
     licence: ClassVar[str] = ""
+    people: ClassVar[str] = ""  # how people are told apart, in words
     caveats: tuple[str, ...] = ()
     Settings: ClassVar[type] = DataSettings
     settings: Any
     table: pd.DataFrame
     corrupt: pd.DataFrame
     left_out: pd.DataFrame
+    inventory: Inventory
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self.configure(values)
@@ -87,9 +91,27 @@ class FaceDataset(Plugin, ABC):
                 f"({named}{more}); repair them or set on_corrupt = 'skip'."
             )
         self._count_left_out(folder / "left_out.parquet", context.progress)
-        if not len(self.table):
-            raise DataError(f"{self.name}: no readable image was found; check the path and the file types.")
+        self._take_stock(context.progress)
         return self
+
+    def seen(self) -> Inventory:
+        """What can be said of the set before a picture is decoded.
+
+        Raises:
+            DataError: nothing there, or files that do not belong together.
+        """
+        table = self._index()
+        return Inventory(len(table), int(table["identity"].nunique()), self.people)
+
+    def _take_stock(self, progress: Progress) -> None:
+        """The account of what was read: in the log, in ``inventory``; what was passed over stands with every result."""
+        lost = [zip(part["sample"], part["reason"], strict=True) for part in (self.corrupt, self.left_out)]
+        before = self.seen() if type(self).seen is not FaceDataset.seen else Inventory(people=self.people)
+        self.inventory = before.after(int(self.table["identity"].nunique()), len(self.table), lost[0], lost[1])
+        if not len(self.table):
+            named = f" {self.inventory.sentence()}" if self.inventory.passed else ""
+            raise DataError(f"{self.name}: no readable image was found; check the path and the file types.{named}")
+        progress.say(f"{self.name}: {self.inventory.sentence()}")
 
     def _count_left_out(self, file: Path, progress: Progress) -> None:
         """Say how many images were left out, here and with every result."""

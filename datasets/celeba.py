@@ -46,6 +46,7 @@ class CelebA(FaceDataset):
 
     licence = "non-commercial research; the pictures belong to others"
     paper = "Liu et al., ICCV 2015"
+    people = "by identity_CelebA.txt"
     caveats = ("CelebA: pictures of celebrities from the web, without their consent; people by automatic labels.",)
     Settings: ClassVar[type] = CelebASettings
     settings: CelebASettings

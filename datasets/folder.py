@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,11 @@ from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
 from .alignment import FIVE, Aligner, CropFinder, Finder, PhotographFinder
 from .base import DataSettings, FaceDataset
-from .pictures import SUFFIXES, read_picture
+from .files import Found, pictures_in
+from .inventory import Inventory
+from .pairs import read_pairs
+from .people import people, without_top
+from .pictures import read_picture
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class FolderSettings(DataSettings):
     """Where the faces are."""
 
     path: str = ""  # folder or zip, ${VARIABLES} allowed; several separated by the path separator
-    pairs: str = ""  # pairs file in LFW's format, optional
+    pairs: str = ""  # pairs file in LFW's format or a CSV, optional
+    person: int = 0  # folder that names the person: 1 the outermost, -1 the one with the picture, 0 the clear one
     licence: str = "unknown"  # printed with the results
     align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
     # Path of the landmark model; given, the pictures' landmarks are known.
@@ -44,7 +48,10 @@ class FolderSettings(DataSettings):
 
 @register_dataset("folder")
 class FolderDataset(FaceDataset):
-    """``identity/image.jpg`` below a folder or inside a zip: aligned and square, or aligned here."""
+    """``identity/image.jpg`` below a folder or inside a zip: aligned and square, or aligned here.
+
+    A top folder that all pictures share is left out of their names: a zip as published is the set that it holds.
+    """
 
     Settings: ClassVar[type] = FolderSettings
     settings: FolderSettings
@@ -63,31 +70,43 @@ class FolderDataset(FaceDataset):
                 raise DataError(f"{self.name}: {source} does not exist; give a folder of identity folders or a zip.")
         return found
 
-    def _entries(self) -> Iterator[tuple[Path, str, int, int]]:
-        """(source, name inside it, bytes, stamp) of every picture, sorted."""
+    @cached_property
+    def _listing(self) -> tuple[pd.DataFrame, Inventory]:
+        """The table (``file`` is the name in ``source``), and the account of how it came about."""
+        found: list[tuple[Found, int]] = []
+        passed: dict[str, str] = {}
         for source in self.sources():
-            if source.is_dir():
-                files = [file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
-                # By text as in a zip: paths compare by parts, and "al-b" and "al" would change places.
-                for name in sorted(file.relative_to(source).as_posix() for file in files):
-                    status = (source / name).stat()
-                    yield source, name, status.st_size, status.st_mtime_ns
-            else:
-                try:
-                    with zipfile.ZipFile(source) as archive:
-                        for info in sorted(archive.infolist(), key=lambda item: item.filename):
-                            if info.filename.lower().endswith(SUFFIXES):
-                                yield source, info.filename, info.file_size, info.CRC
-                except zipfile.BadZipFile as error:
-                    raise DataError(f"{self.name}: {source} is not a zip file ({error}); download it again.") from error
+            pictures, others = pictures_in(source)
+            top = without_top([_way(one) for one in pictures])
+            found += [(one, top) for one in pictures]
+            passed |= others
+        loose = next((one for one, _ in found if not _way(one)), None)
+        if loose:
+            raise DataError(
+                f"{self.name}: {loose.file} lies directly in {loose.source}; put each person's pictures in a folder of "
+                "its own."
+            )
+        level = getattr(self.settings, "person", 0)
+        who, how = people([_way(one) for one, _ in found], [top for _, top in found], level, self.name)
+        names = ["/".join(one.name.split("/")[top:]) for one, top in found]
+        rows = [(one.file, str(one.source), one.size, one.stamp) for one, _ in found]
+        table = pd.DataFrame(rows, columns=["file", "source", "size", "stamp"])
+        table = table.assign(sample=pd.Series(names, dtype=object), identity=pd.Series(who, dtype=object), group="")
+        inventory = Inventory(len(table), len(set(who)), how, passed, notes=_several(table))
+        return table, inventory
+
+    def seen(self) -> Inventory:
+        """What the listing of the files says."""
+        return self._listing[1]
 
     def _key(self) -> dict[str, Any]:
         digest = hashlib.sha256()
-        for source, name, size, stamp in self._entries():
-            digest.update(f"{source.name}\t{name}\t{size}\t{stamp}\n".encode())
+        for row in self._listing[0].itertuples():
+            place = Path(str(row.source)).name
+            digest.update(f"{place}\t{row.file}\t{row.identity}\t{row.size}\t{row.stamp}\n".encode("utf-8", "replace"))
         finder = self._finder()
         how = {"aligned": finder.key()} if finder else {}
-        return {"dataset": self.name, "files": digest.hexdigest(), "size": self.settings.size, "version": 1, **how}
+        return {"dataset": self.name, "files": digest.hexdigest(), "size": self.settings.size, "version": 2, **how}
 
     def _finder(self) -> Finder | None:
         """What finds the faces; None where the pictures are aligned."""
@@ -118,37 +137,26 @@ class FolderDataset(FaceDataset):
         return Anatomy(torch.from_numpy(points).float(), FIVE)
 
     def _index(self) -> pd.DataFrame:
-        rows = []
-        for source, name, _, _ in self._entries():
-            identity = PurePosixPath(name).parent.name
-            if not identity:
-                raise DataError(
-                    f"{self.name}: {name} lies directly in {source}; put each person's pictures in a folder of its own."
-                )
-            rows.append({"sample": name, "identity": identity, "group": "", "source": str(source)})
-        table = pd.DataFrame(rows, columns=["sample", "identity", "group", "source"])
+        table = self._listing[0]
         twice = table["sample"][table["sample"].duplicated()]
         if len(twice):
             raise DataError(f"{self.name}: {twice.iloc[0]} occurs in several sources; give each picture once.")
-        return table
+        return table[["sample", "identity", "group", "source", "file"]].copy()
 
     def _read(self, table: pd.DataFrame) -> Iterator[np.ndarray | str]:
         archives: dict[str, zipfile.ZipFile] = {}
         finder = self._finder()
         aligner = Aligner(finder, self.settings.size) if finder else None
+        sizes = self._listing[0].set_index(["source", "file"])["size"]
         try:
-            for source, name in zip(table["source"], table["sample"], strict=True):
-                try:
-                    if Path(source).is_dir():
-                        data = (Path(source) / name).read_bytes()
-                    else:
-                        if source not in archives:
-                            archives[source] = zipfile.ZipFile(source)
-                        data = archives[source].read(name)
-                except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # encrypted or unknown packing
-                    yield f"{type(error).__name__}: {error}"
-                    continue
-                yield aligner(data) if aligner else read_picture(data, self.settings.size)
+            for source, file in zip(table["source"], table["file"], strict=True):
+                if source not in archives and not Path(source).is_dir():
+                    archives[source] = zipfile.ZipFile(source)
+                data = Found(Path(source), file, int(sizes[source, file]), 0).read(archives.get(source))
+                if isinstance(data, str):
+                    yield data
+                else:
+                    yield aligner(data) if aligner else read_picture(data, self.settings.size)
         finally:
             for archive in archives.values():
                 archive.close()
@@ -165,41 +173,12 @@ class FolderDataset(FaceDataset):
         return pairs[~gone].reset_index(drop=True)
 
 
-def read_pairs(file: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """LFW's View 2 format: a line ``folds per_fold``, then per fold genuine lines ``name i j``, impostor lines
-    ``name i name j``.
-
-    Raises:
-        DataError: a line does not parse, or names a picture that the set does not have, or lines are missing.
-    """
-    first, *lines = file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    header = [int(part) for part in first.split() if part.isdecimal()]
-    if len(header) != 2 or len(first.split()) != 2 or 0 in header:
-        raise DataError(f"{file}: the first line must be 'folds pairs_per_fold', got {first!r}.")
-    folds, per_fold = header
-    by_stem = {PurePosixPath(name).with_suffix("").as_posix(): name for name in table["sample"]}
-    rows = []
-    for number, line in enumerate(line for line in lines if line.strip()):
-        stems = _stems(line, f"{file}, pair {number + 1}")
-        missing = [stem for stem in stems if stem not in by_stem]
-        if missing:
-            raise DataError(f"{file}, pair {number + 1}: the set has no picture {missing[0]}.")
-        rows.append((by_stem[stems[0]], by_stem[stems[1]], len(line.split()) == 3, number // (2 * per_fold)))
-    if len(rows) != 2 * folds * per_fold:
-        raise DataError(f"{file} holds {len(rows)} pairs, the first line says {2 * folds * per_fold}; get it whole.")
-    return pd.DataFrame(rows, columns=["a", "b", "same", "fold"])
+def _way(one: Found) -> tuple[str, ...]:
+    """The folders on the way to a picture."""
+    return PurePosixPath(one.file).parts[:-1]
 
 
-def _stems(line: str, place: str) -> list[str]:
-    """The two pictures of a line, ``name/name_0001``."""
-    fields = line.split()
-    if len(fields) == 3:
-        names = [(fields[0], fields[1]), (fields[0], fields[2])]
-    elif len(fields) == 4:
-        names = [(fields[0], fields[1]), (fields[2], fields[3])]
-    else:
-        raise DataError(f"{place}: expected 3 or 4 fields, got {line!r}.")
-    for _, number in names:
-        if not number.isdecimal():
-            raise DataError(f"{place}: {number!r} is not a picture's number in {line!r}.")
-    return [f"{name}/{name}_{int(number):04d}" for name, number in names]
+def _several(table: pd.DataFrame) -> tuple[str, ...]:
+    """People that several sources name alike count as one: worth a word, for numbers are not names."""
+    shared = int((table.groupby("identity")["source"].nunique() > 1).sum())
+    return (f"{shared} people stand in several sources and count as one each",) if shared else ()

@@ -1,7 +1,6 @@
 """Verification sets in insightface's ``.bin`` format: ``lfw.bin``, ``cfp_fp.bin``, ``agedb_30.bin`` and their like.
 
-A ``.bin`` is a pickle of (encoded pictures, whether each pair is of one person). A pickle can run any program it names,
-so it is read by an unpickler that builds lists, bytes, numbers and numpy arrays and refuses everything else.
+A ``.bin`` is a pickle of (encoded pictures, whether each pair is of one person); ``plain_pickle.py`` reads it.
 
 The format knows pairs, not people. Pictures that a genuine pair joins, and pictures of equal bytes, count as one
 person, all others as different ones; someone may therefore stand under several names, which makes impostors of some
@@ -11,7 +10,6 @@ genuine pairs. Good for accuracy on the official pairs; for victims, prefer a se
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,28 +24,9 @@ from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
 from .base import DataSettings, FaceDataset
 from .pictures import read_picture
+from .plain_pickle import load_plain
 
 FOLDS = 10
-
-# All that a verification set can need. ``_codecs.encode`` is how Python 2's strings travel.
-_ALLOWED = {
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"),
-}  # fmt: skip
-
-
-# What a pickle that is damaged, or none, raises.
-_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, OSError)
-
-
-class _Reader(pickle.Unpickler):
-    """Builds plain data; a name outside the list stops the reading before anything is called."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise DataError(f"it asks for {module}.{name}, which no set of pictures needs")
-        return super().find_class(module, name)
 
 
 @dataclass(frozen=True)
@@ -63,6 +42,7 @@ class InsightfaceBinSettings(DataSettings):
 class InsightfaceBin(FaceDataset):
     """Official pairs of a ``.bin`` file; people are what its genuine pairs join."""
 
+    people = "pictures that a genuine pair joins, or of equal bytes, are one person's"
     caveats = ("insightface-bin: the format knows pairs, not people; one person may stand under several names.",)
     Settings: ClassVar[type] = InsightfaceBinSettings
     settings: InsightfaceBinSettings
@@ -127,23 +107,47 @@ def read_bin(file: Path) -> tuple[list[bytes], list[bool]]:
     """Encoded pictures, two in a row per pair, and whether each pair is of one person.
 
     Raises:
-        DataError: not such a pickle, one that asks for more than plain data, or counts that do not fit.
+        DataError: not such a pickle, one that asks for more than plain data, counts that do not fit, or labels that are
+            neither 0 and 1 nor -1 and 1.
     """
-    try:
-        with file.open("rb") as opened:
-            content = _Reader(opened, encoding="bytes").load()
-    except DataError as error:
-        raise DataError(
-            f"{file} was not read: {error}. It may be malicious; get it from where it was published."
-        ) from None
-    except _DAMAGE as error:
-        raise DataError(f"{file} is no verification set ({type(error).__name__}: {error}); get it anew.") from error
+    content = load_plain(file)
     if not isinstance(content, (tuple, list)) or len(content) != 2:
         raise DataError(f"{file} holds a {type(content).__name__}, not (pictures, same); is it another kind of .bin?")
-    pictures = [one.tobytes() if isinstance(one, np.ndarray) else one for one in content[0]]
-    same = [bool(one) for one in content[1]]
-    if not all(isinstance(one, bytes) for one in pictures) or len(pictures) != 2 * len(same) or not same:
+    pictures = [_encoded(one, f"{file}, picture {i + 1}") for i, one in enumerate(_sequence(content[0], file))]
+    same = _same(_sequence(content[1], file), file)
+    if len(pictures) != 2 * len(same) or not same:
         raise DataError(
             f"{file} holds {len(pictures)} pictures for {len(same)} pairs; two encoded pictures per pair are expected."
         )
     return pictures, same
+
+
+def _sequence(part: Any, file: Path) -> Any:
+    if isinstance(part, (list, tuple)) or (isinstance(part, np.ndarray) and part.ndim >= 1):
+        return part
+    raise DataError(f"{file} holds a {type(part).__name__} where a list is expected; is it another kind of .bin?")
+
+
+def _encoded(one: Any, place: str) -> bytes:
+    """The bytes of an encoded picture: bytes, a bytearray, or an array as OpenCV's imencode gives."""
+    if isinstance(one, (bytes, bytearray)):
+        return bytes(one)
+    if isinstance(one, np.ndarray) and one.dtype in (np.uint8, np.int8) and one.size == max(one.shape, default=0):
+        return one.tobytes()
+    seen = f"an array of shape {one.shape}, {one.dtype}" if isinstance(one, np.ndarray) else f"a {type(one).__name__}"
+    raise DataError(f"{place} is {seen}, not the bytes of an encoded picture; write JPEG or PNG files into the list.")
+
+
+def _same(labels: Any, file: Path) -> list[bool]:
+    """1 or True: one person; 0, False or -1: two."""
+    values = []
+    for i, label in enumerate(labels):
+        number = np.asarray(label)
+        if number.size != 1 or number.dtype.kind not in "biuf" or float(number.item()) not in (0, 1, -1):
+            raise DataError(
+                f"{file}: label {i + 1} is {str(label)[:40]!r}; 1 (one person) and 0 or -1 (two) are expected."
+            )
+        values.append(float(number.item()))
+    if {0.0, -1.0} <= set(values):
+        raise DataError(f"{file}: labels are 0, -1 and others; 1 (one person) and 0, or 1 and -1, are expected.")
+    return [value == 1 for value in values]

@@ -3,6 +3,9 @@ attribute whose distinct entries are its classes."""
 
 from __future__ import annotations
 
+import csv
+import io
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +14,11 @@ import torch
 from ..bench.core.attributes import Attributes
 from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
+from .text import read_text
 
 KEYS = ("sample", "file", "identity")  # what rows may be named by; a file is a sample
+# What programs write where nothing is known: classes of their own would be attacked as if they were a trait.
+_UNKNOWN = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "?"})
 MOST_CLASSES = 20  # more distinct entries are a measurement, not a class
 
 
@@ -33,6 +39,7 @@ def read_labels(path: str, table: pd.DataFrame) -> Attributes:
     file = Path(expand(path))
     labels = _read(file)
     key = "identity" if labels.index.name == "identity" else "sample"
+    table = table.assign(**{key: table[key].map(lambda name: unicodedata.normalize("NFC", name))})
     absent = sorted(set(table[key]) - set(labels.index))
     if absent:
         raise DataError(
@@ -52,10 +59,15 @@ def _read(file: Path) -> pd.DataFrame:
     """All rows as text, indexed by the first column."""
     if not file.is_file():
         raise DataError(f"{file} does not exist; set dataset.settings.labels to a CSV, or leave it out.")
+    text = read_text(file)
+    heading = text.split("\n", 1)[0]
+    mark = next((one for one in (",", ";", "\t") if one in heading), ",")
     try:
-        labels = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
+        labels = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, sep=mark, index_col=False)
+    except (ValueError, csv.Error, pd.errors.ParserWarning) as error:
         raise DataError(f"{file} is not a CSV ({error}).") from error
+    labels.columns = labels.columns.str.strip()
+    labels = labels.apply(lambda column: column.str.strip())
     first, *names = labels.columns
     if first not in KEYS:
         raise DataError(f"{file}: the first column must be one of {', '.join(KEYS)}, got {first!r}.")
@@ -65,12 +77,20 @@ def _read(file: Path) -> pd.DataFrame:
     if len(twice):
         raise DataError(f"{file}: {twice.iloc[0]!r} has several rows; give each {first} one.")
     for name in names:
-        if (labels[name] == "").any():
-            where = labels.loc[labels[name] == "", first].iloc[0]
-            raise DataError(f"{file}: {where!r} has no entry for {name!r}; fill it in, or leave the column out.")
+        labels[name] = _one_spelling(labels[name])
+        unknown = labels[name].str.lower().isin(_UNKNOWN)
+        if unknown.any():
+            where, word = labels.loc[unknown, [first, name]].iloc[0]
+            seen = f" but {word!r}" if word else ""
+            raise DataError(f"{file}: {where!r} has no entry for {name!r}{seen}; fill it in, or leave the column out.")
         if labels[name].nunique() > MOST_CLASSES:
             raise DataError(
                 f"{file}: {name!r} has {labels[name].nunique()} distinct entries, more than {MOST_CLASSES} classes; "
                 "sort a measurement into bins, or leave the column out."
             )
     return labels.set_index(first)
+
+
+def _one_spelling(column: pd.Series) -> pd.Series:
+    """``1.0``, which spreadsheets and pandas make of 1 where an entry was missing, is 1."""
+    return column.str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)

@@ -17,7 +17,8 @@ from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
 from .base import DataSettings
-from .folder import FolderDataset, read_pairs
+from .folder import FolderDataset
+from .pairs import read_pairs
 
 
 @dataclass(frozen=True)

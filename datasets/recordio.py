@@ -22,7 +22,9 @@ from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
 from .base import DataSettings, FaceDataset
+from .inventory import Inventory
 from .pictures import read_picture
+from .text import number, read_text
 
 MAGIC = 0xCED7230A
 _HEADER = struct.Struct("<IfQQ")
@@ -42,6 +44,8 @@ class RecordIoSettings(DataSettings):
 @register_dataset("recordio")
 class RecordIo(FaceDataset):
     """Pictures of a ``.rec`` file, people by their labels."""
+
+    people = "by the labels of the records"
 
     Settings: ClassVar[type] = RecordIoSettings
     settings: RecordIoSettings
@@ -69,14 +73,19 @@ class RecordIo(FaceDataset):
             "version": 1,
         }
 
+    def seen(self) -> Inventory:
+        """The lines of the index: labels stand in the records, which are read when the set is."""
+        return Inventory(len(read_index(self._files()[1])), 0, self.people)
+
     def _index(self) -> pd.DataFrame:
         record, index = self._files()
         rows = []
         people: set[int] = set()
         with record.open("rb") as opened:
             for key, offset in sorted(read_index(index)):
-                label, data = unpack(read_record(opened, offset, f"{record}, record {key}"))
-                if not data:  # what tells how many pictures there are, and where each person's begin
+                place = f"{record}, record {key}"
+                label, data = unpack(read_record(opened, offset, place), place)
+                if data is None:  # what tells how many pictures there are, and where each person's begin
                     continue
                 people.add(label)
                 if self.settings.identities and len(people) > self.settings.identities:
@@ -88,7 +97,8 @@ class RecordIo(FaceDataset):
         record, _ = self._files()
         with record.open("rb") as opened:
             for offset, name in zip(table["offset"], table["sample"], strict=True):
-                yield read_picture(unpack(read_record(opened, int(offset), f"{record}, {name}"))[1], self.settings.size)
+                place = f"{record}, {name}"
+                yield read_picture(unpack(read_record(opened, int(offset), place), place)[1] or b"", self.settings.size)
 
 
 def read_index(file: Path) -> list[tuple[int, int]]:
@@ -98,13 +108,18 @@ def read_index(file: Path) -> list[tuple[int, int]]:
         DataError: a line is not two whole numbers.
     """
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines()):
+    keys: set[int] = set()
+    for count, line in enumerate(read_text(file).splitlines()):
         fields = line.split()
         if not fields:
             continue
-        if len(fields) != 2 or not all(field.isdecimal() for field in fields):
-            raise DataError(f"{file}, line {number + 1}: expected 'key offset', got {line[:60]!r}.")
-        found.append((int(fields[0]), int(fields[1])))
+        values = [number(field) for field in fields]
+        if len(values) != 2 or values[0] is None or values[1] is None:
+            raise DataError(f"{file}, line {count + 1}: expected 'key offset', got {line[:60]!r}.")
+        if values[0] in keys:
+            raise DataError(f"{file}, line {count + 1}: key {values[0]} stands there twice; get the index anew.")
+        keys.add(values[0])
+        found.append((values[0], values[1]))
     return found
 
 
@@ -124,6 +139,8 @@ def read_record(opened: BinaryIO, offset: int, place: str) -> bytes:
             )
         word = _FRAME.unpack(frame)[1]
         kind, length = word >> 29, word & ((1 << 29) - 1)
+        if kind > 3 or (kind in (2, 3)) != bool(parts):
+            raise DataError(f"{place}: its parts do not follow one another; get the .rec anew.")
         data = opened.read(length)
         if len(data) < length:
             raise DataError(f"{place}: the file ends within the record; get it whole.")
@@ -133,17 +150,22 @@ def read_record(opened: BinaryIO, offset: int, place: str) -> bytes:
             return struct.pack("<I", MAGIC).join(parts)
 
 
-def unpack(data: bytes) -> tuple[int, bytes]:
-    """A record's label and its encoded picture; no picture for the record that describes the set.
+def unpack(data: bytes, place: str = "A record") -> tuple[int, bytes | None]:
+    """A record's label and its encoded picture; None for one that describes the set.
 
     Raises:
-        DataError: too short for a header.
+        DataError: too short for its header, or a label that is no person's number.
     """
     if len(data) < _HEADER.size:
-        raise DataError(f"A record of {len(data)} bytes is too short for a picture's header of {_HEADER.size}.")
+        raise DataError(f"{place} of {len(data)} bytes is too short for a picture's header of {_HEADER.size}.")
     flag, label, _, _ = _HEADER.unpack_from(data)
     rest = data[_HEADER.size :]
-    if not flag:
-        return int(label), rest
-    labels = np.frombuffer(rest[: 4 * flag], "<f4")
-    return int(labels[0]) if len(labels) else 0, rest[4 * flag :]
+    if 4 * flag > len(rest):
+        raise DataError(f"{place} says that it has {flag} labels and holds {len(rest)} bytes; get the .rec anew.")
+    if flag and len(rest) == 4 * flag:  # numbers of records, not of a person
+        return 0, None
+    first = float(np.frombuffer(rest[:4], "<f4")[0]) if flag else float(label)
+    # Above 2^24 a float32 gives neighbours one number, and people would become one.
+    if not (0 <= first < 1 << 24) or first != int(first):
+        raise DataError(f"{place} has the label {first}, which is no person's number; whole ones from 0 are expected.")
+    return int(first), rest[4 * flag :]

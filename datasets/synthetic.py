@@ -39,6 +39,7 @@ class Synthetic(FaceDataset):
     """Person ``id00012``, picture ``id00012/003``; deterministic per (seed, identity, image)."""
 
     licence = "Apache-2.0 (generated)"
+    people = "as they were rendered"
     caveats = ("Synthetic faces: rendered heads, easier than photographs; use for method development, not for claims.",)
     Settings = SyntheticSettings
     settings: SyntheticSettings

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError
+from .onnx_file import load_model
 from .seeding import Rng
 
 
@@ -28,12 +29,15 @@ class Graph:
         input: name of the image input.
         output: name of the embedding output.
         batch: images per call where the graph insists on a number, else 0.
+        cut: height and width of the middle that is handed in, where the graph takes less than a square (SphereFace's
+            112x96 is the middle of the 112x112 template); empty for squares.
     """
 
     content: bytes
     input: str
     output: str
     batch: int
+    cut: tuple[int, ...] = ()
 
 
 def read_graph(path: Path | zipfile.Path, size: int, output: str, owner: str) -> Graph:
@@ -42,19 +46,7 @@ def read_graph(path: Path | zipfile.Path, size: int, output: str, owner: str) ->
     Raises:
         InputError: unreadable file, or another input than that; the message says what to set.
     """
-    import onnx
-
-    try:
-        if isinstance(path, Path):
-            model = onnx.load(path)  # by name: large files keep their weights beside them
-        else:
-            with path.open("rb") as member:
-                model = onnx.load(member)
-        onnx.checker.check_model(model)
-    except Exception as error:  # protobuf, checker and file errors share no base class
-        raise InputError(
-            f"{owner}: {path} is not a readable ONNX file ({describe_error(error)}); copy it again, it may be cut."
-        ) from error
+    model, content = load_model(path, owner)
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]  # old files list weights as inputs
     outputs = [item.name for item in model.graph.output]
@@ -62,24 +54,51 @@ def read_graph(path: Path | zipfile.Path, size: int, output: str, owner: str) ->
         raise InputError(f"{owner}: {path.name} has inputs {[i.name for i in inputs]}; exactly one is supported.")
     if output not in ("", *outputs) or (not output and len(outputs) != 1):
         raise InputError(f"{owner}: {path.name} has outputs {outputs}; set output to the one that holds embeddings.")
-    fixed = _check_shape(inputs[0], size, f"{owner}: {path.name}")
-    graph = Graph(model.SerializeToString(), inputs[0].name, output or outputs[0], fixed)
+    fixed, cut = _check_shape(inputs[0], size, f"{owner}: {path.name}")
+    graph = Graph(content, inputs[0].name, output or outputs[0], fixed, cut)
     return _freed(graph, model, size) if fixed else graph
 
 
-def _check_shape(value: Any, size: int, where: str) -> int:
-    """The fixed batch size of the input ``value``, 0 where it is dynamic."""
+def _check_shape(value: Any, size: int, where: str) -> tuple[int, tuple[int, ...]]:
+    """The fixed batch size of the input ``value``, 0 where it is dynamic, and what it takes of the square."""
     tensor = value.type.tensor_type
     shape = [item.dim_value if item.HasField("dim_value") else 0 for item in tensor.shape.dim]
     if tensor.elem_type != 1:  # TensorProto.FLOAT
         raise InputError(f"{where} takes element type {tensor.elem_type}, not float32; export it in float32.")
     if not shape:  # no shape is declared: the trial run decides
-        return 0
+        return 0, ()
     if len(shape) != 4 or shape[1] not in (0, 3):
         raise InputError(f"{where} takes shape {shape}, not (N, 3, H, W); export it with channels first.")
-    if any(side not in (0, size) for side in shape[2:]):
-        raise InputError(f"{where} takes {shape[2]}x{shape[3]} images, size is {size}; set size = {shape[2]}.")
-    return int(shape[0])
+    if max(shape[2:]) not in (0, size):
+        raise InputError(f"{where} takes {shape[2]}x{shape[3]} images, size is {size}; set size = {max(shape[2:])}.")
+    square = len(set(shape[2:]) - {0}) <= 1
+    return int(shape[0]), () if square else tuple(shape[2:])
+
+
+def cut(x: Tensor, sides: tuple[int, ...]) -> Tensor:
+    """(N, 3, H, W) -> the middle of ``sides``; all of it where they are empty."""
+    if not sides:
+        return x
+    top, left = ((have - want) // 2 for have, want in zip(x.shape[2:], sides, strict=True))
+    return x[:, :, top : top + sides[0], left : left + sides[1]]
+
+
+def check_answers(z: Tensor, what: str) -> None:
+    """Refuse features that do not depend on the picture: everybody would be everybody's match.
+
+    Args:
+        z: (N, D) features of different images.
+        what: for the message.
+
+    Raises:
+        InputError: they are the same for all, or zero.
+    """
+    spread = (z - z.mean(0)).norm() / z.norm().clamp(min=1e-12)
+    if len(z) > 1 and not float(spread) > 1e-6:
+        raise InputError(
+            f"{what} gives the same features for every picture; its weights are missing or zero, or this is another "
+            "output or scale than it was trained with."
+        )
 
 
 def _freed(graph: Graph, model: Any, size: int) -> Graph:
@@ -92,7 +111,7 @@ def _freed(graph: Graph, model: Any, size: int) -> Graph:
         if value.name in (graph.input, graph.output) and value.type.tensor_type.shape.dim:
             value.type.tensor_type.shape.dim[0].dim_param = "n"
     del model.graph.value_info[:]  # inferred for the old batch
-    free = Graph(model.SerializeToString(), graph.input, graph.output, 0)
+    free = Graph(model.SerializeToString(), graph.input, graph.output, 0, graph.cut)
     x = trial_images(size, 2 * graph.batch + 1)
     try:
         same = relative_difference(RuntimeNet(free)(x), RuntimeNet(graph)(x)) <= 1e-4
@@ -148,7 +167,8 @@ class RuntimeNet:
     def __call__(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) on any device -> (N, D) on the same, of any norm."""
         fixed = self.graph.batch
-        return in_calls(self._run, x.detach(), fixed or self.batch, exact=bool(fixed)).to(x.device)
+        part = cut(x.detach(), self.graph.cut)
+        return in_calls(self._run, part, fixed or self.batch, exact=bool(fixed)).to(x.device)
 
     def _run(self, x: Tensor) -> Tensor:
         if self._session is None:
@@ -187,10 +207,11 @@ class TorchNet(nn.Module):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # onnx2torch copies read-only arrays and torch warns of it
             self.net: nn.Module = _mended(convert(model))
-        self.batch = graph.batch
+        self.batch, self.cut = graph.batch, graph.cut
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, D) of any norm."""
+        x = cut(x, self.cut)
         if self.batch:
             return in_calls(self._run, x, self.batch, exact=True)
         return self._run(x)
@@ -225,9 +246,3 @@ def _mended(net: Any) -> nn.Module:
     module = net
     assert isinstance(module, nn.Module)
     return module
-
-
-def describe_error(error: Exception) -> str:
-    """The first line of an exception, at most 200 characters."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -107,19 +107,34 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
     for key in _NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, Mapping) or not content or not all(map(_is_named, content.items())):
         raise InputError(f"{owner}: {path} holds {type(content).__name__}, not tensors by name; save its state_dict.")
     return dict(content)
 
 
-def load_strictly(net: nn.Module, state: Mapping[str, Tensor], prefix: str, owner: str) -> None:
+def _is_named(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+
+
+def load_strictly(net: nn.Module, state: Mapping[str, Tensor], prefix: str, owner: str) -> str:
     """Fill ``net`` with ``state``: every key must be there, none may be left over, every shape must fit.
+
+    Args:
+        net: network.
+        state: tensors by name.
+        prefix: cut off the keys that begin with it; empty: what wrappers put before every key (``module.``, ``model.``,
+            ``_orig_mod.``, one after another) is found and cut off.
+        owner: who asks, for messages.
+
+    Returns:
+        The prefix that was cut off.
 
     Raises:
         InputError: names the first few keys that differ.
     """
-    state = {key.removeprefix(prefix): value for key, value in state.items()}
     expected = net.state_dict()
+    prefix = prefix or wrapping(state, expected)
+    state = {key.removeprefix(prefix): value for key, value in state.items()}
     missing = [key for key in expected if key not in state]
     unexpected = [key for key in state if key not in expected]
     shapes = [
@@ -137,3 +152,17 @@ def load_strictly(net: nn.Module, state: Mapping[str, Tensor], prefix: str, owne
             f"{owner} does not fit the network: {'; '.join(problems)}; check architecture, dim and prefix."
         )
     net.load_state_dict(dict(state), strict=True)
+    return prefix
+
+
+def wrapping(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """What stands before every key of ``state`` and before none that is expected; empty where nothing does."""
+    best, prefix, most = "", "", len(expected.keys() & state.keys())
+    for part in next(iter(state), "").split(".")[:-1]:
+        prefix += f"{part}."
+        if not all(key.startswith(prefix) for key in state):
+            break
+        found = sum(key.removeprefix(prefix) in expected for key in state)
+        if found > most:
+            best, most = prefix, found
+    return best

@@ -102,6 +102,7 @@ class Faces:
             "images": len(self.dataset.table),
             "identities": int(self.dataset.table["identity"].nunique()),
             "corrupt": len(self.dataset.corrupt),
+            "inventory": self.dataset.inventory.summary(),
             "sha256": self.dataset.sha,
             "licence": self.dataset.licence or getattr(self.dataset.settings, "licence", ""),
             "splits": counts,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError
+from ..core.onnx_graph import check_answers, trial_images
 from ..core.registry import nearest, register_recognizer
 from ..core.weights import load_strictly, open_weights, read_state, weights_digest
 from .base import BuildContext, Recognizer
@@ -25,7 +26,7 @@ class TimmRecognizer(Recognizer):
         architecture: str  # timm's name, for example edgenext_xx_small
         family: str  # architecture and training in a word; a judge must differ from the target in it
         dim: int = 512  # D of the embedding
-        prefix: str = ""  # cut off every key, for example "model." or "module."
+        prefix: str = ""  # cut off the keys; empty: what stands before every key, such as "module.", is found
         sha256: str = ""  # checked where given
         licence: str = ""  # for the manifest
         size: int = 112  # pixels
@@ -42,16 +43,20 @@ class TimmRecognizer(Recognizer):
         self.size, self.dim, self.family = settings.size, settings.dim, settings.family
         self.provenance = {"file": path.name, "sha256": digest, "licence": settings.licence}
         self.net = _backbone(settings.architecture, settings.dim, self.alias).eval()
-        load_strictly(self.net, read_state(path, self.alias), settings.prefix, f"{self.alias}: {path.name}")
+        state = read_state(path, self.alias)
+        prefix = load_strictly(self.net, state, settings.prefix, f"{self.alias}: {path.name}")
+        if prefix:
+            self.provenance["prefix"] = prefix
         try:
             with torch.no_grad():
-                z = self._embed(torch.full((2, 3, self.size, self.size), 0.5))
+                z = self._embed(trial_images(self.size, 3))
         except Exception as error:  # transformers refuse other sizes than they were made for, by assertion
             raise InputError(
                 f"{self.alias}: {settings.architecture} does not take {self.size}x{self.size} images ({error})."
             ) from error
-        if z.shape != (2, self.dim):
-            raise InputError(f"{self.alias}: features have shape {tuple(z.shape)}, not (2, {self.dim}); check dim.")
+        if z.shape != (3, self.dim):
+            raise InputError(f"{self.alias}: features have shape {tuple(z.shape)}, not (3, {self.dim}); check dim.")
+        check_answers(z, f"{self.alias}: {path.name}")
 
     def _embed(self, x: Tensor) -> Tensor:
         return with_flip(self.net, prepare(x, self.settings.scale, self.settings.color), flip=self.settings.flip)

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.onnx_graph import Graph, RuntimeNet, TorchNet, describe_error, read_graph, relative_difference, trial_images
+from ..core.onnx_file import describe_error
+from ..core.onnx_graph import (
+    Graph,
+    RuntimeNet,
+    TorchNet,
+    check_answers,
+    read_graph,
+    relative_difference,
+    trial_images,
+)
 from ..core.registry import register_recognizer
 from ..core.weights import open_weights, weights_digest
 from .base import BuildContext, Recognizer
@@ -34,7 +43,7 @@ class OnnxRecognizer(Recognizer):
         family: str  # architecture and training in a word; a judge must differ from the target in it
         sha256: str = ""  # checked where given
         licence: str = ""  # for the manifest
-        size: int = 112  # pixels; side of the square that the graph takes
+        size: int = 112  # pixels; side of the square that the graph takes, or of which it takes the middle (112x96)
         scale: Scale = "symmetric"  # insightface's; unit where the graph normalises for itself
         color: Color = "rgb"  # channel order that the graph takes
         flip: bool = False  # add the features of the mirrored image
@@ -58,6 +67,8 @@ class OnnxRecognizer(Recognizer):
     def _take(self, graph: Graph, context: BuildContext) -> None:
         """Run ``graph`` under ONNX Runtime, and as torch where it converts to the same network."""
         settings = self.settings
+        if graph.cut:
+            self.provenance["cut"] = f"the middle {graph.cut[0]}x{graph.cut[1]} of {self.size}x{self.size}"
         self.runtime: RuntimeNet | None = RuntimeNet(graph, settings.batch)
         self.net: TorchNet | None = None
         self.reason = "backend = 'onnxruntime'" if settings.backend == "onnxruntime" else ""
@@ -82,6 +93,13 @@ class OnnxRecognizer(Recognizer):
         if z.ndim != 2 or z.shape[0] != 3 or not bool(torch.isfinite(z).all()):
             raise InputError(
                 f"{self.alias}: three images gave features of shape {tuple(z.shape)}, or NaN; check scale."
+            )
+        check_answers(z, f"{self.alias}: {self.provenance['file']}")
+        alone = self.runtime(self._prepared(trial_images(self.size, 1)))
+        if relative_difference(alone, z[:1]) > SAME:
+            raise InputError(
+                f"{self.alias}: {self.provenance['file']} gives a picture other features when others are in the batch; "
+                "export the graph in eval mode (dropout and batch norm of training are still in it)."
             )
         return z
 

@@ -21,7 +21,7 @@ from faceleak.datasets.pictures import read_picture
 from PIL import Image
 
 # '-' sorts before '/': by path and by text, the order of "al" and "al-b" differs.
-PEOPLE = {"al": 2, "al-b": 1, "Zoë": 2, "deep/bo": 1}
+PEOPLE = {"al": 2, "al-b": 1, "Zoë": 2, "bo": 1}
 
 
 def encode(seed: int, size: tuple[int, int] = (24, 24), kind: str = "PNG") -> bytes:

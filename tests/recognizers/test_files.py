@@ -86,12 +86,15 @@ def test_a_safetensors_header_that_looks_like_html(tmp_path: Path) -> None:
 
 def test_wrong_keys(tmp_path: Path, state: dict[str, Tensor]) -> None:
     path = tmp_path / "a.safetensors"
-    first = next(iter(state))
-    save_file({f"model.{key}": value for key, value in state.items()}, path)
-    text = refused("timm", path, f"missing .*{first}.*unexpected .*model[.].*check architecture, dim and prefix")
+    save_file({f"other.{key}": value for key, value in state.items()} | {"more": torch.zeros(1)}, path)
+    text = refused("timm", path, "missing .*unexpected .*other[.].*check architecture, dim and prefix")
     assert ", ..." in text
-    make("timm", {"path": str(path), "family": "x", "architecture": ARCHITECTURE, "dim": 8, "prefix": "model."})
-    refused("timm", path, r"2 of another shape \(fc.weight .* instead of", prefix="model.", dim=9)
+    for wrapped in ("model.", "module.", "_orig_mod.module."):  # found where it stands before every key
+        save_file({f"{wrapped}{key}": value for key, value in state.items()}, path)
+        found = make("timm", {"path": str(path), "family": "x", "architecture": ARCHITECTURE, "dim": 8})
+        assert found.provenance["prefix"] == wrapped
+    refused("timm", path, r"2 of another shape \(fc.weight .* instead of", prefix="_orig_mod.module.", dim=9)
+    refused("timm", path, r"2 of another shape \(fc.weight .* instead of", dim=9)
     refused("timm", path, "timm has no architecture 'test_resnot'; did you mean", architecture="test_resnot")
 
 
