@@ -39,6 +39,22 @@ class Rules:
         """Mean over identities of (I,) ``values`` with its bootstrap interval; ``rate``: they are shares."""
         return bootstrap_identities(values, self.rng(), self.protocol.bootstrap, self.protocol.level, rate=rate)
 
+    def average(self, metric: Metric, values: np.ndarray, owner: np.ndarray, *, judge: str = "") -> Row:
+        """A row of ``metric``: mean over identities of the means of their (L,) ``values``, with its interval.
+
+        Args:
+            metric: a unit of ``fraction`` says that all values are shares, 0 to 1.
+            values: (L,) one for each leak.
+            owner: (L,) whose each is.
+            judge: who judged, where somebody did.
+        """
+        found = self.mean(per_identity(values, owner), rate=metric.unit == "fraction")
+        return measured(metric, row_of(metric, judge=judge), found)
+
+    def number(self, metric: Metric, value: float, n: int | None = None, n_unit: str | None = None) -> Row:
+        """A row of ``metric`` with a number that has no interval; ``n`` counts ``n_unit``."""
+        return counted(metric, row_of(metric), value, n, n_unit)
+
 
 def row_of(metric: Metric, *, name: str = "", judge: str = "", split: str = "victims", fmr: float | None = None) -> Row:
     """Which row it is, without its number; ``name`` where the metric's own has a part in braces."""

@@ -26,9 +26,10 @@ class Stated(Measurement):
     looks_at: ClassVar[Literal["recovery", "system"]] = "system"
 
     def observe(self, case: Case) -> Kept:
-        said: dict[str, float | str] = dict(case.system.properties())
+        said: dict[str, float | str] = {}
         if case.protocol.measures == "publication":
-            said = {_GOAL.name: case.system.goal.value} | said
+            said[_GOAL.name] = case.system.goal.value
+        said |= case.system.properties()
         return {name: np.array(value) for name, value in said.items()}
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
