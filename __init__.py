@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .bench.core.registry import register_attack as register_attack
     from .bench.core.registry import register_dataset as register_dataset
     from .bench.core.registry import register_defense as register_defense
+    from .bench.core.registry import register_measurement as register_measurement
     from .bench.core.registry import register_recognizer as register_recognizer
     from .bench.core.secrets import SecretDraw as SecretDraw
     from .bench.core.secrets import SecretSource as SecretSource
@@ -72,8 +73,12 @@ if TYPE_CHECKING:
     from .bench.front.system import Leaked as Leaked
     from .bench.front.system import System as System
     from .bench.front.system import protect as protect
+    from .bench.measure.base import Measurement as Measurement
+    from .bench.measure.case import Case as Case
+    from .bench.measure.rows import Rules as Rules
     from .bench.recognizers.base import BuildContext as BuildContext
     from .bench.recognizers.base import Recognizer as Recognizer
+    from .bench.record.metrics import Metric as Metric
     from .bench.report import make_report as make_report
     from .bench.track import Track as Track
     from .bench.track import load_track as load_track
@@ -100,7 +105,9 @@ _MODULES = {
     "bench.core.paths": "expand:expand_path",
     "bench.core.progress": "Progress",
     "bench.core.recovery": "Recovery",
-    "bench.core.registry": "load_plugin register_attack register_dataset register_defense register_recognizer",
+    "bench.core.registry": (
+        "load_plugin register_attack register_dataset register_defense register_measurement register_recognizer"
+    ),
     "bench.core.secrets": "SecretDraw SecretSource",
     "bench.core.seeding": "Rng",
     "bench.core.surfaces": "Fidelity Goal Secret Surface",
@@ -114,7 +121,11 @@ _MODULES = {
     "bench.front.results": "load_results",
     "bench.front.score": "score",
     "bench.front.system": "Leaked System protect",
+    "bench.measure.base": "Measurement",
+    "bench.measure.case": "Case",
+    "bench.measure.rows": "Rules",
     "bench.recognizers.base": "BuildContext Recognizer",
+    "bench.record.metrics": "Metric",
     "bench.report": "make_report",
     "bench.track": "Track load_track",
     "datasets.base": "DataSettings FaceDataset LoadContext",

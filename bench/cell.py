@@ -9,71 +9,100 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from .boundary import fatal
-from .cell_files import ROWS, clear, plain, seal
+from .cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from .command import reproducing
 from .core.code import code_of
 from .core.progress import Progress
-from .execute import attributes_sha, run_attack
-from .execute_ensemble import run_ensemble
+from .execute import attributes_sha
+from .measure.base import Measurement
+from .measure.case import Case, costs_of
+from .measure.rows import REASON
+from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .plan import Cell, make_attack, make_defense
 from .provenance import device_name, environment, now
 from .recipe import Recipe
-from .schema import SCORES, Row, status_of
-from .scoring import Scored, score_attack
+from .schema import Row, kept_file, status_of
 from .session import Session
 from .track import DefenseSpec
-from .utility import score_utility
+
+PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
 
 
 def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, again: tuple[str, ...] = ()) -> bool:
-    """Run one cell into its folder; whatever happens becomes rows. Returns whether it did not fail."""
+    """Run one cell into its folder; whatever happens becomes rows. Returns whether it did not fail.
+
+    Of a cell that has ended before, only those measurements are made that it has not had yet.
+    """
     start = time.perf_counter()
+    before = _opened(folder)
+    wanted = measurements_of(session.track.protocol, cell)
+    left = lacking(folder, wanted)
+    parts = {name: part for name, part in read_parts(folder).items() if name in wanted and name not in left}
+    case = Case(session, cell)
     error: BaseException | None = None
-    trace = ""
+    status, trace = "ok", ""
     try:
-        status, scored = "ok", _score(session, cell)
+        for name in left:
+            parts[name] = _measured(wanted[name], case, folder)
     except Exception as caught:  # a failed cell is a row, never a hole
         if fatal(caught):
             raise
-        status, error, scored = status_of(caught), caught, Scored([])
+        status, error = status_of(caught), caught
         if status == "failed":
             trace = traceback.format_exc()
             progress.say(f"  failed: {type(caught).__name__}: {caught}")
-    rows = scored.rows or [{"metric": "cell"}]
-    shared = _common(session, cell, folder.name) | {"status": status}
+    costs = before.get("costs") or (costs_of(case) if cell.attack and "outcome" in vars(case) else {})
     state: dict[str, Any] = {
         "status": status,
         "track": session.track.name,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
         "command": reproducing(session.track.called, cell.labels(), again),
-        "flags": scored.flags,
-        "absent": scored.absent,
-        "still_falling": scored.still_falling,
-        "seconds": time.perf_counter() - start,
+        "flags": [flag for name in wanted if name in parts for flag in parts[name].flags],
+        "absent": {metric: why for part in parts.values() for metric, why in part.absent.items()},
+        "costs": costs,
+        "seconds": before.get("seconds", 0.0) + time.perf_counter() - start,
     }
-    for row in rows:
-        row.setdefault("flags", ",".join(sorted({flag["flag"] for flag in scored.flags})))
-    _save(folder, scored, [shared | row for row in rows], state, trace)
+    shared = _common(session, cell, folder.name) | {"flags": ",".join(sorted({one["flag"] for one in state["flags"]}))}
+    rows = [shared | {"status": "ok"} | row for row in _rows(parts, wanted, costs)]
+    if error or not rows:
+        rows.append(shared | {"metric": "cell", "status": status})
+    _save(folder, case, parts, rows, state, trace)
     return status != "failed"
 
 
-def _score(session: Session, cell: Cell) -> Scored:
-    if cell.attack is None:
-        return score_utility(session, cell)
-    outcome, members = run_ensemble(session, cell) if cell.members else (run_attack(session, cell), [])
-    scored = score_attack(session, cell, outcome)
-    scored.rows += members
-    return scored
+def _opened(folder: Path) -> Mapping[str, Any]:
+    """Make the folder ready to be written into; returns the state of what it holds, if that is whole."""
+    if has_ended(folder) and not damage(folder):
+        state = read_state(folder)
+        (folder / STATE).unlink()
+        return state
+    clear(folder)
+    return {}
+
+
+def _measured(measurement: Measurement, case: Case, folder: Path) -> Part:
+    part = take(measurement, case, folder)
+    if not part.skipped and (pictures := measurement.pictures(case)):
+        file = folder / PICTURES
+        save_file((load_file(file) if file.is_file() else {}) | dict(pictures), file)
+    return part
+
+
+def _rows(parts: Mapping[str, Part], wanted: Mapping[str, Measurement], costs: Row) -> Iterator[Row]:
+    """The rows of all parts, without what is said of their reasons elsewhere."""
+    for name in wanted:
+        for row in parts[name].rows if name in parts else ():
+            said = {column: value for column, value in row.items() if column != REASON}
+            yield said | costs if wanted[name].priced else said
 
 
 def _common(session: Session, cell: Cell, key: str) -> Row:
@@ -103,21 +132,21 @@ def _common(session: Session, cell: Cell, key: str) -> Row:
     }
 
 
-def _save(folder: Path, scored: Scored, rows: list[Row], state: Mapping[str, Any], trace: str) -> None:
+def _save(
+    folder: Path, case: Case, parts: Mapping[str, Part], rows: list[Row], state: Mapping[str, Any], trace: str
+) -> None:
     """The state comes last: its presence says that the cell is complete."""
-    clear(folder)
+    (folder / TRACE).unlink(missing_ok=True)
     if trace:
-        (folder / "traceback.txt").write_text(trace, encoding="utf-8")
-    if scored.kept:
-        np.savez(folder / SCORES, allow_pickle=False, **scored.kept)
-    if scored.scores is not None:
-        scored.scores.to_parquet(folder / "scores.parquet")
-    if scored.pictures:
-        save_file(scored.pictures, folder / "pictures.safetensors")
-    if scored.losses:
-        pd.DataFrame({"step": range(len(scored.losses)), "loss": scored.losses}).to_csv(
-            folder / "loss.csv", index=False
-        )
+        (folder / TRACE).write_text(trace, encoding="utf-8")
+    belonging = {kept_file(name) for name in parts}
+    for file in folder.glob(kept_file("*")):  # of measurements that the track no longer has
+        if file.name not in belonging:
+            file.unlink()
+    losses = case.outcome.losses if "outcome" in vars(case) else []
+    if losses:
+        pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(folder / "loss.csv", index=False)
+    write_parts(parts, folder)
     (folder / ROWS).write_text(json.dumps(rows, default=plain), encoding="utf-8")
     seal(folder, state)
 
@@ -132,7 +161,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
     alias, protocol = cell.target.recognizer, session.track.protocol
     of: dict[str, Any] = {
         "faces": session.pictures.recipe,
-        "protocol": protocol.model_dump(),
+        "protocol": protocol.model_dump(exclude={"measure"}),  # each measurement has a key of its own
         "protectors": [session.recognizers.recipe(one) for one in protocol.protectors],
         "judges": [session.recognizers.recipe(one) for one in cell.target.judges],
         "surrogate": session.recognizer_recipe(cell.target.surrogate),

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from .recompute import Key
 from .schema import COLUMNS
 
 DIGITS = 1e-5  # relative; results.csv keeps six significant digits
-_ROW = ["cell", "metric", "judge", "split", "fmr"]
+_ROW = ["cell", "metric", "judge", "split", "fmr", "place"]
 _SHOWN = 3  # rows of a cell that are named one by one where one column differs in the same way
+
+
+class Key(NamedTuple):
+    """Which row of a cell; ``fmr`` is NaN-free: -1 where a metric has none; ``surface`` where the cell has none."""
+
+    metric: str
+    judge: str
+    split: str
+    fmr: float
+    surface: str = ""
+
+
+def key_of(row: Mapping[Any, Any], surface: str) -> Key:
+    """The key of a row of results.csv, or of one that a measurement has made.
+
+    Args:
+        row: its columns.
+        surface: of the cell.
+    """
+    own = str(row.get("surface") or "")
+    fmr = float(math.nan if row.get("fmr") is None else row["fmr"])
+    judge, split = str(row.get("judge") or ""), str(row["split"])
+    return Key(str(row["metric"]), judge, split, -1.0 if math.isnan(fmr) else fmr, "" if surface else own)
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,8 @@ def named(key: Key) -> str:
     """A row in words."""
     rate = f" at FMR {key.fmr:g}" if key.fmr >= 0 else ""
     judge = f", judge {key.judge}" if key.judge else ""
-    return f"{key.metric}{rate}{judge}, {key.split}"
+    surface = f", {key.surface}" if key.surface else ""
+    return f"{key.metric}{rate}{judge}{surface}, {key.split}"
 
 
 def discords(written: pd.DataFrame, kept: pd.DataFrame) -> list[Discord]:
@@ -79,7 +104,8 @@ def _who(table: pd.DataFrame, cell: str) -> str:
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     """With FMRs that can be matched, and a number for each row of one name."""
     fmr = table["fmr"].fillna(-1.0).map(lambda value: float(f"{value:.6g}"))
-    table = table[list(COLUMNS)].assign(fmr=fmr)
+    place = table["surface"].where(table["attack"] == "", "")  # a cell without an attack has rows of every surface
+    table = table[list(COLUMNS)].assign(fmr=fmr, place=place)
     return table.assign(nth=table.groupby(_ROW, dropna=False).cumcount())
 
 
@@ -108,7 +134,10 @@ def _columns(both: pd.DataFrame) -> Iterator[Discord]:
 
 
 def _key(row: pd.Series) -> Key:
-    return Key(row["metric"], row["judge"], row["split"], float(row["fmr"]))
+    end = " kept" if row["side"] == "right_only" else ""
+    surface = str(row[f"surface{end}"])
+    columns: dict[Any, Any] = row.to_dict() | {"surface": surface}
+    return key_of(columns, surface if row[f"attack{end}"] else "")
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from .core.faces import FaceSet
 from .core.leaks import Leak, leak_take
 from .core.secrets import SecretSource
 from .core.seeding import Rng
-from .schema import Row
 from .session import Session
 
 _IMPOSTORS = 200_000  # impostor pairs that are compared at most
@@ -70,23 +68,3 @@ def compare_pairs(defense: Defense, both: Enrolled, a: np.ndarray, b: np.ndarray
         left, right = (torch.as_tensor(side[start : start + batch]) for side in (a, b))
         parts.append(defense.compare(leak_take(both.templates, left), leak_take(both.probes, right)).float().cpu())
     return torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
-
-
-def fold_row(metric: str, folds: np.ndarray, n: int) -> Row:
-    """Mean over the folds of ``n`` pairs with its interval.
-
-    Of differences fold by fold it is the interval of a paired comparison.
-    """
-    mean, error = float(folds.mean()), float(1.96 * folds.std(ddof=1) / np.sqrt(len(folds)))
-    row = utility_row(metric, mean, "fraction", up=True, n=n, n_unit="pairs")
-    interval = {"ci_lo": mean - error, "ci_hi": min(1.0, mean + error)}
-    return row | interval | {"ci_method": f"1.96 s / sqrt({len(folds)}) of folds"}
-
-
-def utility_row(
-    metric: str, value: Any, unit: str, *, up: bool | None = None, n: int | None = None, n_unit: str | None = None
-) -> Row:
-    return {
-        "metric": metric, "split": "victims", "value": value, "unit": unit, "higher_is_better": up, "n": n,
-        "n_unit": n_unit,
-    }  # fmt: skip

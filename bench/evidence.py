@@ -1,43 +1,69 @@
-"""The scores behind a cell's rows, kept in ``scores.npz`` so that ``faceleak verify`` can compute the rows again.
-
-By ``JUDGE/SPLIT/``: ``owner`` (L,) whose each leak is, ``leak`` (P,) and ``other`` (P,) every leak with its score
-against each other photograph of its victim; of the victims also ``gallery`` (L, G) with ``gallery_owner`` (G,). By
-``JUDGE/``, and without one for the defended system: ``tail`` and ``tail_of``, what every threshold follows from.
-``psnr`` and ``ssim`` (L,) where there are pictures. Of a system ``pairs``, ``pairs_same``, ``pairs_fold`` and
-``pairs_split`` of the ten folds, ``pairs_plain`` the undefended system's scores of the same pairs, ``genuine`` with
-``genuine_owner`` and ``impostor`` of the victims, ``mated`` and ``other`` between keys; or, where published pictures
-are measured, what `publication.py` keeps below ``JUDGE/published/``. Of attributes that were read, what `attributes.py`
-keeps below ``read/``. Scores against the leaked photographs themselves are in ``scores.parquet``.
-"""
+"""What measurements keep of scores, so that rows can be computed from it again without data, weights or templates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
 from .leaked import LeakedSet, gallery_of
+from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
 
-Kept = dict[str, np.ndarray]
+Kept: TypeAlias = "dict[str, np.ndarray]"
 
 
-def under(place: str, kept: Kept) -> Kept:
+def under(place: str, kept: Mapping[str, np.ndarray]) -> Kept:
     """``kept`` with its names moved below ``place``."""
     return {f"{place}/{name}": values for name, values in kept.items()}
 
 
-def leak_scores(part: LeakedSet, similarity: np.ndarray, split: str) -> Kept:
-    """What one judge said of L recoveries, (L, n) against every photograph of the split."""
-    labels = part.faces.labels.numpy()
-    leak, photograph = np.nonzero(part.photographs())
-    kept = {"owner": labels[part.index.numpy()], "leak": leak, "other": similarity[leak, photograph]}
-    if split == "victims":
-        gallery = gallery_of(part.faces)
-        kept |= {"gallery": similarity[:, gallery], "gallery_owner": labels[gallery]}
-    return kept
+def below(place: str, kept: Mapping[str, np.ndarray]) -> Kept:
+    """What ``under`` moved, with its own names."""
+    return {name.removeprefix(f"{place}/"): values for name, values in kept.items() if name.startswith(f"{place}/")}
 
 
 def tail(impostor: np.ndarray, fmrs: Iterable[float]) -> Kept:
     """The impostor scores that decide every threshold: the largest ones, and how many there were in all."""
     most = min(len(impostor), int(max(fmrs) * len(impostor)) + 2)
     return {"tail": np.sort(impostor)[len(impostor) - most :], "tail_of": np.array(len(impostor))}
+
+
+def thresholds(kept: Mapping[str, np.ndarray], fmrs: Iterable[float]) -> dict[float, Threshold | None]:
+    """Per FMR, from what ``tail`` kept; None where too few false accepts stand behind it."""
+    largest, count = kept["tail"], int(kept["tail_of"])
+    scores = np.concatenate([largest, np.full(count - len(largest), -np.inf, largest.dtype)])
+    found: dict[float, Threshold | None] = {}
+    for fmr in fmrs:
+        try:
+            found[fmr] = calibrate(scores, fmr)
+        except TooFewFalseAccepts:
+            found[fmr] = None
+    return found
+
+
+def judges_in(kept: Mapping[str, np.ndarray]) -> list[str]:
+    """The judges whose scores were kept, in the order in which they were."""
+    return [name.removesuffix("/tail") for name in kept if name.endswith("/tail")]
+
+
+def leak_scores(part: LeakedSet, similarity: np.ndarray) -> Kept:
+    """What one judge said of L recoveries, (L, n) against every photograph of the split.
+
+    ``owner`` (L,) whose each leak is; ``same`` (L,) with the very photograph; ``leak`` (P,) and ``other`` (P,)
+    every leak with its score against each other photograph of its victim.
+    """
+    labels, index = part.faces.labels.numpy(), part.index.numpy()
+    leak, photograph = np.nonzero(part.photographs())
+    return {
+        "owner": labels[index], "same": similarity[np.arange(len(index)), index], "leak": leak,
+        "other": similarity[leak, photograph],
+    }  # fmt: skip
+
+
+def gallery_scores(part: LeakedSet, similarity: np.ndarray) -> Kept:
+    """``gallery`` (L, G) against one photograph of everybody, also where only some leaked; ``gallery_owner`` (G,)."""
+    labels, gallery = part.faces.labels.numpy(), gallery_of(part.faces)
+    return {
+        "owner": labels[part.index.numpy()], "gallery": similarity[:, gallery], "gallery_owner": labels[gallery],
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from ..attacks.base import Attack
 from ..defenses.base import Defense
@@ -48,6 +49,8 @@ class Outcome:
     n_pairs: int = 0
     params: int = 0
     peak_memory_mb: float = 0.0
+    # Of an ensemble, by member: (L,) whether its picture was taken, or the status that kept it out.
+    chosen: dict[str, Tensor | str] = field(default_factory=dict)
 
 
 def run_attack(session: Session, cell: Cell) -> Outcome:

@@ -16,16 +16,15 @@ from .ensemble import Candidate, choose
 from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
 from .plan import Cell
-from .schema import Row, status_of
+from .schema import status_of
 from .session import Session
-from .words import CHOSEN
 
 
-def run_ensemble(session: Session, cell: Cell) -> tuple[Outcome, list[Row]]:
+def run_ensemble(session: Session, cell: Cell) -> Outcome:
     """Run the members, choose a picture for every leak, count what all of them cost.
 
     Returns:
-        What an attack's cell is scored by, and for each member a row: how often it was chosen, or why it was not asked.
+        What an attack's cell is scored by; ``chosen`` says for which leaks each member was, or why it was not asked.
 
     Raises:
         NotApplicable: no member recovers a picture of this leak, or there is nothing to choose by; names the members.
@@ -42,7 +41,7 @@ def run_ensemble(session: Session, cell: Cell) -> tuple[Outcome, list[Row]]:
         session, cell, system, SecretSource.installation(cell.seed), leaked["victims"]
     ).target  # refuses what the ensemble's threat model does not grant, and counts
     own = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
-    outcome, rows = Outcome({}, leaked), [_left_out(title, error) for title, error in left_out.items()]
+    outcome = Outcome({}, leaked, chosen={title: status_of(error) for title, error in left_out.items()})
     for split, part in leaked.items():
         candidates = [_candidate(session, title, one, split, part) for title, one in artists.items()]
         if len(candidates) == 1:  # nothing to choose, so nothing has to be known to choose by
@@ -54,11 +53,11 @@ def run_ensemble(session: Session, cell: Cell) -> tuple[Outcome, list[Row]]:
             images, winner = choose(candidates, wanted, own.embed if own else target.embed)
         outcome.recoveries[split] = Recovery(images)
         if split == "victims":
-            rows += [_share(one.title, winner == number) for number, one in enumerate(candidates)]
+            outcome.chosen |= {one.title: winner == number for number, one in enumerate(candidates)}
     outcome.n_queries = target.n_queries
     for one in ran.values():
         _add_costs(outcome, one)
-    return outcome, rows
+    return outcome
 
 
 def _members(session: Session, cell: Cell) -> tuple[dict[str, Outcome], dict[str, FaceleakError]]:
@@ -103,17 +102,6 @@ def _estimate(ran: Mapping[str, Outcome], split: str, part: LeakedSet, space: st
         if recovery.embeddings is not None and recovery.images is None and recovery.space == space:
             found.append(recovery.embeddings[_places(part, one.leaked[split])])
     return F.normalize(torch.stack(found).mean(0), dim=1) if found else None
-
-
-def _share(title: str, won: Tensor) -> Row:
-    """How often a member was chosen."""
-    row = {"metric": f"{CHOSEN}{title}", "split": "victims", "unit": "fraction"}
-    return row | {"value": float(won.double().mean()), "n": len(won), "n_unit": "leaks"}
-
-
-def _left_out(title: str, error: FaceleakError) -> Row:
-    """A member that had no part; its own cell says why."""
-    return {"metric": f"{CHOSEN}{title}", "split": "victims", "unit": "fraction", "status": status_of(error)}
 
 
 def _add_costs(outcome: Outcome, one: Outcome) -> None:

@@ -53,7 +53,12 @@ def gradient_flag(recognizer: Any, faces: FaceSet) -> list[dict[str, str]]:
         (gradient,) = torch.autograd.grad(recognizer(x)[:, 0].sum(), x)
     if bool(torch.isfinite(gradient).all()) and bool((gradient.flatten(1).abs().amax(1) > 0).all()):
         return []
-    return [flag("F4", "The recogniser's gradient with respect to the picture is zero or not finite.")]
+    return [dead_gradient()]
+
+
+def dead_gradient() -> dict[str, str]:
+    """F4, where a gradient is known to be dead."""
+    return flag("F4", "The recogniser's gradient with respect to the picture is zero or not finite.")
 
 
 def answer_flag(measured: float, reported: float | None, slack: float = 0.003) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from ..datasets.splits import save_splits
 from .cell_files import plain
 from .collect import Collected, failures_text
 from .durable import write_if_changed, write_text
+from .parts import declared, measurements
 from .plan import Cell, defense_traits, make_defense
 from .provenance import environment
 from .schema import write_results
@@ -47,6 +48,7 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
             alias: {"family": net.family, "dim": net.dim, "differentiable": net.differentiable, **net.provenance}
             for alias, net in recognizers.items()
         },
+        "metrics": declared(measurements(track.protocol).values()),
         "absent": found.absent,
         "caveats": list(session.dataset.caveats),
     }
@@ -70,6 +72,7 @@ def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int
         "command": command,
         "protocol": track.protocol.model_dump(mode="json"),
         "resolved": track.model_copy(update={"seeds": tuple(sorted(seeds))}).model_dump(mode="json"),
+        "measurements": sorted(measurements(track.protocol)),
         "cells": len(planned),
         "plan": {key: cell.labels() | {"dataset": track.dataset.name} for key, cell in planned.items()},
     }

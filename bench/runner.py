@@ -24,6 +24,7 @@ from .core.errors import TrackError
 from .core.matching import matching
 from .core.progress import Progress
 from .core.registry import nearest
+from .parts import differs, measurements_of
 from .plan import Cell, cells
 from .provenance import now
 from .records import about_run, same_run, write_manifest, write_tables
@@ -127,7 +128,9 @@ class _Run:
         if wrong := damage(folder):
             self.notes.append(f"{wrong} The cell is run again.")
             return True
-        return bool(read_state(folder)["status"] == "failed")
+        if read_state(folder)["status"] == "failed":
+            return True
+        return differs(folder, measurements_of(self.track.protocol, self.planned[key]))
 
     def settle(self) -> bool:
         """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""

@@ -22,7 +22,7 @@ COLUMNS: tuple[str, ...] = (
     "data_sha", "weights_sha", "device", "torch", "created",
 )  # fmt: skip
 
-SCORES = "scores.npz"  # of a cell: the scores that its rows are computed from
+PARTS = "measures.json"  # of a cell: what each of its measurements said
 
 # What a repeated run may change; everything else must be byte-identical.
 VOLATILE: tuple[str, ...] = ("run_id", "train_s", "invert_s", "created")
@@ -33,6 +33,11 @@ STATUSES: tuple[str, ...] = ("ok", "failed", "refused", "not-applicable", "absen
 _ORDER = [
     "dataset", "recognizer", "defense", "surface", "attack", "knowledge", "seed", "split", "metric", "judge", "fmr",
 ]  # fmt: skip
+
+
+def kept_file(measurement: str) -> str:
+    """Where a cell keeps what the rows of a measurement are computed from."""
+    return f"measure-{measurement}.npz"
 
 
 def status_of(error: BaseException) -> str:

@@ -134,6 +134,7 @@ class Protocol(_Strict):
     # What a defence's use is: that the system still verifies, or (tracks of published pictures) that the picture is
     # kept and its person is not.
     measures: Literal["verification", "publication"] = "verification"
+    measure: tuple[str, ...] = ("*",)  # which measurements are made, by name
     published_victims: int = Field(60, ge=2)  # publication only: how many people publish pictures
     unlinkability_keys: int = Field(10, ge=2)
     utility_loss: float = Field(0.01, ge=0, le=1)  # matched utility: accuracy lost at most

@@ -1,6 +1,6 @@
-"""``faceleak verify``: ``results.csv`` against the cells' files, and its rows against those that stored scores give.
+"""``faceleak verify``: ``results.csv`` against the cells' files, and its rows against those that kept arrays give.
 
-What is compared stands here and in `kept.py`; the formulas are `recompute.py`'s, asked by ``_recompute`` alone.
+What is compared stands here and in `kept.py`; the rows come from the measurements themselves, as in the run.
 """
 
 from __future__ import annotations
@@ -8,23 +8,26 @@ from __future__ import annotations
 import math
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from .attributes import read_in
 from .cell_files import damage
-from .compare import DIGITS, Discord, named
-from .core.errors import InputError
+from .compare import DIGITS, Discord, Key, key_of, named
+from .core.errors import FaceleakError, InputError, RegistryError
+from .core.registry import MEASUREMENTS
 from .kept import all_discords, kept_of, notes_on
-from .recompute import Kept, Key, Recompute, Rows, Thresholds, judges_in
+from .measure.rows import Rules
+from .parts import Part, read_kept, read_parts, said
 from .report.load import RunFolder, load_run
-from .schema import SCORES
+from .schema import PARTS, kept_file
 from .track import Protocol
 
+Rows: TypeAlias = "dict[Key, dict[str, float]]"
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")
 
 
@@ -87,9 +90,9 @@ def verify_run(folder: Path) -> Verdict:
     """
     run = load_run(folder)
     ended = [cell.path for cell in run.cells if cell.status == "ok"]
-    if not any(file.is_file() for path in ended for file in (path / SCORES, path / "scores.parquet")):
+    if not any((path / PARTS).is_file() for path in ended):
         raise InputError(
-            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{SCORES}. Scores stay "
+            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{PARTS}. Scores stay "
             f"where a track was run and are not committed; verify that folder, or run it again: {_command(run)}"
         )
     protocol = _protocol(run)
@@ -119,66 +122,59 @@ def _command(run: RunFolder) -> str:
 
 
 def _verify_cell(folder: Path, rows: pd.DataFrame, protocol: Protocol, verdict: Verdict) -> None:
-    computing = Recompute(protocol, int(rows["seed"].iloc[0]))
-    written = _written(rows)
-    gap = _recompute(folder, written, computing, utility=bool((rows["attack"] == "").all()))
-    if gap:
-        verdict.gaps[folder.name] = gap
-    if computing.rows:
-        _compare(folder.name, written, computing.rows, verdict)
-        known = {key.metric for key in computing.rows}
-        verdict.without_scores.update(metric for metric in rows["metric"] if metric not in known)
-
-
-def _recompute(folder: Path, written: Rows, computing: Recompute, *, utility: bool) -> str:
-    """Compute what the cell's files allow; returns what is missing or broken, nothing where nothing is."""
-    per_leak = folder / "scores.parquet"
-    gap = "" if (folder / SCORES).is_file() else f"missing: {SCORES}"
-    judges: dict[str, Thresholds]
+    surface = "" if (rows["attack"] == "").all() else str(rows["surface"].iloc[0])
+    rules = Rules(protocol, int(rows["seed"].iloc[0]))
     try:
-        if utility and not gap:
-            published = computing.protocol.measures == "publication"
-            (computing.publication if published else computing.utility)(_read(folder / SCORES))
-        elif not gap:
-            kept = _read(folder / SCORES)
-            judges = {name: computing.thresholds(kept, f"{name}/") for name in judges_in(kept)}
-            if judges and not per_leak.is_file():
-                return f"missing: {per_leak.name}"
-            if judges or per_leak.is_file():
-                computing.leaked_photographs(pd.read_parquet(per_leak), judges)
-                computing.attack(kept, judges)
-            if not judges or read_in(kept):  # whom no judge was asked about, attributes were read of
-                computing.attributes(kept)
-        elif per_leak.is_file():  # a run from before the other file was kept
-            scores = pd.read_parquet(per_leak)
-            computing.leaked_photographs(
-                scores, {name: _thresholds(written, name) for name in scores["judge"].unique()}
-            )
-            gap += "; only SAR Type-I and cosine were recomputed, at the thresholds as written"
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        computing.rows.clear()
-        return f"its scores cannot be read ({type(error).__name__}: {error})"
-    return gap
+        parts = {name: part for name, part in read_parts(folder).items() if not part.skipped}
+    except (OSError, ValueError, TypeError) as error:
+        verdict.gaps[folder.name] = f"its {PARTS} cannot be read ({type(error).__name__}: {error})"
+        return
+    if not parts:
+        verdict.gaps[folder.name] = f"missing: {PARTS}"
+        return
+    recomputed: Rows = {}
+    for name, part in parts.items():
+        try:
+            found = _recompute(folder, name, part, rules, surface)
+        except _Gap as gap:
+            verdict.gaps.setdefault(folder.name, str(gap))
+            continue
+        recomputed |= found
+    written = {key_of(row.to_dict(), surface): _numbers(row.to_dict()) for _, row in rows.iterrows()}
+    if recomputed:
+        _compare(folder.name, written, recomputed, verdict)
+    known = {key.metric for key in recomputed}
+    verdict.without_scores.update(metric for metric in rows["metric"] if metric not in known)
 
 
-def _read(file: Path) -> Kept:
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
+class _Gap(Exception):
+    """Why a part could not be computed again."""
 
 
-def _written(rows: pd.DataFrame) -> Rows:
-    """The rows as results.csv has them; a refused one has no columns but a NaN value."""
-    found: Rows = {}
-    for _, row in rows.iterrows():
-        fmr = -1.0 if math.isnan(row["fmr"]) else float(row["fmr"])
-        key = Key(row["metric"], row["judge"], row["split"], fmr)
-        found[key] = {name: float(row[name]) for name in COLUMNS if not math.isnan(row[name])}
-    return found
+def _recompute(folder: Path, name: str, part: Part, rules: Rules, surface: str) -> Rows:
+    """The rows that follow from what a measurement has kept; those that were absent have no number to compare.
+
+    Raises:
+        _Gap: what is missing or broken.
+    """
+    if not (folder / kept_file(name)).is_file():
+        raise _Gap(f"missing: {kept_file(name)}")
+    try:
+        measurement = MEASUREMENTS.get(name)()
+        rows, flags = said(measurement, read_kept(folder, name), rules)
+    except RegistryError as error:
+        raise _Gap(f"{error} It was made by a package or plug-in file that is not here.") from error
+    except (OSError, EOFError, LookupError, TypeError, ValueError, FaceleakError, zipfile.BadZipFile) as error:
+        raise _Gap(f"its scores cannot be read ({kept_file(name)}, {type(error).__name__}: {error})") from error
+    if flags != part.flags:
+        raise _Gap(f"its flags do not follow from {kept_file(name)}: {part.flags} were kept, {flags} follow")
+    return {key_of(row, surface): _numbers(row) for row in rows if row.get("status", "ok") in ("ok", "refused")}
 
 
-def _thresholds(written: Rows, judge: str) -> dict[float, float | None]:
-    mine = [(key, columns) for key, columns in written.items() if (key.metric, key.judge) == ("sar_type1", judge)]
-    return {key.fmr: columns.get("threshold") for key, columns in mine}
+def _numbers(row: Mapping[Any, Any]) -> dict[str, float]:
+    """The columns that have a number; a refused row has none."""
+    found = {name: float(row[name]) for name in COLUMNS if row.get(name) is not None}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def _compare(cell: str, written: Rows, recomputed: Rows, verdict: Verdict) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, load_plugin
+from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, load_plugin
 
 TOYS = Path(__file__).parent / "toys.py"
 load_plugin(TOYS)  # the stand-ins, by the way that users add theirs
@@ -42,6 +42,6 @@ def torch_as_it_was() -> Iterator[None]:
 @pytest.fixture
 def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
-    for one in (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS):
+    for one in (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS, MEASUREMENTS):
         one.discover()
         monkeypatch.setattr(one, "_items", dict(one._items))

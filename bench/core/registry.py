@@ -144,11 +144,13 @@ ATTACKS: Registry[Any] = Registry("attack", "attacks", "faceleak.attacks")
 DEFENSES: Registry[Any] = Registry("defense", "defenses", "faceleak.defenses")
 DATASETS: Registry[Any] = Registry("dataset", "datasets", "faceleak.datasets")
 RECOGNIZERS: Registry[Any] = Registry("recognizer", "bench.recognizers", "faceleak.recognizers")
+MEASUREMENTS: Registry[Any] = Registry("measurement", "bench.measure", "faceleak.measurements")
 
 register_attack = ATTACKS.register
 register_defense = DEFENSES.register
 register_dataset = DATASETS.register
 register_recognizer = RECOGNIZERS.register
+register_measurement = MEASUREMENTS.register
 
 
 def load_plugin(path: str | Path) -> None:

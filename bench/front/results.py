@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..core.errors import InputError
 from ..core.registry import nearest
+from ..report.board_measures import generic_metrics
 from ..report.boards import build_boards
 from ..report.load import load_run
 
@@ -34,7 +35,7 @@ def load_results(run_folder: str | Path, board: str = "results") -> pd.DataFrame
     run = load_run(place.parent if place.name.startswith("results.csv") else place)
     if board == "results":
         return typed(run.results)
-    boards = build_boards(run.results, run.headline_fmr)
+    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run))
     if board not in boards:
         raise InputError(f"No board is called {board!r}; {nearest(board, ['results', *boards])}")
     return boards[board].convert_dtypes(convert_string=False, convert_floating=False)

@@ -13,13 +13,13 @@ from ..core.errors import ContractError, InputError
 from ..core.faces import FaceSet, resize
 from ..core.recovery import Recovery
 from ..core.seeding import Rng
+from ..measure.rows import columns_of, per_identity
 from ..metrics.intervals import bootstrap_identities
 from ..metrics.quality import psnr, ssim
 from ..metrics.reidentification import sar_type1, sar_type2
 from ..metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
 from ..recognizers.base import Recognizer
 from ..schema import Row
-from ..scoring import columns_of, per_identity
 from .faces import check_apart
 from .leakage import Attacked
 from .system import Leaked

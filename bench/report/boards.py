@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..record.metrics import Metric
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
 from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
+from .board_measures import measures_board
 from .board_publication import publication_board
 from .load import DEFAULT_FMR
 from .rows import prepare
@@ -18,17 +20,20 @@ from .rows import prepare
 BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attributes", "publication")
 
 
-def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, pd.DataFrame]:
+def build_boards(
+    results: pd.DataFrame, fmr: float = DEFAULT_FMR, metrics: tuple[Metric, ...] = ()
+) -> dict[str, pd.DataFrame]:
     """All boards of a run, by name (``BOARDS``).
 
     Args:
         results: rows of ``bench/schema.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
+        metrics: that ask for a column; without any there is no board ``measures``.
     """
     probes, others = split_probes(results)
     view = prepare(others, fmr)
     matrix = matrix_board(view)
-    return {
+    boards = {
         "defenses": defense_board(view),
         "attacks": attack_board(view),
         "matrix": matrix,
@@ -37,6 +42,7 @@ def build_boards(results: pd.DataFrame, fmr: float = DEFAULT_FMR) -> dict[str, p
         "attributes": attribute_board(prepare(probes, fmr)),
         "publication": publication_board(others, view),
     }
+    return boards | ({"measures": measures_board(prepare(results, fmr), metrics)} if metrics else {})
 
 
 def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:

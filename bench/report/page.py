@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..flag_docs import FLAGS
 from .board_attributes import ALL
+from .board_measures import KEYS, generic_metrics, lines_of, words_for
 from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
 from .html import environment, filters_of
 from .load import RunFolder, table_of
@@ -61,7 +62,7 @@ def render_page(
         flags=FLAGS, used_flags=used, problems=list(problems), datasets=_table_of(run.manifest.get("datasets")),
         recognizers=_table_of(run.manifest.get("recognizers")), absent=_pairs(run.manifest.get("absent")),
         caveats=[str(text) for text in run.manifest.get("caveats") or ()], facts=_facts(run),
-        n_cells=run.results["cell"].nunique(), empty=not len(run.results),
+        board_names=list(boards), n_cells=run.results["cell"].nunique(), empty=not len(run.results),
     )  # fmt: skip
 
 
@@ -94,6 +95,10 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         if len(posted) and key[2] in ("image", ""):
             title = "Published pictures"
             tables["publication"] = board_table(posted, PUBLICATION_SHOWN, f"{anchor}-publication", title)
+        if "measures" in boards and len(others := lines_of(boards["measures"], key)):
+            words = words_for(others, generic_metrics(run))
+            columns = (*KEYS[3:], *words)
+            tables["measures"] = board_table(others, columns, f"{anchor}-measures", "Further measurements", words)
         drawn: dict[str, list[Made]] = {}
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:

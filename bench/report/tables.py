@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -13,6 +13,8 @@ from ..flag_docs import FLAGS
 from .board_attacks import ROLE_ORDER, with_undefended
 from .columns import COLUMN_HELP, SHOWN, Shown
 from .rows import UNDEFENDED
+
+Words: TypeAlias = "dict[str, tuple[Shown, str]]"  # column -> how it is shown, what it means
 
 _NUMERIC = ("percent", "points", "number", "tenths", "unit")
 _DECIMALS = {"percent": 1, "tenths": 1, "unit": 2}
@@ -63,21 +65,32 @@ class Table:
     help: list[tuple[str, str]] = field(default_factory=list)
 
 
-def board_table(board: pd.DataFrame, columns: Sequence[str], name: str, title: str) -> Table:
-    """A board with the chosen columns; those without a single value are left out."""
+def board_table(
+    board: pd.DataFrame, columns: Sequence[str], name: str, title: str, words: Words | None = None
+) -> Table:
+    """A board with the chosen columns; those without a single value are left out.
+
+    Args:
+        board: rows.
+        columns: in their order.
+        name: anchor.
+        title: heading.
+        words: how columns are shown that ``columns.py`` does not know, and what they mean.
+    """
+    words = _known(columns) | (words or {})
     used = [column for column in columns if _has_values(board[column])]
     if "pareto" in used and not (board["pareto"] == "yes").any():
         used.remove("pareto")
     if "status" in used and (board["status"] == "ok").all():
         used.remove("status")
-    heads = [Head(_shown(c).label, COLUMN_HELP[c], _shown(c).kind in _NUMERIC) for c in used]
+    heads = [Head(words[c][0].label, words[c][1], words[c][0].kind in _NUMERIC) for c in used]
     lines = []
     for _, row in board.iterrows():
         knowledge = str(row["knowledge"]) if "knowledge" in board and row.get("role", "attack") == "attack" else ""
         defense = str(row["defense"]) if "defense" in board else ""
         tone = "plain" if defense == UNDEFENDED else str(row.get("role", ""))
-        lines.append(Line([_cell(row, column) for column in used], defense, knowledge, tone))
-    return Table(name, title, heads, lines, [(_shown(c).label, COLUMN_HELP[c]) for c in used])
+        lines.append(Line([_cell(row, column, words[column][0].kind) for column in used], defense, knowledge, tone))
+    return Table(name, title, heads, lines, [(words[c][0].label, words[c][1]) for c in used])
 
 
 def matrix_table(matrix: pd.DataFrame, keys: Mapping[tuple[str, ...], str], name: str, title: str) -> Table:
@@ -117,16 +130,16 @@ def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
     return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell)
 
 
-def _shown(column: str) -> Shown:
-    return SHOWN[column]
+def _known(columns: Sequence[str]) -> Words:
+    return {column: (SHOWN[column], COLUMN_HELP[column]) for column in columns if column in SHOWN}
 
 
 def _has_values(values: pd.Series) -> bool:
     return bool((values.notna() & (values.astype(str) != "")).any())
 
 
-def _cell(row: pd.Series, column: str) -> Cell:
-    value, kind = row[column], _shown(column).kind
+def _cell(row: pd.Series, column: str, kind: str) -> Cell:
+    value = row[column]
     if kind == "flags":
         return flag_cell(str(value))
     if kind == "mark":

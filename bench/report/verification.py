@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..schema import SCORES
+from ..schema import kept_file
 from .load import CellFile, RunFolder
 from .rows import UNDEFENDED
+
+_FILE = kept_file("verification")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ def read_scores(run: RunFolder, problems: list[str]) -> list[Scores]:
     """Of every utility cell that kept its scores, the undefended system first; one sentence per file that is broken."""
     found: dict[tuple[str, str, str], Scores] = {}
     for cell in sorted(run.cells, key=lambda cell: cell.seed):
-        path = cell.path / SCORES
+        path = cell.path / _FILE
         who = (cell.text("dataset"), cell.text("recognizer"), cell.text("defense"))
         if cell.text("attack") or who in found or not path.is_file():
             continue
@@ -51,7 +53,7 @@ def read_scores(run: RunFolder, problems: list[str]) -> list[Scores]:
             with np.load(path, allow_pickle=False) as kept:
                 found[who] = Scores(*who, kept["genuine"], kept["impostor"], _threshold(run, cell))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            problems.append(f"cells/{cell.path.name}/{SCORES} cannot be read ({error}).")
+            problems.append(f"cells/{cell.path.name}/{_FILE} cannot be read ({error}).")
     return [found[who] for who in sorted(found, key=lambda who: (who[:2], who[2] != UNDEFENDED, who[2]))]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from faceleak.bench.attributes import attribute_rows, readings
 from faceleak.bench.core.attributes import Attributes
 from faceleak.bench.core.errors import ContractError, InputError, NotApplicable
 from faceleak.bench.core.faces import FaceSet
@@ -16,9 +15,13 @@ from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import ThreatModel
+from faceleak.bench.measure.attributes import AttributesRead, readings
+from faceleak.bench.measure.rows import Rules
+from faceleak.bench.track import Protocol
 from sklearn.linear_model import LogisticRegression
 from systems import ToySystem, small
 
+RULES = Rules(Protocol(bootstrap=300), 0)
 N = 400
 TRUTH = (Rng(0, "truth").uniform(torch.arange(2 * N)) > 0.4).long()  # of the public pictures, then of the victims
 TONE = Rng(0, "tone").bits(torch.arange(2 * N), ()).remainder(3)
@@ -62,12 +65,11 @@ def read(leaks: torch.Tensor, settings: dict[str, Any]) -> Recovery:
 
 
 def rows(found: Recovery, each: int = 4) -> dict[str, Any]:
-    """Intervals by metric; every ``each`` leaks are of one person."""
+    """Rows by metric; every ``each`` leaks are of one person."""
     assert found.attributes is not None
     owner = np.arange(N) // each
     kept = readings(labels(slice(N)), labels(slice(N, None)), owner, found.attributes)
-    made = attribute_rows(kept, lambda: np.random.default_rng(0), 300, 0.95)
-    return {row["metric"]: interval for row, interval in made}
+    return {row["metric"]: row for row in AttributesRead().rows(kept, RULES)}
 
 
 @pytest.mark.parametrize("probe", ["linear", "mlp"])
@@ -75,19 +77,19 @@ def test_a_leak_that_is_the_attribute_gives_it_away(probe: str) -> None:
     leaks = torch.cat([TRUTH[:, None].float(), torch.eye(3)[TONE], NOISE], 1)
     found = rows(read(leaks, {"probe": probe, "lr": 0.01, "vector_steps": 300, "width": 32}))
     for name in ("hat", "tone"):
-        assert found[f"attribute_accuracy:{name}"].value == 1.0
-        assert found[f"attribute_auc:{name}"].value == pytest.approx(1.0)
-        assert found[f"attribute_gain:{name}"].lo > 0.2
-    assert found["attribute_accuracy"].value == 1.0
+        assert found[f"attribute_accuracy:{name}"]["value"] == 1.0
+        assert found[f"attribute_auc:{name}"]["value"] == pytest.approx(1.0)
+        assert found[f"attribute_gain:{name}"]["ci_lo"] > 0.2
+    assert found["attribute_accuracy"]["value"] == 1.0
 
 
 @pytest.mark.parametrize("probe", ["linear", "mlp"])
 def test_a_leak_without_it_gives_chance_within_the_interval(probe: str) -> None:
     found = rows(read(NOISE, {"probe": probe, "vector_steps": 60, "width": 32}))
-    assert found["attribute_chance:hat"].value == pytest.approx(float(TRUTH[N:].float().mean())), "most wear one"
+    assert found["attribute_chance:hat"]["value"] == pytest.approx(float(TRUTH[N:].float().mean())), "most wear one"
     for name in (":hat", ":tone", ""):
-        assert found[f"attribute_auc{name}"].lo < 0.5 < found[f"attribute_auc{name}"].hi
-        assert found[f"attribute_gain{name}"].lo <= 0, "nothing above chance is claimed"
+        assert found[f"attribute_auc{name}"]["ci_lo"] < 0.5 < found[f"attribute_auc{name}"]["ci_hi"]
+        assert found[f"attribute_gain{name}"]["ci_lo"] <= 0, "nothing above chance is claimed"
 
 
 def test_the_linear_probe_is_logistic_regression() -> None:
@@ -144,5 +146,5 @@ def test_no_number_where_all_victims_are_of_one_class() -> None:
     victims = Attributes({"hat": ("no", "yes")}, {"hat": torch.zeros(6, dtype=torch.int64)})
     likely = {"hat": torch.full((6, 2), 0.5)}
     kept = readings(victims, victims, np.arange(6), likely)
-    made = attribute_rows(kept, lambda: np.random.default_rng(0), 50, 0.95)
-    assert {row["metric"] for row, interval in made if interval is None} == {"attribute_auc:hat", "attribute_auc"}
+    made = list(AttributesRead().rows(kept, RULES))
+    assert {row["metric"] for row in made if row.get("status") == "absent"} == {"attribute_auc:hat", "attribute_auc"}

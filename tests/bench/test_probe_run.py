@@ -86,10 +86,10 @@ def _verifies(run: Path, frame: pd.DataFrame) -> None:
     assert verdict.clean, str(verdict)
     assert not {metric for metric in verdict.without_scores if metric.startswith("attribute")}
     cell = frame.loc[frame["attack"] == "attribute-photo", "cell"].iloc[0]
-    scores = run / "cells" / cell / "scores.npz"
+    scores = run / "cells" / cell / "measure-attributes.npz"
     with np.load(scores) as archive:
         kept = dict(archive)
-    np.savez(scores, **kept | {"read/hat/truth": 1 - kept["read/hat/truth"]})
+    np.savez(scores, **kept | {"hat/truth": 1 - kept["hat/truth"]})
     spoilt = verify_run(run)
     assert {found.cell for found in spoilt.differences} == {cell}
     assert {"attribute_accuracy", "attribute_accuracy:hat"} <= {found.key.metric for found in spoilt.differences}

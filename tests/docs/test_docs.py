@@ -12,15 +12,14 @@ import pandas as pd
 import pytest
 import typer
 from faceleak.bench.cli import app
-from faceleak.bench.core.registry import DATASETS
+from faceleak.bench.core.registry import DATASETS, MEASUREMENTS
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess
 from faceleak.bench.enrolment import _IMPOSTORS
 from faceleak.bench.flag_docs import FLAGS, markdown
 from faceleak.bench.metrics.thresholds import REFUSE_BELOW, WARN_BELOW
-from faceleak.bench.release import METRICS
+from faceleak.bench.record.metrics import Metric
 from faceleak.bench.track import TRACKS, Protocol
-from faceleak.bench.words import CHOSEN
 from typer.testing import CliRunner
 
 from .pages import DOCS, FRONT, PAGES, ROOT, blocks
@@ -61,35 +60,49 @@ def test_protocol_page_has_every_setting_with_its_default() -> None:
         assert words.format(number) in text
 
 
-# Metrics with a name in them; no committed run has all of them.
-FAMILIES = (f"{CHOSEN}ATTACK", "recovery_psnr_WAY", "recovery_rank1_WAY")
-
-
 def measured() -> pd.DataFrame:
     """Metric, unit and direction of every row of the committed runs that has a number."""
     columns = ["metric", "judge", "unit", "higher_is_better", "status", "value"]
     files = sorted((ROOT / "results").glob("*/results.csv*"))
     rows = pd.concat([pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False) for file in files])
-    families = {r"^fd_.+": "fd_J", rf"^{CHOSEN}.+": FAMILIES[0], r"^(recovery_[a-z0-9]+)_.+": r"\1_WAY"}
-    families[r"^(attribute_[a-z]+):.+"] = r"\1"  # of one attribute, and of all
-    rows["metric"] = rows["metric"].replace(families, regex=True)
+    rows["metric"] = rows["metric"].map(in_words)
     return rows
+
+
+def in_words(metric: str) -> str:
+    """A metric as the page calls it: a part that differs from row to row in capitals; of one attribute as of all."""
+    name = metric.partition(":")[0]
+    known = (
+        one.name for one in declared().values() if "{" in one.name and one.name != "{property}" and one.covers(name)
+    )
+    return spoken(next(known, name))
+
+
+def spoken(name: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda part: {"judge": "J"}.get(part[1], part[1].upper()), name)
+
+
+def declared() -> dict[str, Metric]:
+    """By name as the page has it."""
+    every = (metric for name in MEASUREMENTS.names() for metric in MEASUREMENTS.get(name).metrics)
+    return {spoken(metric.name.partition(":")[0]): metric for metric in every if metric.name != "{property}"}
 
 
 def test_metrics_page_knows_every_metric_and_no_other() -> None:
     told = {row[0]: row for row in rows_of(DOCS / "metrics.md") if row[0] != "metric"}
-    rows = measured()
-    source = "".join(
-        file.read_text() for folder in ("bench", "defenses") for file in sorted((ROOT / folder).glob("*.py"))
-    )
-    written = re.findall(r'(?:"metric": |utility_row\(|(?<![.\w])add\(|_absent\(scored, )"(\w+)"', source)
-    assert {*rows["metric"], *written, *METRICS} - set(told) == set(), "metrics without a line in docs/metrics.md"
-    here = {*rows["metric"], *FAMILIES}
-    assert [name for name in told if name not in here and f'"{name}"' not in source] == []
+    rows, known = measured(), declared()
+    assert {*rows["metric"], *known} - set(told) == set(), "metrics without a line in docs/metrics.md"
+    stated = "".join(file.read_text() for file in sorted((ROOT / "defenses").glob("*.py")))  # what defences say
+    others = set(told) - {*rows["metric"], *known, "cell"}
+    assert [name for name in others if f'"{name}"' not in stated] == []
+    for name, metric in known.items():
+        better = {"higher": "yes", "lower": "no", "": ""}[metric.better]
+        unit = "the word" if name == "goal" else metric.unit
+        assert told[name][2:4] == [unit, better], name
     numbers = rows[(rows["status"] == "ok") & (rows["value"] != "")]
-    for metric, unit, up in numbers[["metric", "unit", "higher_is_better"]].drop_duplicates().itertuples(index=False):
+    for name, unit, up in numbers[["metric", "unit", "higher_is_better"]].drop_duplicates().itertuples(index=False):
         better = {"True": "yes", "False": "no", "": ""}[up]
-        assert (told[metric][2], told[metric][3]) == (unit, better), metric
+        assert (told[name][2], told[name][3]) == (unit, better), name
 
 
 def test_the_picture_and_the_page_of_threat_models_name_every_choice() -> None:

@@ -9,16 +9,21 @@ import sys
 import sysconfig
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from faceleak.bench import cell, parts
 from faceleak.bench.cli import app
 from faceleak.bench.core import registry
-from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
+from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, Registry
+from faceleak.bench.report.board_measures import generic_metrics
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.load import load_run
+from faceleak.bench.report.page import render_page
 from faceleak.bench.toml import tomllib
+from faceleak.bench.verify import verify_run
 from faceleak.datasets.synthetic import Synthetic
 from PIL import Image
 from recognizers.graphs import write_graph
@@ -29,7 +34,7 @@ from .pages import FRONT, ROOT, block, blocks
 PACKAGE = ROOT / "tests" / "fixtures" / "example-plugins"
 DECODER = "settings = { steps = 2000 }"
 TINY = "settings = { steps = 3, batch = 8, width = 8, feature_batch = 4, student_steps = 2, student_batch = 8 }"
-REGISTRIES = (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS)
+REGISTRIES = (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS, MEASUREMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def board_of(track: str, *more: str) -> dict[str, pd.DataFrame]:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     run = load_run(Path("board"))
-    return build_boards(run.results, run.headline_fmr)
+    return build_boards(run.results, run.headline_fmr, generic_metrics(run))
 
 
 def test_own_faces_own_recogniser_and_the_readme_s_attack(
@@ -85,20 +90,66 @@ def test_own_faces_own_recogniser_and_the_readme_s_attack(
     assert set(attacks["judge"]) == {"judge"}
 
 
-def test_a_package_adds_all_four_kinds(
+def test_a_package_adds_all_five_kinds(
     place: Path, own_registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    groups = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
+    groups = install(monkeypatch, REGISTRIES)
+    assert set(groups) == {one._group for one in REGISTRIES}
+    write_faces(place, rendered, monkeypatch)
+    check_package_boards(board_of(str(PACKAGE / "track.toml")))
+
+
+def install(monkeypatch: pytest.MonkeyPatch, kinds: tuple[Registry[Any], ...]) -> dict[str, dict[str, str]]:
+    """The package with its plug-ins of these kinds; returns all its entry points."""
+    groups: dict[str, dict[str, str]] = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"][
+        "entry-points"
+    ]
     points = {group: [EntryPoint(*point, group) for point in named.items()] for group, named in groups.items()}
-    assert set(points) == {one._group for one in REGISTRIES}
     monkeypatch.syspath_prepend(PACKAGE)
     monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
-    for one in REGISTRIES:
+    for one in kinds:
         monkeypatch.setattr(one, "_discovered", False)
         assert set(groups[one._group]) <= set(one.names())
+    return groups
+
+
+def write_faces(place: Path, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(place / "faces.npz", images=rendered[0], people=rendered[1])
     monkeypatch.setenv("FACES_NPZ", str(place / "faces.npz"))
-    check_package_boards(board_of(str(PACKAGE / "track.toml")))
+
+
+def test_a_metric_of_a_package_costs_a_finished_board_that_metric(
+    place: Path, own_registries: None, rendered: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands on the board with heading, help and interval, ``verify`` computes it again, nothing else is made."""
+    install(monkeypatch, REGISTRIES[:-1])
+    write_faces(place, rendered, monkeypatch)
+    track = str(PACKAGE / "track.toml")
+    board_of(track)
+    before = pd.read_csv("board/results.csv", dtype=str, keep_default_na=False)
+    assert "detail" not in set(before["metric"])
+    install(monkeypatch, (MEASUREMENTS,))
+    made = []
+    monkeypatch.setattr(cell, "take", lambda one, *more: made.append(one.name) or parts.take(one, *more))
+    boards = board_of(track)
+    assert set(made) == {"detail"}
+    after = pd.read_csv("board/results.csv", dtype=str, keep_default_na=False)
+    others = after[after["metric"] != "detail"].reset_index(drop=True)
+    assert others.drop(columns="created").equals(before.drop(columns="created"))
+    board = boards["measures"]
+    assert set(board["attack"]) == {"mean-face", "same-photo", "weighted-faces"}
+    same = board.set_index("attack").loc["same-photo"]
+    assert (same["detail_lo"] <= same["detail"]).all()
+    assert same["detail"].to_numpy() == pytest.approx(1)
+    verdict = verify_run(Path("board"))
+    assert verdict.clean, str(verdict)
+    assert not verdict.without_scores
+    after.loc[after["metric"] == "detail", "ci_hi"] = "0.5"
+    after.to_csv("board/results.csv", index=False)
+    assert {one.key.metric for one in verify_run(Path("board")).differences} == {"detail"}
+    page = render_page(load_run(Path("board")), boards, [], [])
+    assert ">detail<" in page
+    assert "Fine detail of the recovered picture over the original&#39;s. Higher is better." in page
 
 
 def check_package_boards(boards: dict[str, pd.DataFrame]) -> None:

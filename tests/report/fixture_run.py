@@ -142,14 +142,14 @@ def utility_rows(defense: str, index: int, shape: Shape) -> list[Row]:
 
 
 def utility_cell(path: Path, defense: str, index: int) -> None:
-    """state.json and scores.npz of the defended system; every defence moves the genuine pairs nearer to the others."""
+    """state.json and the scores of the defended system; every defence moves the genuine pairs nearer to the others."""
     path.mkdir(parents=True)
     definition = {"defense": defense, "surface": "", "attack": "", "knowledge": "", "seed": 0}
     definition |= {"dataset": "made-up", "recognizer": "toy-a"}
     (path / "state.json").write_text(json.dumps({"status": "ok", "cell": definition, "error": None, "command": ""}))
     rng = np.random.default_rng(index)
     genuine = rng.normal(0.6 - 0.1 * index, 0.12, 300).astype(np.float32)
-    np.savez(path / "scores.npz", genuine=genuine, impostor=rng.normal(0, 0.12, 3000).astype(np.float32))
+    np.savez(path / "measure-verification.npz", genuine=genuine, impostor=rng.normal(0, 0.12, 3000).astype(np.float32))
 
 
 def _cells(folder: Path, shape: Shape, index: int, surface: str, attack: str) -> list[Row]:

@@ -68,9 +68,9 @@ def test_every_font_is_embedded_as_truetype(run: Path) -> None:
 
 def test_broken_scores_become_a_sentence(tmp_path: Path) -> None:
     folder = build_run(tmp_path / "run", SHAPE)
-    (folder / "cells" / "u-none" / "scores.npz").write_bytes(b"no archive")
-    np.savez(folder / "cells" / "u-biohash" / "scores.npz", genuine=np.zeros(2))
+    (folder / "cells" / "u-none" / "measure-verification.npz").write_bytes(b"no archive")
+    np.savez(folder / "cells" / "u-biohash" / "measure-verification.npz", genuine=np.zeros(2))
     problems: list[str] = []
     assert [part.defense for part in read_scores(load_run(folder), problems)] == ["gaussian-noise"]
     assert len(problems) == 2
-    assert "cells/u-none/scores.npz cannot be read" in " ".join(problems)
+    assert "cells/u-none/measure-verification.npz cannot be read" in " ".join(problems)

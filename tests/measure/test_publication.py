@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from faceleak.bench import edits, kept_geometry
 from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.leaks import Leak
@@ -17,23 +16,25 @@ from faceleak.bench.core.secrets import SecretDraw, SecretSource
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Surface
 from faceleak.bench.leaked import first_images
+from faceleak.bench.measure.case import Case
+from faceleak.bench.measure.publication import edits, geometry
+from faceleak.bench.measure.publication.keys import one_bit_off
 from faceleak.bench.plan import cells
-from faceleak.bench.publication import one_bit_off, score_publication
 from faceleak.bench.published import published
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results, write_results
-from faceleak.bench.scoring import Scored
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
-from faceleak.bench.utility import score_utility
 from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense
+from measuring import rows_of, system_case
 from systems import TOY_TRACK, toy_attributes
 from torch import Tensor
 
 PUBLISHED = 12
 OWN = "protector:b"
+MEASURED = ("stated", "found", "looks", "edits", "geometry", "keys")
 
 
 class Untouched(Defense):
@@ -107,9 +108,8 @@ def fit(house: Session, defense: Defense) -> Defense:
 
 
 def rows(house: Session, defense: Defense) -> dict[tuple[Any, ...], dict[str, Any]]:
-    scored = Scored([])
-    score_publication(house, cells(house.track)[0], defense, scored)
-    return {(row["metric"], row.get("judge", ""), row.get("fmr")): row for row in scored.rows}
+    found = rows_of(system_case(house, cells(house.track)[0], defense), *MEASURED)
+    return {(row["metric"], row.get("judge", ""), row.get("fmr")): row for row in found}
 
 
 def test_an_untouched_photograph_is_found_as_often_as_ever(house: Session) -> None:
@@ -152,8 +152,8 @@ def test_a_decoys_photograph_passes_for_the_decoy(house: Session) -> None:
 
 def test_the_harness_measures_tip_im_against_a_judge_that_it_never_saw(house: Session) -> None:
     cell = cells(house.track)[0]
-    scored = score_utility(house, cell)
-    found = {(row["metric"], row.get("judge"), row.get("fmr")): row.get("value") for row in scored.rows}
+    every = rows_of(Case(house, cell), *MEASURED, "cost", "verification", "linkability")
+    found = {(row["metric"], row.get("judge") or None, row.get("fmr")): row.get("value") for row in every}
     plain = rows(house, house.undefended("a"))
     own = ("psr_dodging", OWN, 0.1)  # the other judge, a, was never seen
     assert found[own] > plain[own]["value"]
@@ -200,7 +200,7 @@ def test_landmarks_that_move_with_the_picture(house: Session, monkeypatch: pytes
             eyes[:, :, 0] += images.mean((1, 2, 3))[:, None]
             return eyes
 
-    monkeypatch.setattr(kept_geometry, "landmark_network", lambda *_, **__: Net())
+    monkeypatch.setattr(geometry, "landmark_network", lambda *_, **__: Net())
     same, hidden = (rows(house, fit(house, kind()))["landmark_error", "", None] for kind in (Untouched, Hidden))
     assert same["value"] == 0
     faces = house.faces("victims")
@@ -209,11 +209,11 @@ def test_landmarks_that_move_with_the_picture(house: Session, monkeypatch: pytes
 
 
 def test_without_labels_edits_are_absent_with_the_reason(house: Session) -> None:
-    scored = Scored([])
-    score_publication(house, cells(house.track)[0], fit(house, Untouched()), scored)
-    assert {row["metric"] for row in scored.rows if row.get("status") == "absent"} >= set(edits.METRICS)
-    assert "labels" in scored.absent["edit_identity"]
-    assert "landmark" in scored.absent["landmark_error"]
+    found = rows(house, fit(house, Untouched()))
+    absent = {metric: row["reason"] for (metric, *_), row in found.items() if row.get("status") == "absent"}
+    assert set(absent) >= {metric.name for metric in edits.Edits.metrics}
+    assert "labels" in absent["edit_identity"]
+    assert "landmark" in absent["landmark_error"]
 
 
 def test_slow_pictures_are_published_once(house: Session) -> None:

@@ -12,52 +12,73 @@ person, as everywhere in the suite), and compares it with its very original (SAR
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
-from ..defenses.base import Defense
-from .core.code import code_of
-from .core.faces import FaceSet
-from .core.registry import RECOGNIZERS
-from .core.secrets import SecretSource
-from .core.seeding import Rng
-from .core.surfaces import Surface
-from .enrolment import fold_row
-from .metrics.pairs import make_pairs
-from .metrics.verification import tenfold_accuracy
-from .plan import Cell
-from .recognizers.base import Recognizer
-from .scoring import Scored
-from .session import Session
+from ...defenses.base import Defense
+from ..core.code import code_of
+from ..core.faces import FaceSet
+from ..core.registry import RECOGNIZERS, register_measurement
+from ..core.secrets import SecretSource
+from ..core.seeding import Rng
+from ..core.surfaces import Goal, Surface
+from ..metrics.pairs import make_pairs
+from ..metrics.verification import tenfold_accuracy
+from ..plan import Cell
+from ..recognizers.base import Recognizer
+from ..record.metrics import Metric
+from ..schema import Row
+from ..session import Session
+from .base import Kept, Measurement
+from .case import Case
+from .rows import Rules, absent, folded, row_of
 
 RELEASED = "train"  # the split that is released
 # What is trained where the attacked recogniser brings its own weights: type and settings.
 FALLBACK: tuple[str, dict[str, Any]] = ("small-resnet", {})
-METRICS = (
-    "release_accuracy",
-    "release_accuracy_original",
-    "release_accuracy_difference",  # of the two, fold by fold
-    "release_accuracy_untrained",  # the floor: the same network with its first weights
-)
 _BATCH = 256
 
 
-def release_rows(session: Session, cell: Cell, defense: Defense, scored: Scored) -> None:
+@register_measurement("release")
+class Release(Measurement):
     """Ten-fold accuracy on real faces of a recogniser trained on the release and of its double, difference, floor."""
-    if session.track.splits.train is None:
-        reason = "The track has no train split, so there is no data set to release; add [splits.train]."
-        scored.absent |= dict.fromkeys(METRICS, reason)
-        scored.rows += [{"metric": metric, "split": "victims", "status": "absent"} for metric in METRICS]
-        return
-    released = _accuracies(session, cell.seed, trained_on_release(session, cell, defense))
-    original = _accuracies(session, cell.seed, trained_on_originals(session, cell))
-    floor = _accuracies(session, cell.seed, untrained(session, cell))
-    pairs = session.track.protocol.verification_pairs
-    for metric, folds in zip(METRICS, (released, original, released - original, floor)):
-        scored.rows.append(fold_row(metric, folds, pairs))
+
+    metrics: ClassVar = (
+        Metric("release_accuracy", "fraction", "higher", "Of a recognizer trained on the release, on real pictures."),
+        Metric("release_accuracy_original", "fraction", "higher", "Of its double, trained on the originals."),
+        Metric("release_accuracy_difference", "fraction", "higher", "Of the two, fold by fold."),
+        Metric("release_accuracy_untrained", "fraction", "higher", "The floor: the network with its first weights."),
+    )
+    looks_at: ClassVar[Literal["recovery", "system"]] = "system"
+
+    def skip(self, case: Case) -> str:
+        if case.protocol.measures != "verification":
+            return "Pictures are published, not a data set."
+        return "" if case.system.goal is Goal.RELEASE_DATASET else "No data set is released."
+
+    def observe(self, case: Case) -> Kept:
+        """``released``, ``original`` and ``untrained``, (10,) accuracies; or ``absent``, the reason."""
+        session, cell = case.session, case.cell
+        if session.track.splits.train is None:
+            reason = "The track has no train split, so there is no data set to release; add [splits.train]."
+            return {"absent": np.array(reason)}
+        return {
+            "released": _accuracies(session, cell.seed, trained_on_release(session, cell, case.system)),
+            "original": _accuracies(session, cell.seed, trained_on_originals(session, cell)),
+            "untrained": _accuracies(session, cell.seed, untrained(session, cell)),
+        }
+
+    def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
+        if "absent" in kept:
+            yield from (absent(row_of(metric), str(kept["absent"])) for metric in self.metrics)
+            return
+        released, original = kept["released"], kept["original"]
+        pairs = rules.protocol.verification_pairs
+        for metric, folds in zip(self.metrics, (released, original, released - original, kept["untrained"])):
+            yield folded(metric, row_of(metric), folds, pairs)
 
 
 def trained_on_release(session: Session, cell: Cell, defense: Defense) -> Recognizer:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.recovery import Recovery
+from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.judges import make_judge
 from faceleak.bench.leaked import LeakedSet, first_images, other_images
 from faceleak.bench.plan import cells
-from faceleak.bench.scoring import identity_rows
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
+from measuring import attack_case, rows_of
 from systems import TOY_TRACK
-
-TOYS = Path(__file__).parent.parent / "toys.py"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +33,8 @@ def test_rates_equal_brute_force(session: Session) -> None:
     mixed = 0.5 * faces.images(index) + 0.5 * faces.images(index.flip(0))
     noisy = (mixed + 0.1 * Rng(0, "n").normal(faces.ids[index], (3, 32, 32))).clamp(0, 1)
     judge = make_judge(session, "b")
-    rows, kept, _ = identity_rows(session, cells(session.track)[1], judge, part, Recovery(noisy), "victims")
-    found = {(r["metric"], r.get("fmr")): r["value"] for r in rows}
+    case = attack_case(session, cells(session.track)[1], part, Recovery(noisy))
+    found = {(r["metric"], r.get("fmr")): r["value"] for r in rows_of(case, "identity", "ranks") if r["judge"] == "b"}
 
     z, truth = judge.embed(noisy), judge.embeddings("victims").numpy()
     for fmr in (0.1, 0.01):
@@ -61,7 +58,6 @@ def test_rates_equal_brute_force(session: Session) -> None:
         hits.setdefault(int(faces.labels[i]), []).append(float(faces.labels[best] == faces.labels[i]))
     assert found["rank1", None] == pytest.approx(np.mean([np.mean(v) for v in hits.values()]))
     assert found["rank1_chance", None] == pytest.approx(1 / len(gallery))
-    assert len(kept) == len(index)
 
 
 def test_photographs_that_other_views_leaked_are_not_other_photographs(session: Session) -> None:
@@ -72,18 +68,20 @@ def test_photographs_that_other_views_leaked_are_not_other_photographs(session: 
     part = LeakedSet(faces, index, once, torch.zeros(len(index), 32), (second,))
     judge = make_judge(session, "b")
     recovery = Recovery(0.9 * faces.images(index) + 0.05)
-    rows, kept, _ = identity_rows(session, cells(session.track)[1], judge, part, recovery, "victims")
+    case = attack_case(session, cells(session.track)[1], part, recovery)
+    rows = rows_of(case, "identity")
     t = judge.thresholds[0.01].value  # type: ignore[union-attr]
     scores = judge.similarity(recovery, "victims")
     rates = []
     for leak, i in enumerate(index.tolist()):
         own = [j for j in range(len(faces)) if faces.labels[j] == faces.labels[i] and j not in (i, i + 1)]
         rates.append(np.mean([scores[leak, j] > t for j in own]))
-    found = next(row for row in rows if row["metric"] == "sar_type2" and row["fmr"] == 0.01)
+    found = next(row for row in rows if (row["metric"], row.get("fmr"), row["judge"]) == ("sar_type2", 0.01, "b"))
     assert found["value"] == pytest.approx(np.mean(rates))
     alone = LeakedSet(faces, index, once, torch.zeros(len(index), 32))
-    _, all_others, _ = identity_rows(session, cells(session.track)[1], judge, alone, recovery, "victims")
-    assert (kept["score_others_mean"] != all_others["score_others_mean"]).all()
+    whole = MEASUREMENTS.get("identity")().observe(attack_case(session, case.cell, alone, recovery))
+    kept = MEASUREMENTS.get("identity")().observe(case)
+    assert (np.bincount(whole["b/victims/leak"]) == np.bincount(kept["b/victims/leak"]) + 1).all()
 
 
 def test_thresholds_come_from_calibration_identities(session: Session) -> None:

@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 import torch
-from faceleak.bench import release
 from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.secrets import SecretDraw, SecretSource
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Secret
+from faceleak.bench.measure import release
+from faceleak.bench.measure.case import Case
 from faceleak.bench.plan import Cell, cells
-from faceleak.bench.scoring import Scored
 from faceleak.bench.session import Session
 from faceleak.bench.store import Store
 from faceleak.bench.track import load_track
-from faceleak.bench.utility import score_utility
 from faceleak.defenses.base import Defense
+from measuring import rows_of, system_case
 from systems import TOY_TRACK
 from torch import Tensor
 
-TOYS = Path(__file__).parent.parent / "toys.py"
+METRICS = tuple(metric.name for metric in release.Release.metrics)
 NET = "settings = { size = 32, dim = 32, steps = 80, batch = 48 }"
 FACEMAE = """
 [[defenses]]
@@ -73,15 +73,15 @@ def fit(house: Session, defense: Defense) -> Defense:
 
 
 def rows(house: Session, defense: Defense) -> dict[str, dict[str, Any]]:
-    scored = Scored([])
-    release.release_rows(house, cells(house.track)[0], fit(house, defense), scored)
-    return {row["metric"]: row for row in scored.rows}
+    return {
+        row["metric"]: row for row in rows_of(system_case(house, cells(house.track)[0], fit(house, defense)), "release")
+    }
 
 
 def test_the_originals_as_release_are_worth_exactly_the_originals(house: Session) -> None:
     """Same pixels, first weights, order and augmentation: the very same network."""
     found = rows(house, Plain())
-    assert tuple(found) == release.METRICS
+    assert tuple(found) == METRICS
     assert found["release_accuracy"]["value"] == found["release_accuracy_original"]["value"] > 0.6
     difference = found["release_accuracy_difference"]
     assert difference["value"] == difference["ci_lo"] == difference["ci_hi"] == 0
@@ -132,17 +132,15 @@ def test_a_target_with_weights_of_its_own_gets_a_small_network(tmp_path: Path, m
 
 def test_without_a_train_split_the_rows_say_so(tmp_path: Path) -> None:
     house = session(tmp_path, train=False, trained_target=False)
-    scored = Scored([])
-    release.release_rows(house, cells(house.track)[0], fit(house, Plain()), scored)
-    assert [(row["metric"], row["status"]) for row in scored.rows] == [(m, "absent") for m in release.METRICS]
-    assert all("no train split" in reason for reason in scored.absent.values())
+    found = rows(house, Plain())
+    assert [(metric, row["status"]) for metric, row in found.items()] == [(metric, "absent") for metric in METRICS]
+    assert all("no train split" in row["reason"] for row in found.values())
 
 
 def test_a_release_cell_has_both_utilities(house: Session) -> None:
-    """`score_utility` of a whole cell: the deployed system's rows, and the release's."""
-    cell = cells(house.track)[0]
-    scored = score_utility(house, cell)
-    values = {row["metric"]: row["value"] for row in scored.rows if row.get("status", "ok") == "ok"}
-    assert {"accuracy", "eer", "protect_ms", *release.METRICS} <= set(values)
+    """The deployed system's rows, and the release's."""
+    found = rows_of(Case(house, cells(house.track)[0]), "verification", "cost", "release")
+    values = {row["metric"]: row["value"] for row in found if row.get("status", "ok") == "ok"}
+    assert {"accuracy", "eer", "protect_ms", *METRICS} <= set(values)
     assert 0 <= values["release_accuracy"] <= 1
     assert values["release_accuracy_original"] > 0.6

@@ -1,0 +1,85 @@
+"""Does a judge take the recovery for the victim: SAR Type-I and Type-II at each FMR, and the cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from .. import flags
+from ..core.registry import register_measurement
+from ..evidence import below, judges_in, leak_scores, thresholds, under
+from ..metrics.reidentification import sar_type1, sar_type2
+from ..metrics.thresholds import Threshold
+from ..record.metrics import Metric
+from ..schema import Row
+from .base import Flag, Kept, Measurement
+from .case import Case
+from .rows import Rules, at_rates, measured, per_identity, row_of
+
+_JUDGED = frozenset({"judge", "fmr"})
+
+
+@register_measurement("identity")
+class Identity(Measurement):
+    """Rates macro-averaged by identity, thresholds from calibration identities.
+
+    SAR_I = mean over identities of mean over its leaks of 1[s(y, x) > t], x the photograph that leaked;
+    SAR_II the same with every other photograph of the victim in place of x.
+    """
+
+    metrics: ClassVar = (
+        Metric("sar_type1", "fraction", "higher", "Share of recoveries that the judge takes for the very photograph "
+               "that leaked.", per=_JUDGED),
+        Metric("sar_type2", "fraction", "higher", "Share of recoveries that the judge takes for another photograph of "
+               "the victim.", per=_JUDGED),
+        Metric("cosine", "cosine", "higher", "Similarity of recoveries with the photographs that leaked.",
+               per=frozenset({"judge"})),
+    )  # fmt: skip
+
+    def skip(self, case: Case) -> str:
+        return "" if case.judges else "Nobody was recovered."
+
+    def observe(self, case: Case) -> Kept:
+        """By ``JUDGE/``: the calibration tail; by ``JUDGE/SPLIT/``: scores with the photographs of the victims."""
+        kept: Kept = {"attacked": np.array(case.alias)}
+        for judge in case.judges:
+            kept |= under(judge.name, judge.tail)
+            for split, part in case.outcome.leaked.items():
+                kept |= under(f"{judge.name}/{split}", leak_scores(part, case.similarity(judge, split)))
+        for split, part in case.outcome.leaked.items():
+            faces, index = part.faces, part.index.tolist()
+            names = {"sample": faces.samples, "identity": faces.identities}
+            kept |= {f"leaks/{split}/{name}": np.array([texts[i] for i in index]) for name, texts in names.items()}
+            kept[f"leaks/{split}/presentation"] = part.presentation.numpy()
+        return kept
+
+    def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
+        for judge in judges_in(kept):
+            own = below(judge, kept)
+            at = thresholds(own, rules.protocol.fmrs)
+            for split in [name.removesuffix("/same") for name in own if name.endswith("/same")]:
+                yield from self._judged(below(split, own), at, judge, split, rules)
+
+    def _judged(self, kept: Kept, at: dict[float, Threshold | None], judge: str, split: str, rules: Rules) -> list[Row]:
+        owner, same, leak, other = (kept[name] for name in ("owner", "same", "leak", "other"))
+        one, two, cosine = self.metrics
+        second = at_rates(
+            two, lambda t: rules.mean(sar_type2(other, owner[leak], t).values, rate=True), at, judge, split
+        )
+        if split != "victims":  # they only serve the choice of the strongest attack
+            return second
+        first = at_rates(one, lambda t: rules.mean(sar_type1(same, owner, t).values, rate=True), at, judge, split)
+        row = row_of(cosine, judge=judge, split=split)
+        return [*first, *second, measured(cosine, row, rules.mean(per_identity(same, owner)))]
+
+    def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
+        judges = judges_in(kept)
+        yield from flags.judge_flag(judges, str(kept["attacked"]))
+        yield from flags.threshold_flags(
+            (judge, fmr, found.false_accepts)
+            for judge in judges
+            for fmr, found in thresholds(below(judge, kept), rules.protocol.fmrs).items()
+            if found is not None and found.warn
+        )

@@ -1,0 +1,90 @@
+"""Does the recovered picture look like the original: per picture, and as sets in the judges' features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import flags
+from ..core.faces import resize
+from ..core.registry import register_measurement
+from ..evidence import under
+from ..metrics.distribution import frechet_distance
+from ..record.metrics import Metric
+from ..schema import Row
+from .base import Flag, Kept, Measurement
+from .case import Case
+from .likeness import PAIRED, SETS, likeness, likeness_rows
+from .rows import Rules, counted, row_of
+
+_FEATURES = "/recovered"
+
+
+@register_measurement("pictures")
+class Pictures(Measurement):
+    """At the recovery's resolution, averaged by person; ``fd_JUDGE`` is a Frechet distance in that judge's space."""
+
+    metrics: ClassVar = (
+        *PAIRED, *SETS,
+        Metric("fd_{judge}", "squared distance", "lower", "Frechet distance of the judge's embeddings of recovered "
+               "and original pictures.", per=frozenset({"judge"})),
+    )  # fmt: skip
+
+    def skip(self, case: Case) -> str:
+        return "" if case.recovery.images is not None else "No picture was recovered."
+
+    def observe(self, case: Case) -> Kept:
+        """``likeness`` and by ``JUDGE/``: embeddings of recovered and original pictures; what the flags ask."""
+        y = case.recovery.images
+        assert y is not None
+        kept = likeness(y, case.originals, case.owner)
+        for judge in case.judges:
+            original = judge.embeddings(case.leaked.faces.name)[case.leaked.index].numpy()
+            kept |= under(judge.name, {"recovered": judge.embed(y), "original": original})
+        kept |= {
+            "aligned": np.array(case.attack.aligned), "baseline": np.array(case.attack.fidelity.value == "baseline")
+        }  # fmt: skip
+        if len(y) > 1:
+            apart = (y - y.roll(1, 0)).flatten(1).square().mean(1).sqrt().median()
+            kept["spread"] = np.array(float(apart))
+        return kept
+
+    def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
+        yield from likeness_rows(kept, rules)
+        metric = self.metrics[-1]
+        for judge in [name.removesuffix(_FEATURES) for name in kept if name.endswith(_FEATURES)]:
+            recovered, original = kept[f"{judge}/recovered"], kept[f"{judge}/original"]
+            row = row_of(metric, name=f"fd_{judge}", judge=judge)
+            yield counted(metric, row, frechet_distance(recovered, original), len(recovered), "images")
+
+    def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
+        if "spread" in kept and not kept["baseline"]:
+            yield from flags.spread_flag(float(kept["spread"]))
+        if not kept["aligned"]:
+            yield from flags.alignment_flag()
+
+    def pictures(self, case: Case) -> Mapping[str, Tensor]:
+        """The first victims in the order of a hash of their identity: the same in every cell, not hand-picked."""
+        victims, y, x = case.leaked, case.recovery.images, case.originals
+        assert y is not None
+        protocol = case.protocol
+        shown = torch.arange(len(y))[:: max(1, protocol.leaks_per_identity)][: protocol.pictures]
+        judge = case.judges[-1]  # an independent one where there is one
+        z = judge.embeddings(victims.faces.name)[victims.index[shown]]
+        found = {
+            "original": _bytes(x[shown]),
+            "recovered": _bytes(y[shown]),
+            "cosine": (torch.from_numpy(judge.embed(y[shown])) * z).sum(1),
+        }
+        leak = victims.leak
+        if isinstance(leak, Tensor) and leak.ndim == 4 and leak.shape[1] == 3:
+            found["leak"] = _bytes(resize(leak[shown].float().clamp(0, 1).cpu(), y.shape[-1]))
+        return found
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return (images * 255).round().clamp(0, 255).to(torch.uint8).contiguous()

@@ -1,0 +1,117 @@
+"""How well the defended system still verifies people: accuracy, EER, TAR, and what that lost against the undefended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ...defenses.base import Defense
+from .. import flags
+from ..core.registry import register_measurement
+from ..core.seeding import Rng
+from ..core.surfaces import Goal
+from ..enrolment import compare_pairs, genuine_pairs
+from ..evidence import tail, thresholds
+from ..metrics.pairs import Pairs, make_pairs
+from ..metrics.verification import eer, tenfold_accuracy
+from ..record.metrics import Metric
+from ..schema import Row
+from .base import Flag, Kept, Measurement
+from .case import Case
+from .rows import Rules, at_rates, counted, folded, per_identity, row_of
+
+_ACCURACY = Metric("accuracy", "fraction", "higher", "Face pairs that the system decides rightly, ten-fold.")
+_DIFFERENCE = Metric("accuracy_undefended_difference", "fraction", "higher", "Accuracy minus that of the undefended "
+                     "system.")  # fmt: skip
+_EER = Metric("eer", "fraction", "lower", "Where false accepts and false rejects are equally common.")
+_TAR = Metric("tar", "fraction", "higher", "Genuine attempts accepted at the system's own threshold.",
+              per=frozenset({"fmr"}))  # fmt: skip
+
+
+@register_measurement("verification")
+class Verification(Measurement):
+    """Ten-fold accuracy on the set's own pairs where it has them, EER and TAR of the victims."""
+
+    metrics: ClassVar = (_ACCURACY, _DIFFERENCE, _EER, _TAR)
+    looks_at: ClassVar[Literal["recovery", "system"]] = "system"
+
+    def skip(self, case: Case) -> str:
+        return "" if case.protocol.measures == "verification" else "Published pictures are not there to verify people."
+
+    def observe(self, case: Case) -> Kept:
+        """``tail`` of the defended system's own scores; ``pairs`` with ``pairs_same``, ``pairs_fold`` and
+        ``pairs_split``, ``pairs_plain`` the undefended system's scores of the same pairs; ``genuine`` with
+        ``genuine_owner`` and ``impostor`` of the victims; what the flags ask."""
+        session, defense = case.session, case.system
+        both = case.enrolled(defense, "victims")
+        split, pairs, scores = _paired(case, defense)
+        genuine = genuine_pairs(both.faces)
+        reported = session.track.recognizers[case.alias].reported_accuracy
+        known = defense.name == "none" and session.official_pairs() is not None
+        kept = tail(case.impostors(defense, "calibration"), case.protocol.fmrs) | {
+            "pairs": scores, "pairs_same": pairs.same, "pairs_fold": pairs.fold, "pairs_split": np.array(split),
+            "genuine": compare_pairs(defense, both, *genuine), "genuine_owner": both.faces.labels.numpy()[genuine[0]],
+            "impostor": case.impostors(defense, "victims"),
+            "reported": np.array(np.nan if reported is None or not known else reported),
+            "unreadable": np.array(len(session.dataset.corrupt)),
+            # Users of a released data set never meet the deployed system.
+            "deployed": np.array(defense.goal is not Goal.RELEASE_DATASET),
+        }  # fmt: skip
+        if defense.name != "none":
+            kept["pairs_plain"] = _paired(case, session.undefended(case.alias))[2]
+        return kept
+
+    def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
+        own, plain = _folds(kept)
+        row = row_of(_ACCURACY, split=str(kept["pairs_split"]))  # "pairs": the set's own, which hold other people too
+        yield folded(_ACCURACY, row, own, len(kept["pairs"]))
+        if plain is not None:
+            yield counted(_DIFFERENCE, row_of(_DIFFERENCE), -(plain.mean() - own.mean()))
+        yield counted(_EER, row_of(_EER), eer(kept["genuine"], kept["impostor"]))
+
+        def tar(threshold: float) -> np.ndarray:
+            return per_identity((kept["genuine"] > threshold).astype(float), kept["genuine_owner"])
+
+        protocol = rules.protocol
+        drawn = Rules(protocol, 0)  # the same resamples for every seed
+        for one in at_rates(_TAR, lambda t: drawn.mean(tar(t), rate=True), thresholds(kept, protocol.fmrs)):
+            yield one | {"higher_is_better": True}
+
+    def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
+        own, plain = _folds(kept)
+        reported = float(kept["reported"])
+        yield from flags.answer_flag(float(own.mean()), None if np.isnan(reported) else reported)
+        yield from flags.unreadable_flag(int(kept["unreadable"]))
+        if plain is not None and kept["deployed"]:
+            yield from flags.utility_flag(float(plain.mean() - own.mean()), rules.protocol.utility_loss)
+        yield from flags.threshold_flags(
+            ("the defended system", fmr, t.false_accepts)
+            for fmr, t in thresholds(kept, rules.protocol.fmrs).items()
+            if t is not None and t.warn
+        )
+
+
+def _folds(kept: Kept) -> tuple[np.ndarray, np.ndarray | None]:
+    """(10,) accuracies of the defended and of the undefended system."""
+    own, plain = (
+        tenfold_accuracy(kept[name], kept["pairs_same"], kept["pairs_fold"]).per_fold if name in kept else None
+        for name in ("pairs", "pairs_plain")
+    )
+    assert own is not None
+    return own, plain
+
+
+def _paired(case: Case, defense: Defense) -> tuple[str, Pairs, np.ndarray]:
+    """Split, pairs and their scores: the set's official pairs where it has them and nothing was trained on the set;
+    else pairs of the victims."""
+    official = case.session.official_pairs()
+    if official is not None:
+        faces, pairs = official
+        both = case.enrolled(defense, faces.name)
+    else:
+        both = case.enrolled(defense, "victims")
+        rng = Rng(case.cell.seed, "verification").numpy()
+        pairs = make_pairs(both.faces.labels.numpy(), rng, case.protocol.verification_pairs)
+    return both.faces.name, pairs, compare_pairs(defense, both, pairs.first, pairs.second)

@@ -1,0 +1,66 @@
+"""LPIPS, FID and KID from backbones that stand in for the published ones, which no test has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from faceleak.bench.measure import likeness
+from faceleak.bench.measure.rows import Rules
+from faceleak.bench.metrics.distribution import frechet_distance
+from faceleak.bench.metrics.perceptual import Fid, Lpips
+from faceleak.bench.track import Protocol
+from measuring import through_disk
+from torch import Tensor
+
+RULES = Rules(Protocol(bootstrap=100), 0)
+
+
+class FlatLpips(Lpips):
+    """The mean absolute difference."""
+
+    def __init__(self) -> None:
+        self.name = "lpips_alex"
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x - y).abs().mean((1, 2, 3)).double()
+
+
+class FlatFid(Fid):
+    """Features are mean colours, in single precision as a network's are."""
+
+    def __init__(self) -> None:
+        pass
+
+    def features(self, images: Tensor) -> np.ndarray:
+        return images.mean((2, 3)).double().numpy()
+
+
+@pytest.fixture(autouse=True)
+def backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeness, "_lpips", FlatLpips)
+    monkeypatch.setattr(likeness, "_fid", FlatFid)
+
+
+def pair(n: int) -> tuple[Tensor, Tensor]:
+    x = torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return 0.5 * x, x
+
+
+def test_rows_follow_from_kept_features() -> None:
+    y, x = pair(60)
+    kept = likeness.likeness(y, x, np.arange(60) // 2)
+    found = {row["metric"]: row for row in likeness.likeness_rows(through_disk(kept), RULES)}
+    assert set(found) == {"psnr", "ssim", "lpips", "fid", "kid"}
+    assert found["lpips"]["value"] == pytest.approx(float((0.5 * x).mean()), rel=1e-5)
+    assert (found["lpips"]["unit"], found["lpips"]["n"]) == ("lpips_alex", 30)
+    features = FlatFid()
+    assert found["fid"]["value"] == frechet_distance(features.features(x), features.features(y))
+    assert found["kid"]["value"] == features.kid(x, y, RULES.rng("kid"), subset_size=60).value
+
+
+def test_a_distance_of_sets_takes_fifty_pictures() -> None:
+    rows = likeness.likeness_rows(likeness.likeness(*pair(49), np.arange(49)), RULES)
+    absent = {row["metric"]: row["reason"] for row in rows if row.get("status") == "absent"}
+    assert set(absent) == {"fid", "kid"}
+    assert "49 images; at least 50" in absent["fid"]
