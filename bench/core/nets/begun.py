@@ -1,0 +1,75 @@
+"""A picture that linear algebra draws, and what a network learns to add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learnt, tried from the whole down
+
+
+class Begun(nn.Module):
+    """start(z) + share x net(z), the start a linear map: before any training it is the start, not grey.
+
+    Args:
+        dim: length of the vector, K.
+        size: side of the picture, s.
+        net: has ``raw``: (N, K) -> (N, 3, s, s), and ``head``, its last layer, which is set to zero.
+    """
+
+    weight: Tensor
+    offset: Tensor
+    share: Tensor
+
+    def __init__(self, dim: int, size: int, net: nn.Module) -> None:
+        super().__init__()
+        self.size, self.net = size, net
+        self.register_buffer("weight", torch.zeros(dim, 3 * size * size))
+        self.register_buffer("offset", torch.full((3 * size * size,), 0.5))
+        self.register_buffer("share", torch.ones(()))
+        nn.init.zeros_(net.head.weight)  # type: ignore[arg-type, union-attr]
+        nn.init.zeros_(net.head.bias)  # type: ignore[arg-type, union-attr]
+
+    def begin(self, weight: Tensor, offset: Tensor) -> None:
+        """Set the start: W (K, 3 s s) and b (3 s s,)."""
+        self.weight.copy_(weight)
+        self.offset.copy_(offset)
+
+    def start(self, z: Tensor) -> Tensor:
+        """(N, K) -> (N, 3, s, s) in [0, 1]."""
+        return self._line(z).clamp(0, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, K) -> (N, 3, s, s) in [0, 1]."""
+        return (self._line(z) + self.share * self.net.raw(z)).clamp(0, 1)  # type: ignore[operator]
+
+    def _line(self, z: Tensor) -> Tensor:
+        return torch.addmm(self.offset, z, self.weight).reshape(-1, 3, self.size, self.size)
+
+    @torch.no_grad()
+    def settle(self, z: Tensor, x: Tensor, likeness: Callable[[Tensor], Tensor]) -> float:
+        """Keep as much of what was learnt as does no harm to people that it was not learnt from.
+
+        Args:
+            z: (n, K) of held-out people.
+            x: (n, 3, s, s) their pictures.
+            likeness: pictures (n, 3, s, s) -> (n,) how much they are the people's, a cosine.
+
+        Returns:
+            The share kept: that with the greatest mean likeness among those whose likeness and mean |y - x| are no
+            worse than the start's; 0, the start itself, where there is none.
+        """
+
+        def judged(share: float) -> tuple[float, float]:
+            self.share.fill_(share)
+            y = torch.cat([self(part) for part in z.split(32)])
+            return float(likeness(y).mean()), float((y - x).abs().mean())
+
+        alike, apart = judged(0.0)
+        found = {share: judged(share) for share in SHARES}
+        good = [share for share in SHARES if found[share][0] >= alike and found[share][1] <= apart]
+        best = max(good, key=lambda share: found[share][0], default=0.0)
+        self.share.fill_(best)
+        return best
