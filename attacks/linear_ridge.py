@@ -19,7 +19,7 @@ from torch import Tensor
 from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError
 from ..bench.core.leaks import Leak, leak_to
-from ..bench.core.linear import PENALTIES, Moments, best_penalty
+from ..bench.core.linear import Moments, penalty_by_people
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.surfaces import Surface
@@ -27,7 +27,6 @@ from ..bench.core.threat import RecognizerAccess, ThreatModel
 from .base import Attack
 
 _BLOCK = 512  # pairs that are in memory at a time
-_FOLDS = 5  # of the public people, to choose the penalty by
 _COARSE = 16  # side of the pictures on which the penalty is chosen
 
 
@@ -92,13 +91,6 @@ def ridge_to_pictures(z: Tensor, context: AttackContext, penalty: float = 0.0) -
 def _choose(z: Tensor, context: AttackContext) -> float:
     """What errs least on pictures of people it was not learnt from, as far as 16 pixels show."""
     side = min(_COARSE, context.resolution)
-    labels = context.public.labels[: len(z)]
-    count = min(_FOLDS, int(labels.max()) + 1)
-    if count < 2:  # one person only
-        return PENALTIES[-1]
-    folds = [Moments(z.shape[1], 3 * side * side) for _ in range(count)]
-    for number, fold in enumerate(folds):
-        for part in (labels % count == number).nonzero()[:, 0].split(_BLOCK):
-            x = context.public.resized(part, context.resolution)
-            fold.add(z[part], F.adaptive_avg_pool2d(x, side).flatten(1))
-    return best_penalty(folds)
+    parts = torch.arange(len(z)).split(_BLOCK)
+    small = [F.adaptive_avg_pool2d(context.public.resized(part, context.resolution), side) for part in parts]
+    return penalty_by_people(z, torch.cat(small).flatten(1), context.public.labels[: len(z)])

@@ -86,6 +86,23 @@ def best_penalty(folds: Sequence[Moments], penalties: Sequence[float] = PENALTIE
     return min(penalties, key=errors.__getitem__)
 
 
+def penalty_by_people(x: Tensor, y: Tensor, people: Tensor, folds: int = 5) -> float:
+    """``best_penalty`` over folds of people, or the largest penalty where there is one person only.
+
+    Args:
+        x: (n, K).
+        y: (n, D), few enough to hold their cross products with ``x`` for every fold.
+        people: (n,) int64 identity numbers.
+        folds: at most.
+    """
+    count = min(folds, int(people.max()) + 1)
+    parts = [Moments(x.shape[1], y.shape[1]) for _ in range(count)]
+    for number, part in enumerate(parts):
+        part.add(x[people % count == number], y[people % count == number])
+    parts = [part for part in parts if part.n]
+    return best_penalty(parts) if len(parts) > 1 else PENALTIES[-1]
+
+
 def _sum(parts: Sequence[Moments]) -> Moments:
     whole = Moments(*parts[0].xy.shape)
     for one in parts:

@@ -29,8 +29,19 @@ class Begun(nn.Module):
         self.register_buffer("weight", torch.zeros(dim, 3 * size * size))
         self.register_buffer("offset", torch.full((3 * size * size,), 0.5))
         self.register_buffer("share", torch.ones(()))
-        nn.init.zeros_(net.head.weight)  # type: ignore[arg-type, union-attr]
-        nn.init.zeros_(net.head.bias)  # type: ignore[arg-type, union-attr]
+        self._silence()
+
+    def _silence(self) -> None:
+        nn.init.zeros_(self.net.head.weight)  # type: ignore[arg-type, union-attr]
+        nn.init.zeros_(self.net.head.bias)  # type: ignore[arg-type, union-attr]
+
+    def restart(self) -> None:
+        """The network's first weights anew, where they must not depend on the networks that were built before it."""
+        for module in self.net.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
+        self._silence()
 
     def begin(self, weight: Tensor, offset: Tensor) -> None:
         """Set the start: W (K, 3 s s) and b (3 s s,)."""
