@@ -263,7 +263,7 @@ def _raise_flags(session: Session, cell: Cell, outcome: Outcome, judges: list[Ju
         if recovered is not None and len(recovered) > 1:
             apart = (recovered - recovered.roll(1, 0)).flatten(1).square().mean(1).sqrt().median()
             scored.flags += flags.spread_flag(float(apart))
-        scored.flags += flags.training_flag(outcome.still_falling)
+        scored.flags += flags.start_flag(outcome.kept)
     if recovered is not None and not attack.aligned:
         scored.flags += flags.alignment_flag()
     if attack.threat.recognizer is RecognizerAccess.WHITE_BOX:
