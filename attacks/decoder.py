@@ -101,14 +101,14 @@ class Decoder(Attack):
             return pixels(y, x, index) + s.weight_feature * (1 - alike(y[some].float(), index[some])).mean()
 
         stages = staged(s.steps, s.feature_from, pixels, both if alike else None)
-        self.log = self._draw(stages, context)
+        self.log = self._in_stages(stages, context)
 
-    def _draw(self, stages: list[Stage], context: AttackContext) -> TrainLog:
+    def _in_stages(self, stages: list[Stage], context: AttackContext) -> TrainLog:
         """``learn_to_draw`` from what the network reads, with the settings' budget."""
         assert isinstance(self.net, Begun)
         s = self.settings
-        budget = TrainSettings(s.steps, s.batch, s.lr)
-        recipe = Recipe(lambda *at: self._read(*at, context), stages, budget, s.average, s.begin)
+        budget, read = TrainSettings(s.steps, s.batch, s.lr), lambda index, shown: self._read(index, shown, context)
+        recipe = Recipe(read, stages, budget, s.average, s.begin)
         return learn_to_draw(self.net, recipe, context.target.pair_budget, context, context.rng, self.name)
 
     def _examples(self, batch: Batch, context: AttackContext) -> Tensor:

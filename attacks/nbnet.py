@@ -76,4 +76,4 @@ class NbNet(Decoder):
             apart = (maps(y[: s.feature_batch].float()) - wanted).square().mean()
             return apart / wanted.square().mean()
 
-        self.log = self._draw(staged(s.steps, s.perceptual_from, pixels, perceptual), context)
+        self.log = self._in_stages(staged(s.steps, s.perceptual_from, pixels, perceptual), context)

@@ -13,8 +13,8 @@ import torch
 
 from .core.faces import FaceSet
 from .core.threat import DefenseKnowledge, RecognizerAccess
-from .ensemble import WITHIN
 from .schema import Row
+from .words import WITHIN
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")
