@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
-from ..bench.core.nets.begun import Begun
+from ..bench.core.nets.begun import Begun, OnTop
 from ..bench.core.people import held_out
 from ..bench.core.seeding import Rng
+from ..bench.core.threat import RecognizerAccess
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .linear_ridge import ridge_to_pictures
-
-_HELD = 256  # held-out pictures that are looked at, at most
 
 Reader = Callable[[Tensor, int], Tensor]  # (B,) positions of public pictures, presentation -> (B, K) what the net reads
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # y (B, 3, s, s), x (B, 3, s, s), (B,) positions -> mean loss
@@ -39,6 +38,7 @@ class Recipe(NamedTuple):
     budget: TrainSettings  # of a stage but for its steps and the decay of its averaged weights
     average: float = 0.04  # share of a stage's steps over which weights are averaged; 0 = off
     begin: str = "ridge"  # or "mean": the mean face
+    held: int = 256  # held-out pictures that are looked at, at most
 
 
 def staged(steps: int, share: float, first: Loss, second: Loss | None) -> list[Stage]:
@@ -49,20 +49,25 @@ def staged(steps: int, share: float, first: Loss, second: Loss | None) -> list[S
 
 
 def learn_to_draw(net: Begun, recipe: Recipe, n: int, context: AttackContext, rng: Rng, title: str) -> TrainLog:
-    """Fit ``net`` on the first n public pictures, a tenth of the people held out to judge by.
+    """Fit ``net`` on the first n public pictures: begin as the recipe says, then ``learn_on_top``."""
+    with torch.no_grad():
+        z = torch.cat([recipe.read(part, 0).cpu() for part in torch.arange(n).split(512)])  # (n, K)
+    weight, offset = ridge_to_pictures(z, context)
+    if recipe.begin == "mean":
+        offset, weight = context.public.resized(torch.arange(n), context.resolution).mean(0).flatten(), 0 * weight
+    net.begin(weight, offset)
+    return learn_on_top(net, recipe, n, context, rng, title)
 
-    Where training made the pictures of held-out people worse than its start, by pixels or by the likeness that the
+
+def learn_on_top(net: OnTop, recipe: Recipe, n: int, context: AttackContext, rng: Rng, title: str) -> TrainLog:
+    """Train what ``net`` adds to its line, a tenth of the people held out to judge by.
+
+    Where training made the pictures of held-out people worse than the line's, by pixels or by the likeness that the
     adversary can measure, less of what was learnt is kept, down to nothing (``TrainLog.kept``).
     """
     held = held_out(context.public.labels[:n])
     if bool(held.all()):  # one person: nobody to judge by
         held = torch.zeros_like(held)
-    with torch.no_grad():
-        z = torch.cat([recipe.read(part, 0) for part in torch.arange(n).split(512)])  # (n, K)
-    weight, offset = ridge_to_pictures(z.cpu(), context)
-    if recipe.begin == "mean":
-        offset, weight = context.public.resized(torch.arange(n), context.resolution).mean(0).flatten(), 0 * weight
-    net.begin(weight, offset)
     learn, log = (~held).nonzero()[:, 0], TrainLog()
     for number, stage in enumerate(recipe.stages):
 
@@ -75,17 +80,24 @@ def learn_to_draw(net: Begun, recipe: Recipe, n: int, context: AttackContext, rn
         budget = replace(recipe.budget, steps=stage.steps, ema=1 - 1 / span if span > 1 else 0.0)
         own = rng.child(f"stage {number}") if number else rng
         log = log.then(train(net, loss, len(learn), budget, rng=own, progress=context.progress, title=title))
-    some = held.nonzero()[:_HELD, 0]
+    some = held.nonzero()[: recipe.held, 0]
     if len(some) and recipe.stages:
         x = context.public.resized(some, context.resolution).to(context.device)
-        log.kept = net.settle(z[some.to(z.device)], x, likeness(context, some))
+        with torch.no_grad():
+            z = recipe.read(some, 0)
+        log.kept = net.settle(z, x, likeness(context, some))
     return log
 
 
 def likeness(context: AttackContext, index: Tensor) -> Callable[[Tensor], Tensor]:
-    """Pictures of the public people at ``index`` -> cosines, by the surrogate, else by the attacked black box."""
+    """Pictures of the public people at ``index`` -> cosines, by the surrogate, else by the attacked black box.
+
+    All alike where the adversary has neither.
+    """
     if context.surrogate is not None and context.surrogate_embeddings is not None:
         own, truth = context.surrogate, context.surrogate_embeddings()[index]
         return lambda y: F.cosine_similarity(own.embed(y).cpu(), truth, dim=1)  # type: ignore[operator]
-    truth = context.target.public_embeddings()[index]
-    return lambda y: F.cosine_similarity(context.target.embed(y).cpu(), truth.cpu(), dim=1)
+    if not context.target.threat.grants(RecognizerAccess.BLACK_BOX):
+        return lambda y: y.new_zeros(len(y))
+    known = context.target.public_embeddings()[index].cpu()
+    return lambda y: F.cosine_similarity(context.target.embed(y).cpu(), known, dim=1)

@@ -7,8 +7,8 @@ what convinces one network only:
     argmin_c 1 - mean_v cos(g(v(mean + B diag(spread) c)), w) + weight_prior mean c^2
 with g the surrogate, w the estimate, v a shift, mirror, scale, blur and noise, and B the first principal components of
 the public faces: inside them whatever is found stays a face, and transfers. It begins at the ridge regression of the
-public pictures on their embeddings. ``pixel_steps`` more steps then work on the pixels themselves, held by the total
-variation; they sharpen the match with the surrogate more than with anybody else, so there are none by default.
+public pictures on their embeddings, and hands that in for whom the search came no closer. ``pixel_steps`` more steps
+then work on the pixels themselves, held by the total variation.
 After Mahendran and Vedaldi, CVPR 2015, and Zhmoginov and Sandler, arXiv 1606.04189, who have the attacked network's
 gradients. Fidelity: simplified.
 """
@@ -46,6 +46,7 @@ class SurrogateInversionSettings(IdentityExtractionSettings):
     weight_tv: float = 0.2  # of the total variation, in the steps on pixels
     shift: float = 2.0  # pixels of 64, at most
     scale: float = 0.06  # relative, at most
+    mirror: float = 0.5  # chance of a mirror image, [0, 1]
     noise: float = 0.02  # standard deviation, of pixels in [0, 1]
     faces: int = 4096  # public pictures that the components are taken from, at most
 
@@ -70,8 +71,10 @@ class SurrogateInversion(IdentityExtraction):
             )
         if min(s.steps, s.pixel_steps, s.weight_prior, s.weight_tv, s.shift, s.scale, s.noise) < 0:
             raise InputError(f"{self.name}: steps, weights and sizes of the transformations must not be negative.")
-        if s.lr <= 0 or s.pixel_lr <= 0 or s.components < 1 or s.faces < 2:
-            raise InputError(f"{self.name}: lr, pixel_lr and components must be positive, and faces at least 2.")
+        if s.lr <= 0 or s.pixel_lr <= 0 or s.components < 1 or s.faces < 2 or not 0 <= s.mirror <= 1:
+            raise InputError(
+                f"{self.name}: lr, pixel_lr and components must be positive, faces at least 2, mirror in [0, 1]."
+            )
         super()._build(context)
         # Not in the state of every fit: they depend on the public faces and the surrogate alone, and are kept once.
         spec = {"components": s.components, "faces": s.faces}
@@ -102,6 +105,7 @@ class SurrogateInversion(IdentityExtraction):
 
     def _search(self, wanted: Tensor, context: AttackContext) -> Tensor:
         """(``ROWS``, D) -> pictures; always so many rows, since kernels round differently for other batch sizes."""
+        assert context.surrogate is not None
         s, side = self.settings, context.resolution
         face = {name: value.to(wanted.device) for name, value in self.face.items()}
         scaled = face["basis"] * face["spread"]  # (P, k)
@@ -114,11 +118,13 @@ class SurrogateInversion(IdentityExtraction):
         def beyond(c: Tensor) -> Tensor:
             return s.weight_prior * c.square().mean(1)
 
-        generator = context.rng.child("views").torch()
+        generator, first = context.rng.child("views").torch(), drawn(c)
         x = drawn(self._descend(c, s.steps, s.lr, drawn, beyond, wanted, context, generator))
         rough = lambda x: s.weight_tv * variation(x)  # noqa: E731
         within = lambda x: x.clamp(0, 1)  # noqa: E731
-        return within(self._descend(x, s.pixel_steps, s.pixel_lr, within, rough, wanted, context, generator))
+        x = within(self._descend(x, s.pixel_steps, s.pixel_lr, within, rough, wanted, context, generator))
+        near, near_first = (F.cosine_similarity(context.surrogate.embed(y), wanted, dim=1) for y in (x, first))
+        return torch.where((near > near_first)[:, None, None, None], x, first)
 
     def _descend(
         self, x: Tensor, steps: int, lr: float, drawn: Callable[[Tensor], Tensor], penalty: Callable[[Tensor], Tensor],
@@ -142,7 +148,7 @@ class SurrogateInversion(IdentityExtraction):
         """One transformation for all rows, so that a victim's picture does not depend on who else leaked."""
         s, u = self.settings, 2 * torch.rand(5, generator=generator) - 1  # (-1, 1)
         size = 1 + s.scale * float(u[0])
-        mirror = size if u[1] < 0 else -size
+        mirror = -size if u[1] < 2 * s.mirror - 1 else size
         shift = 2 * s.shift / 64 * u[2:4]
         matrix = torch.tensor([[mirror, 0.0, float(shift[0])], [0.0, size, float(shift[1])]]).to(x)
         grid = F.affine_grid(matrix.expand(len(x), 2, 3), list(x.shape), align_corners=False)
