@@ -123,7 +123,8 @@ class SurrogateInversion(IdentityExtraction):
         rough = lambda x: s.weight_tv * variation(x)  # noqa: E731
         within = lambda x: x.clamp(0, 1)  # noqa: E731
         x = within(self._descend(x, s.pixel_steps, s.pixel_lr, within, rough, wanted, context, generator))
-        near, near_first = (F.cosine_similarity(context.surrogate.embed(y), wanted, dim=1) for y in (x, first))
+        own = context.surrogate.embed
+        near, near_first = (F.cosine_similarity(own(y), wanted, dim=1) for y in (x, first))  # type: ignore[operator]
         return torch.where((near > near_first)[:, None, None, None], x, first)
 
     def _descend(
