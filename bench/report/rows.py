@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-
 UNDEFENDED = "none"
 CEILINGS = frozenset({"same-photo", "other-photo"})  # real photos of the victim; every other baseline is a floor
 _SYSTEM = ["dataset", "recognizer", "defense"]
