@@ -2,13 +2,16 @@
 
 The attacker every defence paper tests against ("URec" in AdvFace). Needs (image, template) pairs of its own public
 faces and the attacked system's answers on them, no gradients. Two terms, as in Mai et al., "On the Reconstruction of
-Face Images from Deep Face Templates", TPAMI 2019: a pixel term, then a term in the features of a network. As in
-Vec2Face (Duong et al., CVPR 2020) that network is a small student into which the black box was distilled.
+Face Images from Deep Face Templates", TPAMI 2019: a pixel term, then a term in the features of a network.
 
-Loss: mean |y - x| + w_ssim (1 - SSIM(y, x)) + w_feature (1 - cos(g(y), f(x))), g the student, f(x) the answers.
+Stage 1: mean |y - x| + w_ssim (1 - SSIM(y, x)); stage 2 adds w_feature (1 - cos(g(y), g(x))), g the adversary's own
+recogniser (the surrogate) where the track grants one with gradients, else a small student into which the black box's
+answers were distilled, as in Vec2Face (Duong et al., CVPR 2020). Each stage has a learning-rate cycle of its own.
 
-Differs from the papers: g instead of VGG-19 features or a bijective metric; group norm, nearest up-sampling, one-cycle
-AdamW; both terms in one stage, the second from ``feature_from`` on. Fidelity: simplified.
+Differs from the papers: y = ridge(z) + net(z), where ridge is the closed-form picture of ``linear-ridge`` and the net's
+last layer begins at zero, so that the attack begins where linear algebra ends; of what is learnt on top, as much is
+kept as does people that it was not learnt from no harm (``bench/core/nets/begun.py``). g instead of VGG-19 features or
+a bijective metric; group norm, nearest up-sampling, one-cycle AdamW, averaged weights. Fidelity: simplified.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.leaks import Leak, leak_to
+from ..bench.core.nets.begun import Begun
 from ..bench.core.nets.cascade import CascadeDecoder
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.resnet import SMALL, ResNet
@@ -32,8 +36,9 @@ from ..bench.core.registry import register_attack
 from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
-from ..bench.core.training import Batch, TrainSettings, train
+from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Attack
+from .inversion import Recipe, Stage, learn_to_draw, staged
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class InversionSettings:
     feature_batch: int = 32  # samples of each batch that a loss in features sees
     student_steps: int = 250  # distillation steps of the student g
     student_batch: int = 64  # pairs per distillation step
+    average: float = 0.04  # share of a stage's steps over which weights are averaged; 0 = off
+    begin: Literal["ridge", "mean"] = "ridge"  # picture that the network's own is added to
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class DecoderSettings(InversionSettings):
     width: int = 96  # channels at 4x4; TIFS 2024: 512, for 112 pixels
     weight_ssim: float = 0.3  # of (1 - SSIM)
     weight_feature: float = 0.3  # of the feature term; 0 = pixels only
-    feature_from: float = 0.3  # share of the training after which the feature term starts [0, 1]
+    feature_from: float = 0.5  # share of the steps after which stage 2 begins [0, 1]
 
 
 @register_attack("decoder")
@@ -76,38 +83,53 @@ class Decoder(Attack):
         self._need(plane=False)
         self.net = self.network(self.standardize.shape[0], context)
 
-    def network(self, dim: int, context: AttackContext) -> nn.Module:
-        """(N, dim) -> (N, 3, s, s), as the settings ask for."""
+    def network(self, dim: int, context: AttackContext) -> Begun:
+        """(N, dim) -> (N, 3, s, s), as the settings ask for, on top of a linear start."""
         kind = CascadeDecoder if self.settings.network == "cascade" else UpDecoder
-        return kind(dim, context.resolution, self.settings.width)
+        return Begun(dim, context.resolution, kind(dim, context.resolution, self.settings.width))
 
     def _fit(self, context: AttackContext) -> None:
         s = self.settings
-        answers = context.target.public_embeddings() if s.weight_feature else None  # (n, D)
-        features = self._features(context) if s.weight_feature else None
+        alike = self._likeness(context) if s.weight_feature else None
 
-        def loss(batch: Batch) -> Tensor:
-            x = context.public.resized(batch.index, context.resolution).to(context.device)  # (B, 3, s, s)
-            y = self.net(self._examples(batch, context))
-            value = (y - x).abs().mean() + s.weight_ssim * (1 - ssim_map(y, x).mean())
-            if features is None or answers is None or batch.progress < s.feature_from:
-                return value
-            truth = answers[batch.index[: s.feature_batch]].to(y.device)
-            cosine = (features(y[: s.feature_batch].float()) * truth).sum(1)
-            return value + s.weight_feature * (1 - cosine).mean()
+        def pixels(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+            return (y - x).abs().mean() + s.weight_ssim * (1 - ssim_map(y, x).mean())
 
-        budget = TrainSettings(s.steps, s.batch, s.lr)
-        n = context.target.pair_budget
-        self.log = train(self.net, loss, n, budget, rng=context.rng, progress=context.progress, title=self.name)
+        def both(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+            assert alike is not None
+            some = slice(s.feature_batch)
+            return pixels(y, x, index) + s.weight_feature * (1 - alike(y[some].float(), index[some])).mean()
+
+        stages = staged(s.steps, s.feature_from, pixels, both if alike else None)
+        self.log = self._in_stages(stages, context)
+
+    def _in_stages(self, stages: list[Stage], context: AttackContext) -> TrainLog:
+        """``learn_to_draw`` from what the network reads, with the settings' budget."""
+        assert isinstance(self.net, Begun)
+        s = self.settings
+        budget, read = TrainSettings(s.steps, s.batch, s.lr), lambda index, shown: self._read(index, shown, context)
+        recipe = Recipe(read, stages, budget, s.average, s.begin)
+        return learn_to_draw(self.net, recipe, context.target.pair_budget, context, context.rng, self.name)
 
     def _examples(self, batch: Batch, context: AttackContext) -> Tensor:
-        """(B, D) what the network reads in training."""
-        return self.inputs(leak_to(context.target.pairs(batch.index, batch.presentation), context.device))
+        """(B, K) what the network reads in training."""
+        return self._read(batch.index, batch.presentation, context)
 
-    def _features(self, context: AttackContext) -> Callable[[Tensor], Tensor]:
-        """(B, 3, s, s) -> (B, D) unit norm, differentiable: here a student of the black box."""
-        student = self.student(context)
-        return lambda x: F.normalize(student(2 * x - 1), dim=1)
+    def _read(self, index: Tensor, presentation: int, context: AttackContext) -> Tensor:
+        """(B, K) what the network reads of the public pictures at (B,) ``index``."""
+        return self.inputs(leak_to(context.target.pairs(index, presentation), context.device))
+
+    def _likeness(self, context: AttackContext) -> Callable[[Tensor, Tensor], Tensor]:
+        """Pictures (B, 3, s, s) of the public people at (B,) positions -> (B,) cosines, differentiable.
+
+        By the surrogate where there is one with gradients, else by a student of the black box.
+        """
+        own = context.surrogate
+        if own is not None and context.surrogate_embeddings is not None and getattr(own, "differentiable", False):
+            known = context.surrogate_embeddings()
+            return lambda y, index: (own(y) * known[index].to(y.device)).sum(1)
+        student, answers = self.student(context), context.target.public_embeddings()
+        return lambda y, index: (F.normalize(student(2 * y - 1), dim=1) * answers[index].to(y.device)).sum(1)
 
     def student(self, context: AttackContext) -> ResNet:
         """A frozen network distilled from the black box's answers, of pictures in [-1, 1].

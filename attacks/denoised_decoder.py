@@ -32,7 +32,7 @@ from ..bench.core.registry import register_attack
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .decoder import Decoder, DecoderSettings
 
-_LOSSES = "losses"  # of the shared decoder, kept beside its weights
+_LOSSES = "losses"  # of the shared decoder, kept beside its weights, behind the share that it kept of them
 _RIDGES = (1e-3, 1e-1, 10.0)  # penalties of the linear map, relative to the variance of a coordinate
 
 
@@ -78,11 +78,12 @@ class DenoiserDecoder(Decoder):
         def learn() -> dict[str, Tensor]:
             super(DenoiserDecoder, self)._fit(context)
             assert self.log is not None
-            return {**self.net.state_dict(), _LOSSES: torch.tensor(self.log.losses)}
+            return {**self.net.state_dict(), _LOSSES: torch.tensor([self.log.kept, *self.log.losses])}
 
         spec = {"settings": asdict(self.settings), "pairs": n, "rng": context.rng.labels}
         kept = dict(context.keep("decoder of clean embeddings", spec, learn))
-        self.log = TrainLog(kept.pop(_LOSSES).tolist())
+        share, *losses = kept.pop(_LOSSES).tolist()
+        self.log = TrainLog(losses, kept=share)
         self.net.load_state_dict(kept)
 
     def _fit_denoiser(self, context: AttackContext, leaks: list[Tensor], z: Tensor) -> None:
@@ -142,8 +143,8 @@ class DenoiserDecoder(Decoder):
         self.denoiser.skip.weight.copy_((as_is + weight).T.float())
         self.denoiser.skip.bias.copy_((offset + rest).float())
 
-    def _examples(self, batch: Batch, context: AttackContext) -> Tensor:
-        z = context.target.public_embeddings()[batch.index]
+    def _read(self, index: Tensor, presentation: int, context: AttackContext) -> Tensor:
+        z = context.target.public_embeddings()[index]
         return self.clean(z.to(context.device))  # type: ignore[no-any-return]
 
     @torch.no_grad()

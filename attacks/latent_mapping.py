@@ -5,7 +5,7 @@ One scheme, which papers fill in differently, here as settings:
   FaceTI (NeurIPS 2023), GaFaR (ICCV 2023)   latent, pixel and identity losses on the picture drawn.
 A two-layer network maps the standardised template to w, the prior draws G(w):
     weight_latent |w - E(x)|^2 + weight_pixel |G(w) - x| + weight_id (1 - cos(g(G(w)), f(x)))
-with E the prior's encoder and g a student distilled from the black box's answers (``decoder.py``).
+with E the prior's encoder and g the surrogate, or a student distilled from the black box's answers (``decoder.py``).
 Published: FaceTI, SAR 72.7 % on average on IRSE50 at FAR 0.01; Dong, TAR 46.08 % type-I, 18.30 % type-II at FAR 0.1.
 Differs from the papers: the small autoencoder of `bench/zoo/prior.py` for StyleGAN or EG3D (``prior`` takes a StyleGAN2
 or 3 of yours, whose encoder is learnt from its samples), real public pictures with their encoded latents for samples of
@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.core.context import AttackContext
@@ -64,21 +63,20 @@ class LatentMapping(UsesPrior, Decoder):
     def _fit(self, context: AttackContext) -> None:
         s, n = self.settings, context.target.pair_budget
         latents = encoded(self.prior, context, n)
-        answers = context.target.public_embeddings() if s.weight_id else None
-        features = self._features(context) if s.weight_id else None
+        alike = self._likeness(context) if s.weight_id else None
 
         def loss(batch: Batch) -> Tensor:
             x = context.public.resized(batch.index, context.resolution).to(context.device)
             w = self.net(self._examples(batch, context))
             value = s.weight_latent * (w - latents[batch.index.to(latents.device)]).square().mean()
-            if not s.weight_pixel and features is None:
+            if not s.weight_pixel and alike is None:
                 return value
             y = self.prior(limited(w))
             value = value + s.weight_pixel * (y - x).abs().mean()
-            if features is None or answers is None:
+            if alike is None:
                 return value
-            truth = answers[batch.index[: s.feature_batch]].to(y.device)
-            return value + s.weight_id * (1 - F.cosine_similarity(features(y[: s.feature_batch]), truth)).mean()
+            some = slice(s.feature_batch)
+            return value + s.weight_id * (1 - alike(y[some], batch.index[some])).mean()
 
         budget = TrainSettings(s.steps, s.batch, s.lr)
         self.log = train(self.net, loss, n, budget, rng=context.rng, progress=context.progress, title=self.name)

@@ -10,6 +10,7 @@ A method of our own as a floor under ``recovery-unet``; it needs neither gradien
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,36 +55,62 @@ class LinearInverse(Attack):
         self._need(plane=True)
         if self.settings.neighbourhood < 1 or self.settings.neighbourhood % 2 == 0:
             raise InputError(f"linear-inverse: neighbourhood must be odd, got {self.settings.neighbourhood}.")
-        count = min(self.settings.pictures, context.target.pair_budget)
-        features, pixels = [], []
-        for part in torch.arange(count).split(32):
-            u = self.features(leak_to(context.target.pairs(part), context.device), context.resolution)
-            x = context.public.resized(part, context.resolution).to(context.device)
-            rows, places = self._places(context, part, u.shape[-1] * u.shape[-2])
-            features.append(u.flatten(2)[rows, :, places])
-            pixels.append(x.flatten(2)[rows, :, places])
-        weight, offset = ridge(torch.cat(features), torch.cat(pixels), self.settings.penalty)
-        self.register_buffer("weight", weight.float(), persistent=False)  # (C k k, 3)
-        self.register_buffer("offset", offset.float(), persistent=False)
+        weight, offset = pixels_from_maps(lambda leak: self._plane(leak, context.resolution), self.settings, context)
+        self.register_buffer("weight", weight, persistent=False)  # (C k k, 3)
+        self.register_buffer("offset", offset, persistent=False)
 
-    def _places(self, context: AttackContext, part: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Row and pixel of every sample: other places in every picture."""
-        u = context.rng.child("places").uniform(context.public.ids[part], (self.settings.pixels,))
-        rows = torch.arange(len(part))[:, None].expand_as(u)
-        return rows.flatten().to(context.device), (u * size).long().flatten().to(context.device)
+    def _plane(self, leak: Leak, side: int) -> Tensor:
+        """(N, C, side, side) standardised."""
+        x = self.inputs(leak)
+        return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", antialias=True)
 
     def features(self, leak: Leak, side: int) -> Tensor:
         """(N, C k k, side, side) standardised, each pixel with its neighbours."""
-        x = self.inputs(leak)
-        if x.shape[-1] != side:
-            x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
-        k = self.settings.neighbourhood
-        if k == 1 or x.shape[1] * k * k > self.settings.most_features:
-            return x
-        return F.unfold(F.pad(x, (k // 2,) * 4, mode="replicate"), k).unflatten(2, (side, side))
+        return neighbours(self._plane(leak, side), self.settings)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         parts = []
         for some in self.features(leak, context.resolution).split(16):
             parts.append(torch.einsum("nfhw,fc->nchw", some, self.weight) + self.offset[:, None, None])
         return Recovery(torch.cat(parts).clamp(0, 1))
+
+
+def neighbours(x: Tensor, settings: LinearInverseSettings) -> Tensor:
+    """(N, C, s, s) -> (N, C k k, s, s), each pixel with its neighbours."""
+    k = reach(x.shape[1], settings)
+    return x if k == 1 else F.unfold(F.pad(x, (k // 2,) * 4, mode="replicate"), k).unflatten(2, x.shape[2:])
+
+
+def reach(channels: int, settings: LinearInverseSettings) -> int:
+    """k, or 1 where that would be too many features."""
+    k = settings.neighbourhood
+    return 1 if channels * k * k > settings.most_features else k
+
+
+def pixels_from_maps(
+    read: Callable[[Leak], Tensor], settings: LinearInverseSettings, context: AttackContext
+) -> tuple[Tensor, Tensor]:
+    """W (C k k, 3) and b (3,): the best linear map from a neighbourhood to its pixel.
+
+    Args:
+        read: leak -> (N, C, s, s) standardised, s the side of the pictures.
+        settings: size and stiffness.
+        context: public pictures and their leaks.
+    """
+    count = min(settings.pictures, context.target.pair_budget)
+    known, wanted = [], []
+    for part in torch.arange(count).split(32):
+        u = neighbours(read(leak_to(context.target.pairs(part), context.device)), settings)
+        x = context.public.resized(part, context.resolution).to(context.device)
+        rows, places = places_in(context, part, u.shape[-1] * u.shape[-2], settings.pixels)
+        known.append(u.flatten(2)[rows, :, places])
+        wanted.append(x.flatten(2)[rows, :, places])
+    weight, offset = ridge(torch.cat(known), torch.cat(wanted), settings.penalty)
+    return weight.float(), offset.float()
+
+
+def places_in(context: AttackContext, part: Tensor, size: int, pixels: int) -> tuple[Tensor, Tensor]:
+    """Row and pixel of every sample: other places in every picture."""
+    u = context.rng.child("places").uniform(context.public.ids[part], (pixels,))
+    rows = torch.arange(len(part))[:, None].expand_as(u)
+    return rows.flatten().to(context.device), (u * size).long().flatten().to(context.device)

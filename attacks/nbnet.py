@@ -7,7 +7,8 @@ endless pictures of a DCGAN.
 Differs from the paper: pictures of the public split, not of a generator; in stage 2 the maps are those of a small
 network distilled from the black box's answers (``decoder.py``), where the paper takes VGG-19's relu3_2, and their
 distance is divided by their mean square; sizes for 64 pixels (the paper's for 160 are ``start = 5`` with its widths and
-layers); one-cycle schedule.
+layers); each stage has a one-cycle schedule of its own; the network's picture is added to that of ridge regression
+(``begin = "mean"``: to the mean face, which is the paper's but for a constant), and the tanh is left out.
 Fidelity: simplified.
 """
 
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError
+from ..bench.core.nets.begun import Begun
 from ..bench.core.nets.nbnet import NbNet as Network
 from ..bench.core.registry import register_attack
-from ..bench.core.training import Batch, TrainSettings, train
 from .decoder import Decoder, InversionSettings
+from .inversion import staged
 
 
 @dataclass(frozen=True)
@@ -56,25 +58,22 @@ class NbNet(Decoder):
                 f"nbnet: widths and layers must be equally many, and {side} pixels divisible by 2^(their number - 1); "
                 f"got {s.widths} and {s.layers}."
             )
-        self.net = Network(self.standardize.shape[0], side >> (len(s.widths) - 1), s.widths, s.layers, s.growth)
+        dim, first = self.standardize.shape[0], side >> (len(s.widths) - 1)
+        self.net = Begun(dim, side, Network(dim, first, s.widths, s.layers, s.growth))
 
     def _fit(self, context: AttackContext) -> None:
-        s = self.settings
-        student = self.student(context)  # its maps stand in for VGG's
+        student, s = self.student(context), self.settings  # its maps stand in for VGG's
 
         def maps(x: Tensor) -> Tensor:
             return student.body[:2](student.stem(2 * x - 1))  # type: ignore[no-any-return]
 
-        def loss(batch: Batch) -> Tensor:
-            x = context.public.resized(batch.index, context.resolution).to(context.device)  # (B, 3, s, s)
-            y = self.net(self._examples(batch, context))
-            if batch.progress < s.perceptual_from:
-                return (y - x).abs().mean()
+        def pixels(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+            return (y - x).abs().mean()
+
+        def perceptual(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
             with torch.no_grad():
                 wanted = maps(x[: s.feature_batch])
             apart = (maps(y[: s.feature_batch].float()) - wanted).square().mean()
             return apart / wanted.square().mean()
 
-        n = context.target.pair_budget
-        budget = TrainSettings(s.steps, s.batch, s.lr)
-        self.log = train(self.net, loss, n, budget, rng=context.rng, progress=context.progress, title=self.name)
+        self.log = self._in_stages(staged(s.steps, s.perceptual_from, pixels, perceptual), context)

@@ -2,7 +2,8 @@
 
 What an adversary does who has a person's embedding and wants to see the face. The embeddings are those of a public
 recogniser (the surrogate), so nothing of the attacked system is needed to learn it.
-Loss: mean |y - x| + 0.3 (1 - SSIM), the decoder of ``decoder.py`` without its feature term.
+Stage 1: mean |y - x| + w_ssim (1 - SSIM); stage 2 adds w_identity (1 - cos(g(y), z)), g the surrogate, where there is
+one with gradients. The picture is that of ridge regression and what the decoder adds (``inversion.py``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ..bench.core.context import AttackContext, Weights, as_kept
+from ..bench.core.nets.begun import Begun
 from ..bench.core.nets.decoder import UpDecoder
 from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.seeding import Rng
-from ..bench.core.training import Batch, TrainSettings, train
+from ..bench.core.training import TrainSettings
+from .inversion import Recipe, learn_to_draw, staged
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class RegeneratorSettings:
     draw_batch: int = 64  # pairs per step
     draw_lr: float = 3e-3  # peak learning rate
     weight_ssim: float = 0.3  # of (1 - SSIM)
+    weight_identity: float = 0.3  # of (1 - cos), in stage 2; 0 = pixels only
+    identity_from: float = 0.7  # share of the steps after which stage 2 begins [0, 1]
+    identity_batch: int = 16  # samples of each batch that stage 2's term sees
 
 
 class Regenerator(nn.Module):
@@ -43,7 +49,7 @@ class Regenerator(nn.Module):
     def __init__(self, dim: int, size: int, width: int) -> None:
         super().__init__()
         self.standardize = Standardize(torch.zeros(2, dim))
-        self.net = UpDecoder(dim, size, width)
+        self.net = Begun(dim, size, UpDecoder(dim, size, width))
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, D) -> (N, 3, s, s) in [0, 1]."""
@@ -58,27 +64,28 @@ class Regenerator(nn.Module):
             settings: size and budget.
             space: whose embeddings: ``surrogate`` or ``target``.
         """
-        rng = Rng(context.rng.seed, "regenerator", space)
+        rng, own = Rng(context.rng.seed, "regenerator", space), context.surrogate if space == "surrogate" else None
+        z = z.cpu()
 
-        def loss(batch: Batch) -> Tensor:
-            x = context.public.resized(batch.index, context.resolution).to(context.device)
-            y = self(z[batch.index].to(context.device))
+        def pixels(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
             return (y - x).abs().mean() + settings.weight_ssim * (1 - ssim_map(y, x).mean())
+
+        def both(y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+            assert own is not None
+            some = slice(settings.identity_batch)
+            alike = (own(y[some].float()) * z[index[some]].to(y.device)).sum(1)
+            return pixels(y, x, index) + settings.weight_identity * (1 - alike).mean()
 
         def make() -> Weights:
             self.standardize.fit(z)
             with rng.child("weights").seeds_torch():
-                self.net.apply(_restart)
+                self.net.restart()
+            able = settings.weight_identity and getattr(own, "differentiable", False)
+            stages = staged(settings.draw_steps, settings.identity_from, pixels, both if able else None)
             budget = TrainSettings(settings.draw_steps, settings.draw_batch, settings.draw_lr)
-            train(self, loss, len(z), budget, rng=rng, progress=context.progress, title="drawing embeddings")
+            read = lambda index, _: self.standardize(z[index].to(context.device))  # noqa: E731
+            learn_to_draw(self.net, Recipe(read, stages, budget), len(z), context, rng, "drawing embeddings")
             return self.state_dict()
 
         mine = {key: value for key, value in asdict(settings).items() if key in RegeneratorSettings.__annotations__}
         as_kept(self, context.keep("regenerator", mine | {"pairs": len(z), "space": space}, make))
-
-
-def _restart(module: nn.Module) -> None:
-    """First weights anew: they must not depend on the networks built before, since the result is shared."""
-    reset = getattr(module, "reset_parameters", None)
-    if reset is not None:
-        reset()

@@ -27,7 +27,7 @@ from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.linear import ridge
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from .linear_inverse import LinearInverse, LinearInverseSettings
+from .linear_inverse import LinearInverse, LinearInverseSettings, places_in
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SecretFingerprint(LinearInverse):
             marks.append(self.fingerprint(leak))
             u = self.features(leak, context.resolution)
             x = context.public.resized(part, context.resolution).to(context.device)
-            rows, places = self._places(context, part, u.shape[-1] * u.shape[-2])
+            rows, places = places_in(context, part, u.shape[-1] * u.shape[-2], self.settings.pixels)
             features.append(u.flatten(2)[rows, :, places].unflatten(0, (len(part), -1)))
             pixels.append(x.flatten(2)[rows, :, places].unflatten(0, (len(part), -1)))
         u, x = torch.cat(features), torch.cat(pixels)  # (n, p, F), (n, p, 3)

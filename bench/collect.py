@@ -51,12 +51,13 @@ class Collected:
         return sum(not cell.failed for cell in self.cells.values())
 
 
-def collect(folder: Path, keys: Iterable[str]) -> Collected:
+def collect(folder: Path, keys: Iterable[str], last_steps: Iterable[tuple[str, str]] = ()) -> Collected:
     """The cells of ``keys`` that have ended, and their rows with the flags that need more than one cell.
 
     Args:
         folder: ``cells/`` of a run.
         keys: of the planned cells, in their order.
+        last_steps: titles of attacks that are one attack at a smaller and a larger budget (``saturation.py``).
     """
     found = Collected()
     for key in keys:
@@ -68,7 +69,7 @@ def collect(folder: Path, keys: Iterable[str]) -> Collected:
     found.rows = [dict(row) for cell in found.cells.values() for row in cell.rows]
     # An ensemble holds members of every access: it would hide that a black box beats the white ones (F2).
     ensembles = {row["cell"] for row in found.rows if row["metric"].startswith(CHOSEN)}
-    extra = cross_cell_flags([row for row in found.rows if row["cell"] not in ensembles])
+    extra = cross_cell_flags([row for row in found.rows if row["cell"] not in ensembles], last_steps)
     for row in found.rows:
         if added := extra.get(row["cell"]):
             row["flags"] = ",".join(sorted({*filter(None, str(row["flags"]).split(",")), *added}))

@@ -28,8 +28,9 @@ from .words import AUTO_ATTACK, ENSEMBLE
 
 REFEREE = "identity-extraction"
 STANDARD = (
-    "nbnet", "decoder", "decoder-id", "latent-mapping", "latent-inversion", "zeroth-order", "score-regression",
-    REFEREE, "recovery-unet", "linear-inverse", "denoiser-decoder", "linear-ridge",
+    "nbnet", "decoder", "decoder-id", "latent-mapping", "latent-inversion", "pixel-inversion", "surrogate-inversion",
+    "zeroth-order", "eigenface-climb", "score-regression", REFEREE, "recovery-unet", "linear-inverse",
+    "denoiser-decoder", "linear-ridge",
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Outcome:
     leaked: dict[str, LeakedSet]
     losses: list[float] = field(default_factory=list)
     still_falling: float = 0.0
+    kept: float = 1.0  # share of what was learnt that did held-out people no harm
     train_s: float = 0.0
     invert_s: float = 0.0
     n_queries: int = 0
@@ -162,12 +163,14 @@ def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, o
             "n_pairs": context.target.n_pairs,
             "losses": log.losses if log else [],
             "still_falling": log.still_falling if log else 0.0,
+            "kept": log.kept if log else 1.0,
         }
         (folder / "fit.json").write_text(json.dumps(meta), encoding="utf-8")
 
     folder = session.store.make(fit_recipe(session, cell, attack), build)
     meta = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     outcome.train_s, outcome.losses, outcome.still_falling = meta["train_s"], meta["losses"], meta["still_falling"]
+    outcome.kept = meta["kept"]
     # The fit is always used as it reads back from disk, so that a resumed run computes with the same bytes; and with a
     # fresh meter, because what the fit cost was written down when it was made.
     attack.fit(context, load_file(folder / "attack.safetensors"))

@@ -17,8 +17,8 @@ class FlagDoc(NamedTuple):
 FLAGS: dict[str, FlagDoc] = {
     "F1": FlagDoc(
         "Attack below its floor",
-        "On the undefended system the attack does no better than a training-free floor (mean face or nearest public "
-        "face).",
+        "On the same system the attack does worse, by more than the interval, than a training-free floor (mean face, "
+        "nearest public face, linear ridge) that needs no more knowledge, access or pairs than it.",
         "The attack is broken or under-trained, so its low numbers on a defense say nothing about that defense.",
         "Train longer, check colour order and value range of its input, and do not quote its rows until it beats the "
         "floor.",
@@ -108,10 +108,18 @@ FLAGS: dict[str, FlagDoc] = {
         "Use identity-disjoint splits; the number holds only for an adversary who already has photos of the victims.",
     ),
     "F15": FlagDoc(
-        "Under-trained",
-        "The training loss of the attack was still falling when its budget ended.",
+        "Not saturated",
+        "The track runs the attack at several budgets (pairs, queries or steps), and the largest still gains more than "
+        "the interval of the one before it.",
         "A longer run would be stronger, so this row is a lower bound on what leaks.",
-        "Raise the budget until the loss is flat before calling a defense safe.",
+        "Raise the budget until the curve is flat before calling a defense safe.",
+    ),
+    "F16": FlagDoc(
+        "Training did not help",
+        "What an inversion network learnt made pictures of held-out public people worse, by pixels or by the likeness "
+        "that the adversary can measure, however little of it was kept.",
+        "The row is that of the linear start: as strong as linear algebra, no stronger.",
+        "Give it more steps or pairs, or a lower learning rate, before concluding that there is nothing to learn.",
     ),
 }
 

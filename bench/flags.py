@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from .core.faces import FaceSet
+from .core.threat import DefenseKnowledge, RecognizerAccess
 from .schema import Row
+from .words import WITHIN
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")
-UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
 COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
 
 
@@ -34,11 +35,11 @@ def spread_flag(median_distance: float) -> list[dict[str, str]]:
     ]
 
 
-def training_flag(still_falling: float) -> list[dict[str, str]]:
-    """F15: the loss was still falling when training ended."""
-    if still_falling <= UNDER_TRAINED:
+def start_flag(kept: float) -> list[dict[str, str]]:
+    """F16: what an inversion network learnt made held-out public people worse, so it returned what it began with."""
+    if kept > 0:
         return []
-    return [flag("F15", f"The loss still fell by {still_falling:.1%} over the last tenth of the training.")]
+    return [flag("F16", "Training made the pictures of held-out public people worse; the attack returned its start.")]
 
 
 def alignment_flag() -> list[dict[str, str]]:
@@ -100,11 +101,18 @@ def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
     return [flag("F7", f"The defended system loses {loss:.1%} of accuracy, more than {bound:.0%}.")]
 
 
-def cross_cell_flags(rows: list[Row]) -> dict[str, set[str]]:
-    """F1, F2 and F13 by cell key; they need several cells of one system."""
+def cross_cell_flags(rows: list[Row], last_steps: Iterable[tuple[str, str]] = ()) -> dict[str, set[str]]:
+    """F1, F2, F13 and F15 by cell key; they need several cells of one system.
+
+    Args:
+        rows: of all cells.
+        last_steps: titles of attacks that are one attack at a smaller and a larger budget (``saturation.py``).
+    """
     raised: dict[str, set[str]] = defaultdict(set)
+    last_steps = list(last_steps)
     for group in _systems(rows).values():
         _below_floor(group, raised)
+        _not_saturated(group, last_steps, raised)
         _black_beats_white(group, raised)
         _metrics_disagree(group, raised)
     return raised
@@ -124,16 +132,38 @@ def _is_attack(row: Mapping[str, Any]) -> bool:
 
 
 def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
-    """F1: on the undefended system an attack's Type-II SAR lies below a floor's interval, for any judge and FMR."""
-    if not group or group[0]["defense"] != "none":
-        return
+    """F1: an attack's Type-II SAR lies below the interval of a floor that needs no more than it, for any judge and FMR.
+
+    No more knowledge of the defence, no more access to the recogniser and, where the attack has pairs, no more of them.
+    """
     sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None]
-    floors = {(row["judge"], row["fmr"], row["attack"]): row for row in sar if row["attack"] in FLOORS}
+    floors = [row for row in sar if row["attack"] in FLOORS and row.get("ci_lo") is not None]
     for row in filter(_is_attack, sar):
-        for floor in FLOORS:
-            other = floors.get((row["judge"], row["fmr"], floor))
-            if other is not None and row["value"] < other["ci_lo"]:
+        for floor in floors:
+            same = (row["judge"], row["fmr"]) == (floor["judge"], floor["fmr"])
+            if same and row["value"] < floor["ci_lo"] and _needs_no_more(floor, row):
                 raised[row["cell"]].add("F1")
+
+
+def _needs_no_more(floor: Row, attack: Row) -> bool:
+    knows = [level.value for level in WITHIN[DefenseKnowledge(attack["knowledge"])]]
+    has, wants = (RecognizerAccess(row["recognizer_access"]).rank for row in (attack, floor))
+    mine, its = (row.get("n_aux") or 0 for row in (attack, floor))
+    return floor["knowledge"] in knows and wants <= has and (not mine or its <= mine)
+
+
+def _not_saturated(group: list[Row], last_steps: list[tuple[str, str]], raised: dict[str, set[str]]) -> None:
+    """F15: the largest budget of a curve still gains more than the interval of the one before it."""
+    sar: dict[tuple[Any, ...], Row] = {
+        (row["attack"], row["knowledge"], row["judge"], row["fmr"]): row
+        for row in group
+        if row["metric"] == "sar_type2" and row.get("value") is not None
+    }
+    for smaller, larger in last_steps:
+        for (title, *rest), row in sar.items():
+            before = sar.get((smaller, *rest)) if title == larger else None
+            if before is not None and before.get("ci_hi") is not None and row["value"] > before["ci_hi"]:
+                raised[row["cell"]].add("F15")
 
 
 def _black_beats_white(group: list[Row], raised: dict[str, set[str]]) -> None:

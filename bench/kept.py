@@ -21,7 +21,9 @@ def kept_of(run: RunFolder) -> Collected:
     """The cells of a run's plan; all that are there where no plan was kept."""
     plan = _plan(run)
     keys = list(plan) if plan is not None else sorted(path.name for path in (run.path / "cells").glob("*/"))
-    return collect(run.path / "cells", keys)
+    steps = run.run.get("curves")
+    pairs = [step for step in steps if isinstance(step, list) and len(step) == 2] if isinstance(steps, list) else []
+    return collect(run.path / "cells", keys, [(str(smaller), str(larger)) for smaller, larger in pairs])
 
 
 def all_discords(run: RunFolder, found: Collected) -> list[Discord]:

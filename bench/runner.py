@@ -28,6 +28,7 @@ from .parts import differs, measurements_of
 from .plan import Cell, cells
 from .provenance import now
 from .records import about_run, same_run, write_manifest, write_tables
+from .saturation import last_steps
 from .session import Session
 from .store import Store
 from .track import Track
@@ -86,7 +87,7 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
     run.folder.mkdir(parents=True, exist_ok=True)
     if left:
-        run.write_about(collect(run.folder, run.planned), "running")
+        run.write_about(run.collected(), "running")
     failed = 0
     changed = False
     try:
@@ -105,7 +106,7 @@ class _Run:
     def __init__(self, track: Track, options: RunOptions) -> None:
         self.track, self.options, self.started = track, options, now()
         self.session = Session(track, Store(options.store), options.device, options.progress)
-        self.folder = options.out / "cells"
+        self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
         before = earlier(options.out)
         self.planned = self._plan(before)
         plan = {key: self._labels(cell) for key, cell in self.planned.items()}
@@ -132,11 +133,15 @@ class _Run:
             return True
         return differs(folder, measurements_of(self.track.protocol, self.planned[key]))
 
+    def collected(self) -> Collected:
+        """The cells that have ended, with the flags that need more than one."""
+        return collect(self.folder, self.planned, self.curves)
+
     def settle(self) -> bool:
         """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""
         with FileLock(self.options.out / ".lock"):  # another process may have run other cells, or seeds, meanwhile
             self.planned = self._plan(earlier(self.options.out))
-            found = collect(self.folder, self.planned)
+            found = self.collected()
             self.notes += [f"{wrong} Its rows are missing." for wrong in found.unreadable.values()]
             changed = write_tables(found, self.options.out)
             whole = found.finished == len(self.planned)
@@ -147,6 +152,7 @@ class _Run:
         """The manifest, unless it says all that already."""
         about = about_run(self.session, self.planned, self.seeds, self.options.command)
         about |= {"origin": self.options.origin, "ended": len(found.cells), "state": state}
+        about |= {"curves": [list(step) for step in self.curves]}
         if not same_run(self.options.out, about):
             about |= {"started": self.started, "finished": None if state == "running" else now()}
             write_manifest(self.session, self.options.out, about, found)

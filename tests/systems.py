@@ -30,7 +30,7 @@ from faceleak.defenses.base import Defense
 CPU = torch.device("cpu")
 # Through the registry: conftest loads the toys as a plug-in, and a second import would register them twice.
 TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
-NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind")
+NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind", "surrogate-inversion")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 
 # Settings of a latent diffusion model that learns toy faces in a second.
@@ -200,6 +200,8 @@ def small(name: str) -> dict[str, Any]:
         "draw_batch": 32, "scores": 40, "groups": 4, "prior_dim": 16, "prior_width": 16, "prior_steps": 70,
         "prior_kl": 0.002, "tried": 24, "starts": 2, "iterations": 8,
     }  # fmt: skip
+    if name == "surrogate-inversion":
+        wanted |= {"steps": 4, "components": 24}
     if name == "latent-inversion":  # searched anew at every recovery
         wanted |= {"steps": 8}
     if name == "latent-mapping":

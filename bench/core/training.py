@@ -48,6 +48,11 @@ class TrainLog:
 
     losses: list[float] = field(default_factory=list)
     halvings: int = 0  # how often the batch was split after an out-of-memory error
+    kept: float = 1.0  # share of what was learnt on top of a start that did held-out people no harm; 0: only the start
+
+    def then(self, later: TrainLog) -> TrainLog:
+        """This run and the next stage of it."""
+        return TrainLog(self.losses + later.losses, self.halvings + later.halvings, later.kept)
 
     @property
     def still_falling(self) -> float:

@@ -35,6 +35,7 @@ class Spent(Measurement):
             "queries_per_victim": np.array(outcome.queries_per_victim),
             "peak_memory_mb": np.array(outcome.peak_memory_mb),
             "still_falling": np.array(outcome.still_falling),
+            "learnt": np.array(outcome.kept),
             "baseline": np.array(attack.fidelity.value == "baseline"),
             "randomised": np.array(case.system.randomised(Surface(case.cell.surface))),
             "draws": np.array(int(case.leaked.presentation.max()) + 1),
@@ -52,7 +53,7 @@ class Spent(Measurement):
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
         if not kept["baseline"]:
-            yield from flags.training_flag(float(kept["still_falling"]))
+            yield from flags.start_flag(float(kept["learnt"]))
         if not kept.get("gradient", True):
             yield flags.dead_gradient()
         yield from flags.draws_flag(bool(kept["randomised"]), int(kept["draws"]))

@@ -162,7 +162,7 @@ def transfer_board(view: View) -> pd.DataFrame:
     """Attacked recogniser x judge, on the undefended system: does a picture that fools one network fool another?"""
     groups: dict[tuple[str, str, str, str], list[AttackId]] = {}
     for who, judges in view.seen_judges.items():
-        if who.defense == UNDEFENDED and view.role(who) == "attack" and view.draws(who):
+        if who.defense == UNDEFENDED and view.role(who) != "ceiling" and view.draws(who):
             for judge in judges:
                 groups.setdefault((who.dataset, who.surface, who.recognizer, judge), []).append(who)
     rows = []

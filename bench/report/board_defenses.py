@@ -44,7 +44,7 @@ def defense_board(view: View) -> pd.DataFrame:
 def _row(view: View, dataset: str, recognizer: str, defense: str, surface: str) -> dict[str, Any]:
     system = (dataset, recognizer, defense)
     here = [who for who in view.cells if who[:4] == (*system, surface)]
-    attacks = [who for who in here if view.role(who) == "attack"]
+    attacks = [who for who in here if view.role(who) != "ceiling"]
     worst = strongest(view, attacks)
     row: dict[str, Any] = {"dataset": dataset, "recognizer": recognizer, "defense": defense, "surface": surface}
     row |= _utility(view, system, surface)

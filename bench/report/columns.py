@@ -30,8 +30,8 @@ COLUMN_HELP: dict[str, str] = {
     "accuracy_diff": "Accuracy minus that of the unprotected system, in percentage points; negative is a loss.",
     "tar": "True accept rate: share of genuine attempts accepted when strangers pass at the headline false match rate.",
     "eer": "Equal error rate: the error where false accepts and false rejects are equally common; low is good.",
-    "worst_attack": "The attack whose pictures recovered most victims, picked on other people (calibration identities) "
-    "than those it is reported on; a standard ensemble stands for its members; in brackets what it knows of the "
+    "worst_attack": "The attack or floor whose pictures recovered most victims, picked on other people (calibration "
+    "identities) than those it is reported on; members of an ensemble compete too; in brackets what it knows of the "
     "defense (K0 nothing, K1 trained against it, K2 its algorithm, K3 the victim's secrets too).",
     "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
     "attacked one.",
@@ -41,7 +41,7 @@ COLUMN_HELP: dict[str, str] = {
     "chosen_on": "The identities on which the strongest attack was picked; victims means there were no calibration "
     "rows, so the "
     "number is a little too high.",
-    "n_attacks": "How many attacks were scored by that judge.",
+    "n_attacks": "How many attacks and floors were scored by that judge.",
     "sar2": f"SAR Type-II: {_SAR} another photo of the same person; the main measure of leakage.",
     "sar1": f"SAR Type-I: {_SAR} the very photo that was attacked; easier than Type-II.",
     "sar2_min": "Lowest SAR Type-II among the seeds.",

@@ -49,8 +49,8 @@ def draw_losses(losses: pd.DataFrame, folder: Path) -> list[Made]:
         _draw(rows, f"data {dataset}  ·  recognizer {recognizer}", surface, folder / name)
         caption = (
             "Training loss of every trained attack. Black: on the undefended system; blue: one line per defense and "
-            "seed. A curve "
-            "that is still falling at its right end belongs to an attack that was stopped too early (flag F15, orange)."
+            "seed; "
+            "orange: more budget would still help (flag F15)."
         )
         made.append(Made(name, "loss", caption, surface, dataset, recognizer))
     return made
@@ -75,7 +75,7 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, path: Path) -> None:
     handles = [
         Line2D([], [], color=INK, lw=1.2, label="undefended"),
         Line2D([], [], color=PALETTE[0], lw=0.7, alpha=0.6, label="defended"),
-        Line2D([], [], color=PALETTE[1], lw=0.9, label="still falling at the end (F15)"),
+        Line2D([], [], color=PALETTE[1], lw=0.9, label="not saturated (F15)"),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=3, bbox_to_anchor=(0.5, 0.02 / height), borderaxespad=0)
     save(figure, path.parent, path.name, rows)

@@ -111,7 +111,7 @@ def sweep_table(view: View, sweep: Sweep, place: tuple[str, str, str]) -> pd.Dat
     rows = []
     for value, defense in ((math.nan, UNDEFENDED), *sweep.points):
         accuracy = view.use((dataset, recognizer, defense), "accuracy")
-        here = [w for w in view.cells if w[:4] == (dataset, recognizer, defense, surface) and view.role(w) == "attack"]
+        here = [w for w in view.cells if w[:4] == (dataset, recognizer, defense, surface) and view.role(w) != "ceiling"]
         levels = _LEVELS if defense != UNDEFENDED else {"any": _LEVELS["oblivious"] | _LEVELS["adaptive"]}
         for attacker, knows in levels.items():
             choice = strongest(view, [who for who in here if who.knowledge in knows])

@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..core.threat import DefenseKnowledge
-from ..words import CHOSEN, WITHIN
-
 UNDEFENDED = "none"
 CEILINGS = frozenset({"same-photo", "other-photo"})  # real photos of the victim; every other baseline is a floor
 _SYSTEM = ["dataset", "recognizer", "defense"]
@@ -80,7 +77,6 @@ class View:
         texts: (dataset, recognizer, defense, metric) -> utility facts that are words.
         judges: (dataset, recognizer) -> the independent judge, empty if there is none.
         roles: attack -> ``attack``, ``floor`` or ``ceiling``.
-        members: ensemble -> the attacks that it ran and chose from.
         fmr: the headline false match rate.
     """
 
@@ -92,7 +88,6 @@ class View:
     texts: dict[tuple[str, str, str, str], str]
     judges: dict[tuple[str, str], str]
     roles: dict[str, str]
-    members: dict[AttackId, set[AttackId]]
     fmr: float
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
@@ -152,20 +147,8 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
         texts=_texts(utility),
         judges=_independent_judges(seen, roles),
         roles=roles,
-        members=_members(stats),
         fmr=float(f"{fmr:.6g}"),
     )
-
-
-def _members(stats: Iterable[tuple[AttackId, str, str, str, float]]) -> dict[AttackId, set[AttackId]]:
-    """Each was run at one of the levels of knowledge that the ensemble's includes."""
-    found: dict[AttackId, set[AttackId]] = {}
-    for who, _, metric, _, _ in stats:
-        if metric.startswith(CHOSEN):
-            title = metric.removeprefix(CHOSEN)
-            levels = WITHIN[DefenseKnowledge(who.knowledge)]
-            found.setdefault(who, set()).update(who._replace(attack=title, knowledge=k.value) for k in levels)
-    return found
 
 
 def own_space(judge: str) -> bool:

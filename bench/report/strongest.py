@@ -27,8 +27,8 @@ def strongest(
     for, the easier task. A maximum over both would compare unlike numbers.
 
     The choice is a maximum of noisy numbers, so it is made on the calibration identities; only where no candidate
-    has calibration rows it is made on the victims, and the board says so. An ensemble stands for its members: it is
-    their worst case, chosen victim by victim without a judge.
+    has calibration rows it is made on the victims, and the board says so. Floors compete, and so do the members of an
+    ensemble beside it: the worst case is a maximum over all rows.
 
     Args:
         view: the results.
@@ -36,8 +36,7 @@ def strongest(
         judge: the judge to use for all, of either kind; None takes the judge that decides for each.
         pictures: without ``judge``, whether attacks that recover pictures compete or those that only tell who it is.
     """
-    inside = {member for who in candidates for member in view.members.get(who, ())}
-    able = [who for who in candidates if who not in inside and (judge or view.draws(who) == pictures)]
+    able = [who for who in candidates if judge or view.draws(who) == pictures]
     judged = [(who, judge if judge is not None else view.judge_of(who)) for who in able]
     judged = [(who, name) for who, name in judged if view.get(who, "sar_type2", name)]
     if judge is None:

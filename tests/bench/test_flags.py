@@ -10,7 +10,9 @@ import pytest
 import torch
 from faceleak.bench import flags
 from faceleak.bench.flag_docs import FLAGS
+from faceleak.bench.saturation import last_steps
 from faceleak.bench.schema import Row
+from faceleak.bench.track import AttackSpec
 from systems import faces, recognizer
 
 
@@ -34,7 +36,7 @@ def test_every_flag_in_the_code_is_documented() -> None:
     ("raised", "silent"),
     [
         (flags.spread_flag(0.001), flags.spread_flag(0.2)),
-        (flags.training_flag(0.2), flags.training_flag(0.01)),
+        (flags.start_flag(0.0), flags.start_flag(0.25)),
         (flags.draws_flag(True, 1), flags.draws_flag(True, 5)),
         (flags.draws_flag(True, 4), flags.draws_flag(False, 1)),
         (flags.threshold_flags([("j", 0.01, 12)]), flags.threshold_flags([])),
@@ -63,12 +65,36 @@ def test_a_dead_gradient_is_flagged() -> None:
     assert flags.gradient_flag(Dead(), faces()["public"])[0]["flag"] == "F4"
 
 
-def test_an_attack_below_a_floor_on_the_undefended_system() -> None:
+def test_an_attack_below_a_floor() -> None:
     floor = _row("c0", "nearest-public-face", "sar_type2", 0.5)
     below, above = _row("c1", "decoder", "sar_type2", 0.3), _row("c2", "decoder-id", "sar_type2", 0.48)
     assert flags.cross_cell_flags([floor, below, above]) == {"c1": {"F1"}}
     defended = [row | {"defense": "biohash"} for row in (floor, below)]
-    assert flags.cross_cell_flags(defended) == {}, "below a floor because it is defended"
+    assert flags.cross_cell_flags(defended) == {"c1": {"F1"}}, "a defence weakens the floor as well"
+    knowing = [defended[0] | {"knowledge": "K1"}, defended[1]]
+    assert flags.cross_cell_flags(knowing) == {}, "the floor knows more"
+    assert flags.cross_cell_flags([row | {"knowledge": "K1"} for row in knowing]) == {"c1": {"F1"}}
+    assert flags.cross_cell_flags([floor, below | {"recognizer_access": "scores"}]) == {}, "the floor has more access"
+    assert flags.cross_cell_flags([floor | {"n_aux": 900}, below | {"n_aux": 300}]) == {}, "the floor has more pairs"
+
+
+def test_a_curve_that_still_rises_is_not_saturated() -> None:
+    few, many = _row("s", "decoder (300)", "sar_type2", 0.3), _row("l", "decoder", "sar_type2", 0.5)
+    steps = [("decoder (300)", "decoder")]
+    assert flags.cross_cell_flags([few, many], steps) == {"l": {"F15"}}
+    assert flags.cross_cell_flags([few, many | {"value": 0.34}], steps) == {}, "within the interval"
+    assert flags.cross_cell_flags([few, many | {"knowledge": "K1"}], steps) == {}, "another curve"
+
+
+def test_the_last_steps_of_the_curves_of_a_track() -> None:
+    def entry(label: str, **more: Any) -> AttackSpec:
+        return AttackSpec.model_validate({"name": "decoder", "label": label, **more})
+
+    attacks = [
+        entry("a", pairs=300), entry("b", pairs=1000), entry("c"), entry("d", settings={"steps": 9}),
+        entry("e", settings={"steps": 9, "width": 32}), AttackSpec(name="standard-ensemble"),
+    ]  # fmt: skip
+    assert last_steps(attacks) == [("b", "c"), ("d", "c")]
 
 
 def test_black_box_beats_white_box() -> None:

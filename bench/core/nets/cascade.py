@@ -54,6 +54,10 @@ class CascadeDecoder(nn.Module):
         self.body = nn.Sequential(*stages)
         self.head = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
+    def raw(self, z: Tensor) -> Tensor:
+        """(N, dim) -> (N, 3, size, size) before the sigmoid."""
+        return self.head(self.body(z[:, :, None, None]))  # type: ignore[no-any-return]
+
     def forward(self, z: Tensor) -> Tensor:
         """(N, dim) -> (N, 3, size, size) in [0, 1]."""
-        return torch.sigmoid(self.head(self.body(z[:, :, None, None])))
+        return torch.sigmoid(self.raw(z))

@@ -28,10 +28,14 @@ class UpDecoder(nn.Module):
         self.blocks = nn.Sequential(*(up_block(a, b) for a, b in pairwise(widths)))
         self.head = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
+    def raw(self, z: Tensor) -> Tensor:
+        """(N, dim) -> (N, 3, size, size) before the sigmoid."""
+        x = self.stem(z).reshape(-1, self.width, self.base, self.base)
+        return self.head(self.blocks(x))  # type: ignore[no-any-return]
+
     def forward(self, z: Tensor) -> Tensor:
         """(N, dim) -> (N, 3, size, size) in [0, 1]."""
-        x = self.stem(z).reshape(-1, self.width, self.base, self.base)
-        return self.head(self.blocks(x)).sigmoid()  # type: ignore[no-any-return]
+        return self.raw(z).sigmoid()
 
 
 def up_block(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -55,13 +55,18 @@ class NbNet(nn.Module):
             up = nn.ConvTranspose2d(block.channels, after, 4, stride=2, padding=1)
             modules += [block, nn.BatchNorm2d(block.channels), nn.ReLU(), up]
         last = blocks[-1]
-        modules += [last, nn.BatchNorm2d(last.channels), nn.ReLU(), nn.Conv2d(last.channels, 3, 1), nn.Tanh()]
+        modules += [last, nn.BatchNorm2d(last.channels), nn.ReLU()]
         self.body = nn.Sequential(*modules)
+        self.head = nn.Conv2d(last.channels, 3, 1)
         self.apply(_initialise)
+
+    def raw(self, z: Tensor) -> Tensor:
+        """(N, dim) -> (N, 3, s, s) before the hyperbolic tangent."""
+        return self.head(self.body(z[:, :, None, None]))  # type: ignore[no-any-return]
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, dim) -> (N, 3, s, s) in [0, 1]."""
-        return (self.body(z[:, :, None, None]) + 1) / 2  # type: ignore[no-any-return]
+        return (self.raw(z).tanh() + 1) / 2
 
 
 def _initialise(module: nn.Module) -> None:

@@ -62,6 +62,10 @@ class UNet(UNetBody):
     def __init__(self, channels: int, width: int = 24, levels: int = 4) -> None:
         super().__init__(channels, 3, width, levels, double_conv)
 
+    def raw(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 3, H, W) before the sigmoid."""
+        return super().forward(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, 3, H, W) in [0, 1]."""
-        return super().forward(x).sigmoid()
+        return self.raw(x).sigmoid()
