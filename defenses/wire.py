@@ -169,6 +169,10 @@ class WireDefense(Defense, ABC):
         deployed = SecretSource.installation(context.rng.seed)
         return SecretSource(deployed.deployment, context.rng.child("training"))
 
+    def training_draw(self, faces: FaceSet, index: Tensor, presentation: int, source: SecretSource) -> SecretDraw:
+        """The secrets of train pictures at (B,) positions; override where who is shown has a say in them."""
+        return source.draw(faces.ids[index], presentation)
+
     def training_wire(self, images: Tensor, secret: SecretDraw) -> Leak:
         """What the server learns from. A client that learns together with it overrides this to let gradients pass."""
         with torch.no_grad():
@@ -205,7 +209,7 @@ class WireDefense(Defense, ABC):
             for part in context.progress.track(parts, len(parts), f"{self.name}: pool"):
                 batch = Batch(part, presentation, 0, 0.0)
                 x, mirrored = self.training_images(faces, batch, flips, context.device)
-                wires.append(leak_map(_halved, self.encode(x, source.draw(faces.ids[part], presentation))))
+                wires.append(leak_map(_halved, self.encode(x, self.training_draw(faces, part, presentation, source))))
                 mirrors.append(mirrored)
             kept.append((leak_cat(wires), torch.cat(mirrors)))
 
@@ -247,7 +251,7 @@ class WireDefense(Defense, ABC):
                 z = self.read(wire)
             else:
                 x, mirrored = self.training_images(faces, batch, flips, context.device)
-                z = see(x, source.draw(faces.ids[batch.index], batch.presentation))
+                z = see(x, self.training_draw(faces, batch.index, batch.presentation, source))
             extra = penalty() if penalty is not None else 0.0
             if wanted is not None:
                 return extra + 1 - (F.normalize(z, dim=1) * wanted(batch.index, mirrored)).sum(1).mean()
@@ -265,7 +269,7 @@ class WireDefense(Defense, ABC):
         some = context.some("statistics", count)
         images = faces.resized(some, self.settings.side).to(context.device)
         parts = torch.arange(len(some)).split(32)
-        wire = leak_cat([self.encode(images[part], source.draw(faces.ids[some[part]])) for part in parts])
+        wire = leak_cat([self.encode(images[part], self.training_draw(faces, some[part], 0, source)) for part in parts])
         self.standardize.fit(wire)
         aim = getattr(self.server, "aim", None)  # of ``Adapted``, or of what stands before one
         if aim is not None:
