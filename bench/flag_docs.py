@@ -59,7 +59,7 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F7": FlagDoc(
         "Utility collapse",
-        "The defended system verifies people worse than the stated bound.",
+        "The defended system verifies people worse than the stated bound, and was trained out (else F16).",
         "Privacy was bought by breaking recognition: deleting the template would do the same.",
         "Lower the strength of the defense; the row is shown but never ranked.",
     ),
@@ -112,6 +112,14 @@ FLAGS: dict[str, FlagDoc] = {
         "The training loss of the attack was still falling when its budget ended.",
         "A longer run would be stronger, so this row is a lower bound on what leaks.",
         "Raise the budget until the loss is flat before calling a defense safe.",
+    ),
+    "F16": FlagDoc(
+        "Not trained out",
+        "A network of the defense was shown its training pictures fewer times than the protocol asks for "
+        "(`least_epochs`), or its loss was still falling when its budget ended.",
+        "There is no verdict: accuracy would rise with more training, and what leaks may rise with it. It takes the "
+        "place of F7, and the row is shown but never ranked.",
+        "Give the defense more steps (or pictures) until its curve in the cell's page is flat.",
     ),
 }
 

@@ -41,6 +41,22 @@ def training_flag(still_falling: float) -> list[dict[str, str]]:
     return [flag("F15", f"The loss still fell by {still_falling:.1%} over the last tenth of the training.")]
 
 
+def unfinished_flag(trainings: Mapping[str, tuple[float, float]], least: float) -> list[dict[str, str]]:
+    """F16: a network of the defence saw its pictures too few times, or its loss was still falling.
+
+    Args:
+        trainings: epochs and how much the loss still fell, by what was trained.
+        least: epochs asked for.
+    """
+    seen = []
+    for what, (epochs, falling) in trainings.items():
+        if epochs < least:
+            seen.append(f"{what} {epochs:.2g} of {least:g} epochs")
+        if falling > UNDER_TRAINED:
+            seen.append(f"{what} loss still fell by {falling:.1%} over the last tenth")
+    return [flag("F16", f"Not trained out: {'; '.join(seen)}.")] if seen else []
+
+
 def alignment_flag() -> list[dict[str, str]]:
     """F12: pixel metrics on recoveries that do not share the originals' geometry."""
     return [flag("F12", "The recoveries are not aligned to the originals; PSNR, SSIM and LPIPS compare other pixels.")]
@@ -94,7 +110,7 @@ def judge_flag(judges: Iterable[str], attacked: str) -> list[dict[str, str]]:
 
 
 def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
-    """F7: privacy by breaking recognition."""
+    """F7: privacy by breaking recognition; of a system that was trained out, else it is F16."""
     if loss <= bound:
         return []
     return [flag("F7", f"The defended system loses {loss:.1%} of accuracy, more than {bound:.0%}.")]

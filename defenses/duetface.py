@@ -168,7 +168,7 @@ class DuetFace(WireDefense):
             return self.client(self.client_standardize(bdct(x)[:, CLIENT]))  # type: ignore[no-any-return]
 
         rng = context.rng.child("client")
-        self.learn_faces(see, [self.client], self.settings.client_steps, context, rng, "client")
+        self.client_log = self.learn_faces(see, [self.client], self.settings.client_steps, context, rng, "client")
         self.client.requires_grad_(False)
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .wire import WireDefense, WireSettings
 
 AT_ONCE = 8  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
@@ -81,7 +81,6 @@ class MinusFace(WireDefense):
     Settings = MinusFaceSettings
     settings: MinusFaceSettings
     spread: Tensor
-    subtraction_log: TrainLog | None = None
 
     def _build_client(self, context: FitContext) -> None:
         s = self.settings
@@ -158,8 +157,8 @@ class MinusFace(WireDefense):
         learner = nn.ModuleList([self.generator, throwaway, head])
         budget = TrainSettings(s.steps, s.batch, s.lr, weight_decay=s.weight_decay)
         title = f"{self.name}: generator"
-        self.subtraction_log = train(learner, loss, len(faces), budget, rng=context.rng.child("stage-1"),
-                                     progress=context.progress, title=title)  # fmt: skip
+        rng = context.rng.child("stage-1")
+        self.client_log = train(learner, loss, len(faces), budget, rng=rng, progress=context.progress, title=title)
 
     @torch.no_grad()
     def _measure(self, context: FitContext, faces: FaceSet, count: int = 128) -> Tensor:

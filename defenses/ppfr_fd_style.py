@@ -106,7 +106,8 @@ class PPFRFDStyle(WireDefense):
         def visible() -> Tensor:
             return s.penalty * (torch.sigmoid(gates()) * weight).sum()
 
-        self.learn_faces(see, [net, gates], s.gate_steps, context, context.rng.child("gates"), "channels", visible)
+        rng = context.rng.child("gates")
+        self.client_log = self.learn_faces(see, [net, gates], s.gate_steps, context, rng, "channels", visible)
         best = gates().detach().reshape(3, -1).topk(KEPT).indices.sort().values  # (3, 36) places among the 63
         planes = PER_PLANE * torch.arange(3, device=best.device)
         self.chosen.copy_((best + 1 + planes[:, None]).flatten())

@@ -87,7 +87,7 @@ class WireDefense(Defense, ABC):
     settings: Any
     server: nn.Module
     standardize: Standardize
-    log: TrainLog | None = None
+    client_log: TrainLog | None = None
     _wanted: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @abstractmethod
@@ -101,6 +101,11 @@ class WireDefense(Defense, ABC):
     def properties(self) -> dict[str, float | str]:
         """How the server's recogniser began."""
         return {"recognizer_init": str(self.settings.recognizer_init)}
+
+    def trainings(self) -> dict[str, TrainLog]:
+        """The client's own, where it learns something first, and the server's."""
+        both = {"client": self.client_log, "server": self.log}
+        return {what: log for what, log in both.items() if log is not None}
 
     def _build_client(self, context: FitContext) -> None:
         """Networks and buffers of the client, and checks of its settings."""

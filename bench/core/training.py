@@ -47,11 +47,15 @@ class TrainLog:
     """What is kept of a training run."""
 
     losses: list[float] = field(default_factory=list)
+    epochs: float = 0.0  # how often each sample was shown
     halvings: int = 0  # how often the batch was split after an out-of-memory error
 
     @property
     def still_falling(self) -> float:
-        """Relative drop of the loss over the last fifth of the run, 0 where flat. Above 0.05: under-trained."""
+        """Relative drop of the loss from the last tenth but one of the run to the last, 0 where flat.
+
+        Above 0.05: under-trained.
+        """
         n = len(self.losses) // 10
         if n < 1:
             return 0.0
@@ -106,7 +110,7 @@ def train(
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, on a CPU too
-    log, parts = TrainLog(), 1
+    log, parts = TrainLog(epochs=settings.steps * min(settings.batch, n) / n), 1
     module.train()
     for batch in progress.track(batches(n, settings, rng), settings.steps, title):
         value, parts_now = _backward(loss, batch, parts, optimizer, device)

@@ -24,7 +24,8 @@ COLUMN_HELP: dict[str, str] = {
     "accuracy within 1 point of the unprotected system; "
     "neighbors whose intervals overlap are not proven different.",
     "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
-    "matched": "yes if at most 1 point of verification accuracy is lost; only such rows can be compared by leakage "
+    "matched": "yes if at most 1 point of verification accuracy is lost, no if more, not trained out if the defense's "
+    "networks learnt too little for a verdict (F16); only rows with yes can be compared by leakage "
     "alone.",
     "accuracy": "Share of face pairs (same person or not) that the protected system decides correctly, 10-fold.",
     "accuracy_diff": "Accuracy minus that of the unprotected system, in percentage points; negative is a loss.",

@@ -75,6 +75,11 @@ def test_each_epoch_shows_every_sample_once_with_a_new_presentation() -> None:
     assert first.tolist() != second.tolist()
 
 
+def test_the_log_says_how_often_the_samples_were_shown() -> None:
+    assert _run(steps=10, batch=16)[1].epochs == pytest.approx(10 * 16 / 64)
+    assert _run(steps=10, batch=100)[1].epochs == 10, "a batch is never more than all"
+
+
 def test_no_samples_and_diverging_losses_are_said() -> None:
     with pytest.raises(InputError, match="no training samples"):
         train(nn.Linear(1, 1), lambda b: torch.zeros(()), 0, TrainSettings(), rng=Rng(0), progress=Progress())
