@@ -34,11 +34,12 @@ from torch import Tensor, nn
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct
+from ..bench.core.nets.brisk import Brisk
 from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
-from .wire import Brisk, WireDefense, WireSettings
+from .wire import WireDefense, WireSettings
 
 AC = tuple(k for k in range(CHANNELS) if k % PER_PLANE)  # all but the mean of each plane
 AT_ONCE = 1  # pictures whose noise is drawn together: beyond one the random bits leave the cache, five times slower

@@ -14,9 +14,9 @@ The facial region is the hull of detected landmarks (``roi = hull``; the network
 five, whose hull reaches from the eyes to the mouth only), or a fixed ellipse, since faces are aligned.
 Differs from the release: its 1x1 "interface" convolution between the networks is left out (not in the figure, and drawn
 anew at every call there, never learnt); it detects 98 landmarks; both networks standardise their channels with fixed
-statistics, where the release leaves it to the first batch norm; small networks (`mobilenet.py`, `resnet.py`) for
-MobileFaceNet and IR-50; with recognizer_init = distill, both learn from the system's recogniser. clean_finetune is
-refused, because the sigmoids change every stage.
+statistics, where the release leaves it to the first batch norm; by default small networks (`mobilenet.py`, `resnet.py`)
+for MobileFaceNet and IR-50, which ``client`` and ``server`` ask for; with recognizer_init = distill, both learn from
+the system's recogniser. clean_finetune is refused, because the sigmoids change every stage.
 The authors' own figures: LFW 99.82 %, IJB-C 95.30 % (undefended 99.77, 95.60). Recovery, by others: SSIM .84, PSNR
 19.39 dB (MinusFace, figure 6c), that is, next to no resistance to an inverter.
 """
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -37,9 +37,9 @@ from ..bench.core.faces import FaceSet
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.nets.heatmaps import HeatMapNet
+from ..bench.core.nets.mobilefacenet import MobileFaceNet
 from ..bench.core.nets.mobilenet import MobileNet
 from ..bench.core.nets.regions import ellipse_region, hull_region
-from ..bench.core.nets.resnet import SMALL, ResNet
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -53,7 +53,7 @@ CLIENT = tuple(PER_PLANE * plane + k for plane in range(3) for k in VISIBLE)
 SENT = tuple(k for k in range(3 * PER_PLANE) if k not in CLIENT)
 
 # After these blocks of the client's network a mask is taken; there the map is this many times smaller than the picture.
-TAPS, SHRINK = (1, 3, 4, 5), (4, 8, 16, 16)
+TAPS, SHRINK = {"small": (1, 3, 4, 5), "mobilefacenet": (0, 1, 2, 3)}, (4, 8, 16, 16)
 MASKS = tuple(f"mask{stage}" for stage in (1, 2, 3, 4))
 
 
@@ -62,22 +62,22 @@ class DuetFaceSettings(LandmarkSettings, WireSettings):
     """The client's network."""
 
     server_batch: int = 32  # pictures per step; a step of 162 channels takes as long as several of a picture
+    client: Literal["small", "mobilefacenet"] = "small"  # its network; released code: mobilefacenet
     client_steps: int = 300  # optimiser steps of the client's network, alone; released code: 24 epochs
     # Facial region of the masks; as released: the hull, which needs a data set that knows landmarks.
     roi: Literal["hull", "ellipse", "none"] = "ellipse"
 
 
 class DuetServer(nn.Module):
-    """A residual network of four stages with an interactive block after each.
+    """A network of four stages with an interactive block after each.
 
     Args:
-        channels: C of what travels.
-        dim: D of the embedding.
+        trunk: of ``servers.py``, for (N, C, h, w) of what travels.
     """
 
-    def __init__(self, channels: int, dim: int) -> None:
+    def __init__(self, trunk: nn.Module) -> None:
         super().__init__()
-        self.trunk = ResNet(channels, dim, widths=SMALL, blocks=1)  # a stage is one block
+        self.trunk: Any = trunk
         self.weights = nn.Parameter(torch.zeros(len(MASKS)))
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
@@ -100,7 +100,7 @@ class DuetFace(WireDefense):
     claims = "Who sees the channels and masks sent can neither view the face nor recover it."
     Settings = DuetFaceSettings
     settings: DuetFaceSettings
-    client: MobileNet
+    client: MobileNet | MobileFaceNet
     client_standardize: Standardize
     finder: HeatMapNet
 
@@ -128,10 +128,10 @@ class DuetFace(WireDefense):
 
     def masks(self, visible: Tensor, regions: Sequence[Tensor | None]) -> list[Tensor]:
         """(N, 30, side, side) the client's channels, facial region at each tap -> four (N, 1, ., .) in [0, 1]."""
-        features, found = self.client.stem(self.client_standardize(visible)), []
+        features, found = self.client.stem(self.client_standardize(visible)), list[Tensor]()
         for block, layer in enumerate(self.client.body):
             features = layer(features)
-            if block in TAPS:
+            if block in TAPS[self.settings.client]:
                 found.append(attention(features, regions[len(found)]))
         return found
 
@@ -154,11 +154,14 @@ class DuetFace(WireDefense):
             # Shared, so no part of this state.
             object.__setattr__(self, "finder", landmark_network(faces, context, self.settings))
         self.client_standardize = Standardize(torch.zeros(2, len(CLIENT), self.settings.side, self.settings.side))
-        # Two blocks in each of three stages: the maps are 4, 8 and 16 times smaller, as MobileFaceNet's.
-        self.client = MobileNet(len(CLIENT), int(context.recognizer.dim), blocks=2)  # type: ignore[arg-type]
+        dim = int(context.recognizer.dim)  # type: ignore[arg-type]
+        if self.settings.client == "mobilefacenet":
+            self.client = MobileFaceNet(len(CLIENT), dim, self.settings.side)
+        else:  # two blocks in each of three stages: the maps are 4, 8 and 16 times smaller, as MobileFaceNet's
+            self.client = MobileNet(len(CLIENT), dim, blocks=2)
 
-    def _build_server(self, channels: int, context: FitContext) -> nn.Module:
-        return DuetServer(len(SENT), int(context.recognizer.dim))  # type: ignore[arg-type]
+    def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
+        return DuetServer(self._network(len(SENT), context, shrink))
 
     def _fit_client(self, context: FitContext) -> None:
         """Train the client's network alone, on its own channels, then freeze it."""
