@@ -8,6 +8,8 @@ How the server begins decides the result and is a setting, because it also chang
 a recogniser of plain faces has seen plain faces):
   scratch          the network of ``server``, margin softmax on the train identities, as the papers do on millions of
                    pictures;
+  warm             the same with the recogniser's own weights in all but the first convolution, where it is such a
+                   network;
   clean_finetune   a copy of the system's recogniser behind one 3x3 convolution, margin softmax;
   distill          the same copy (the network of ``server``, from scratch, where that is not small or the recogniser
                    is forward only), 1 - cos to what the recogniser says of the plain picture. It converges about ten
@@ -33,7 +35,7 @@ from ..bench.core.faces import FaceSet, resize
 from ..bench.core.leaks import Leak, leak_cat, leak_map, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.servers import ServerName, published_recipe, server_network
+from ..bench.core.nets.servers import ServerName, begin_as, published_recipe, server_network
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.precision import exactly
 from ..bench.core.secrets import SecretDraw, SecretSource
@@ -42,7 +44,7 @@ from ..bench.core.surfaces import Surface
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Defense
 
-Init = Literal["scratch", "clean_finetune", "distill"]
+Init = Literal["scratch", "warm", "clean_finetune", "distill"]
 See: TypeAlias = "Callable[[Tensor, SecretDraw], Tensor]"
 
 
@@ -107,15 +109,19 @@ class WireDefense(Defense, ABC):
     def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         """The server's recogniser: (N, channels, side / shrink, side / shrink) standardised -> (N, D) of any norm."""
         recognizer: Any = context.recognizer
-        copied = self.settings.server == "small" or self.settings.recognizer_init == "clean_finetune"
-        if copied and self.settings.recognizer_init != "scratch" and recognizer.differentiable:
+        copied = self.settings.recognizer_init == "clean_finetune"
+        copied |= self.settings.recognizer_init == "distill" and self.settings.server == "small"
+        if copied and recognizer.differentiable:
             return Adapted(channels, recognizer.trainable_copy())
         return self._network(channels, context, shrink)
 
     def _network(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         """The network of ``server`` without weights."""
         s = self.settings
-        return server_network(s.server, channels, int(context.recognizer.dim), s.side // shrink)  # type: ignore[arg-type]
+        net = server_network(s.server, channels, int(context.recognizer.dim), s.side // shrink)  # type: ignore[arg-type]
+        if s.recognizer_init == "warm":
+            begin_as(net, context.recognizer, self.name)
+        return net
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
         """(N, 3, H, W) in [0, 1] -> what travels."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.iresnet import IResNet
 from faceleak.bench.core.nets.mobilefacenet import MobileFaceNet
+from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DEFENSES
+from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
 from faceleak.defenses.wire import WireDefense
-from systems import ToySystem, small_defense
+from systems import CPU, ToySystem, faces, recognizer, small_defense
 
 SOME = torch.arange(12)
 
@@ -53,6 +56,20 @@ def test_a_published_server_can_be_taught_and_is_not_a_copy() -> None:
     assert isinstance(system.defense.server, MobileFaceNet)
     with pytest.raises(InputError, match="would not be used"):
         ToySystem("partialface", {"server": "ir18", "recognizer_init": "clean_finetune"})
+
+
+def test_a_warm_server_begins_as_the_recogniser() -> None:
+    """All but the first convolution, also where sigmoids stand between; another kind of network is refused."""
+    plain = recognizer("toy-split").net.state_dict()
+    for name, at in (("partialface", "server."), ("duetface", "server.trunk."), ("minusface", "server.")):
+        defense = DEFENSES.get(name)(small_defense(name) | {"recognizer_init": "warm"})
+        defense._build(FitContext(recognizer("toy-split"), faces()["public"], Rng(0), CPU, Progress()))
+        own = {k.removeprefix(at): v for k, v in defense.state_dict().items() if k.startswith(at)}
+        other = [k for k, v in plain.items() if own[k].shape != v.shape or not torch.equal(own[k], v)]
+        assert other == ([] if name == "minusface" else ["stem.0.0.weight"]), "X_p has a picture's three channels"
+        assert defense.properties()["recognizer_init"] == "warm"
+    with pytest.raises(InputError, match="needs a recogniser of the server's own kind"):
+        ToySystem("partialface", {"recognizer_init": "warm"})
 
 
 def test_the_published_recipe_moves_a_noise_budget_by_adam() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import nn
 
+from ..errors import InputError
 from ..training import TrainSettings
 from .iresnet import IResNet
 from .mobilefacenet import MobileFaceNet
@@ -31,6 +32,24 @@ def server_network(name: ServerName, channels: int, dim: int, side: int) -> nn.M
     if name == "mobilefacenet":
         return MobileFaceNet(channels, dim, side)
     return IResNet(int(name.removeprefix("ir")), channels, dim, side)
+
+
+def begin_as(net: nn.Module, recognizer: nn.Module, owner: str) -> None:
+    """Give ``net`` the weights of a recogniser of pictures of its kind, but for a first convolution of other channels.
+
+    Raises:
+        InputError: the recogniser holds another network, or none (its ``net``).
+    """
+    trained = getattr(recognizer, "net", None)
+    theirs = trained.state_dict() if isinstance(trained, nn.Module) else {}
+    own = net.state_dict()
+    fit = {name: value for name, value in theirs.items() if name in own and own[name].shape == value.shape}
+    if len(theirs) != len(own) or len(own) - len(fit) > 1:
+        raise InputError(
+            f"{owner}: recognizer_init = 'warm' needs a recogniser of the server's own kind and side; of its "
+            f"{len(own)} tensors {len(fit)} fit; set server and side to the recogniser's, or use 'scratch'."
+        )
+    net.load_state_dict(own | fit, strict=True)
 
 
 def published_recipe(steps: int, batch: int, lr: float, weight_decay: float) -> TrainSettings:
