@@ -63,7 +63,7 @@ def draw_losses(losses: pd.DataFrame, folder: Path) -> list[Made]:
         if len(own):
             name = stem("loss-defenses", dataset, recognizer, surface)
             _draw(own.assign(attack=own["defense"]), about, "Training loss of defenses", folder / name)
-            made.append(Made(name, "loss", _OF_DEFENSES, surface, dataset, recognizer))
+            made.append(Made(name, "training", _OF_DEFENSES, surface, dataset, recognizer))
     return made
 
 

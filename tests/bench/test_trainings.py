@@ -14,6 +14,10 @@ from faceleak.bench.core.training import TrainLog
 from faceleak.bench.evidence import tail
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.measure.verification import Verification
+from faceleak.bench.report.boards import build_boards
+from faceleak.bench.report.fig_loss import draw_losses, read_losses
+from faceleak.bench.report.load import load_run
+from faceleak.bench.report.page import render_page
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.session import Session
@@ -76,6 +80,14 @@ def test_a_defence_that_was_cut_short_is_flagged_in_place_of_utility_collapse(ra
     assert "client 0.5 of 5 epochs; " in told["message"]
     assert "server 1 of 5 epochs" in told["message"]
     assert len(pd.read_csv(cell / "loss.csv")) == 8, "the server's curve"
+    run = load_run(folder / "run")
+    (made,) = draw_losses(read_losses(run.cells, []), folder)
+    assert (made.kind, made.surface) == ("training", "")
+    assert made.stem.startswith("loss-defenses")
+    assert "F16" in made.caption
+    page = render_page(run, build_boards(run.results, 0.1), [made], [])
+    assert f"figures/{made.stem}" in page.partition('<section id="verification">')[2]
+    assert "Not trained out" in page
 
 
 def test_where_no_epochs_are_asked_for_the_verdict_is_given(ran: tuple[Path, pd.DataFrame]) -> None:
