@@ -143,12 +143,19 @@ def _save(
     for file in folder.glob(kept_file("*")):  # of measurements that the track no longer has
         if file.name not in belonging:
             file.unlink()
-    losses = case.outcome.losses if "outcome" in vars(case) else []
-    if losses:
+    if losses := _losses(case):
         pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(folder / "loss.csv", index=False)
     write_parts(parts, folder)
     (folder / ROWS).write_text(json.dumps(rows, default=plain), encoding="utf-8")
     seal(folder, state)
+
+
+def _losses(case: Case) -> list[float]:
+    """The training curve of the attack, or of what a defence alone trained last; empty where nothing was trained."""
+    if "outcome" in vars(case):
+        return case.outcome.losses
+    logs = case.session.systems.trainings(case.system) if case.cell.attack is None and "system" in vars(case) else {}
+    return list(logs.values())[-1].losses if logs else []
 
 
 def cell_key(session: Session, cell: Cell) -> str:

@@ -59,7 +59,7 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F7": FlagDoc(
         "Utility collapse",
-        "The defended system verifies people worse than the stated bound.",
+        "The defended system verifies people worse than the stated bound, and was trained out (else F17).",
         "Privacy was bought by breaking recognition: deleting the template would do the same.",
         "Lower the strength of the defense; the row is shown but never ranked.",
     ),
@@ -120,6 +120,14 @@ FLAGS: dict[str, FlagDoc] = {
         "that the adversary can measure, however little of it was kept.",
         "The row is that of the linear start: as strong as linear algebra, no stronger.",
         "Give it more steps or pairs, or a lower learning rate, before concluding that there is nothing to learn.",
+    ),
+    "F17": FlagDoc(
+        "Not trained out",
+        "A network of the defense was shown its training pictures fewer times than the protocol asks for "
+        "(`least_epochs`), or its loss was still falling when its budget ended.",
+        "There is no verdict: accuracy would rise with more training, and what leaks may rise with it. It takes the "
+        "place of F7, and the row is shown but never ranked.",
+        "Give the defense more steps (or pictures) until its curve in the cell's page is flat.",
     ),
 }
 

@@ -18,6 +18,7 @@ from .words import WITHIN
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")
+UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
 COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
 
 
@@ -40,6 +41,22 @@ def start_flag(kept: float) -> list[dict[str, str]]:
     if kept > 0:
         return []
     return [flag("F16", "Training made the pictures of held-out public people worse; the attack returned its start.")]
+
+
+def unfinished_flag(trainings: Mapping[str, tuple[float, float]], least: float) -> list[dict[str, str]]:
+    """F17: a network of the defence saw its pictures too few times, or its loss was still falling.
+
+    Args:
+        trainings: epochs and how much the loss still fell, by what was trained.
+        least: epochs asked for.
+    """
+    seen = []
+    for what, (epochs, falling) in trainings.items():
+        if epochs < least:
+            seen.append(f"{what} {epochs:.2g} of {least:g} epochs")
+        if falling > UNDER_TRAINED:
+            seen.append(f"{what} loss still fell by {falling:.1%} over the last tenth")
+    return [flag("F17", f"Not trained out: {'; '.join(seen)}.")] if seen else []
 
 
 def alignment_flag() -> list[dict[str, str]]:
@@ -95,7 +112,7 @@ def judge_flag(judges: Iterable[str], attacked: str) -> list[dict[str, str]]:
 
 
 def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
-    """F7: privacy by breaking recognition."""
+    """F7: privacy by breaking recognition; of a system that was trained out, else it is F17."""
     if loss <= bound:
         return []
     return [flag("F7", f"The defended system loses {loss:.1%} of accuracy, more than {bound:.0%}.")]

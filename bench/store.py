@@ -103,12 +103,7 @@ class Store:
 
     def tensors(self, recipe: Recipe, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Tensors by name, made once."""
-
-        def build(folder: Path) -> None:
-            clean = {name: tensor.detach().cpu().contiguous() for name, tensor in make().items()}
-            save_file(clean, folder / "tensors.safetensors")
-
-        return load_file(self.make(recipe, build) / "tensors.safetensors")
+        return read_tensors(self.make(recipe, lambda folder: write_tensors(folder, make())))
 
     def get(self, kind: str, of: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """``make`` for a data set, which names what it is made from and knows no recipes; the code is ``build``'s."""
@@ -135,6 +130,17 @@ def _remove_lock(lock: Path) -> None:
     """While it is held. Somebody who waits for it gets the removed one and then finds the artefact."""
     with suppress(OSError):  # Windows removes no open file
         lock.unlink()
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Tensors by name into an artefact's folder."""
+    clean = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(clean, folder / "tensors.safetensors")
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """What ``write_tensors`` wrote."""
+    return load_file(folder / "tensors.safetensors")
 
 
 def default_root() -> Path:

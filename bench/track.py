@@ -138,6 +138,7 @@ class Protocol(_Strict):
     published_victims: int = Field(60, ge=2)  # publication only: how many people publish pictures
     unlinkability_keys: int = Field(10, ge=2)
     utility_loss: float = Field(0.01, ge=0, le=1)  # matched utility: accuracy lost at most
+    least_epochs: float = Field(5.0, ge=0, le=1e6)  # of each network of a defence; fewer: no verdict
     pictures: int = Field(6, ge=0)
 
 

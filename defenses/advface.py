@@ -35,7 +35,7 @@ from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret, Surface
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .base import Defense
 
 
@@ -69,7 +69,6 @@ class AdvFace(Defense):
     settings: AdvFaceSettings
     shadow: UpDecoder
     standardize: Standardize
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         s, recognizer = self.settings, context.recognizer

@@ -20,6 +20,7 @@ from ..bench.core.leaks import Leak, leak_length
 from ..bench.core.plugin import Plugin
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Goal, Secret, Surface
+from ..bench.core.training import TrainLog
 
 
 class Defense(nn.Module, Plugin):
@@ -42,6 +43,7 @@ class Defense(nn.Module, Plugin):
     slow: ClassVar[bool] = False
     uses_surrogates: ClassVar[bool] = False
     recognizer: Any
+    log: TrainLog | None = None
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -124,6 +126,13 @@ class Defense(nn.Module, Plugin):
         The first photograph of each is the search's; others decide whether it worked.
         """
         return None
+
+    def trainings(self) -> dict[str, TrainLog]:
+        """What ``fit`` trained, the last one last, by what was trained; ``log`` where a subclass has no more.
+
+        The harness keeps it with the fit, and flags what was cut short. Nothing after a fit was loaded.
+        """
+        return {} if self.log is None else {"network": self.log}
 
     def properties(self) -> dict[str, float | str]:
         """Facts for the board that follow from the settings or the fit, for example ``epsilon``, by metric name."""

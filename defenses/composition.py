@@ -11,6 +11,7 @@ from ..bench.core.errors import ContractError
 from ..bench.core.leaks import Leak
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Surface
+from ..bench.core.training import TrainLog
 from .base import Defense, overrides
 
 
@@ -63,6 +64,9 @@ class Compose(Defense):
         if not overrides(self.second, stage):
             return middle  # type: ignore[no-any-return]
         return getattr(self.second, stage)(middle, secret)  # type: ignore[no-any-return]
+
+    def trainings(self) -> dict[str, TrainLog]:
+        return {f"{part.name} {what}": log for part in self.parts for what, log in part.trainings().items()}
 
     def properties(self) -> dict[str, float | str]:
         return self.first.properties() | self.second.properties()

@@ -34,7 +34,7 @@ from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw, SecretSource
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .base import Defense
 
 
@@ -72,7 +72,6 @@ class FaceMae(Defense):
     claims = "Recognisers can be trained on the released faces, and nobody finds the person behind one of them."
     Settings = FaceMaeSettings
     settings: FaceMaeSettings
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         s = self.settings

@@ -41,7 +41,7 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Goal, Surface
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from ..bench.zoo.editors import EditorSettings, attribute_editor, attribute_table
 from .base import Defense
 
@@ -110,7 +110,6 @@ class IdGuard(Defense):
     Settings = IdGuardSettings
     settings: IdGuardSettings
     guard: Guard
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         s = self.settings

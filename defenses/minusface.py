@@ -19,8 +19,9 @@ most of the result: X' is at 54 dB after the 80 steps of `synthetic` (of the pap
 
 Differs from the paper: that start, which is computed and not learnt; the U-Net works on channels divided by their root
 mean square on the train split (their scales span 10^4), has width 8 and 3 levels for 64 pixels (released code: 64 and
-4); f is a small ResNet and reads r divided likewise; AdamW for minutes instead of 24 epochs of MS1Mv2 by SGD; server of
-`defenses/wire.py`, a network of its own under `distill` too. Rounding X_p is ours. Fidelity: simplified.
+4); f is a network like the server's and reads r divided likewise; by default AdamW for minutes instead of 24 epochs of
+MS1Mv2 by SGD; server of `defenses/wire.py`, a network of its own under `distill` too. Rounding X_p is ours. Fidelity:
+simplified.
 The paper's own figures: LFW 99.78 % (undefended 99.77; table 1), recovery SSIM .50, PSNR 10.98 (figure 6c); CFP-FP
 98.27 on r, 53.85 on R', 96.92 on X_p (table 2).
 """
@@ -39,12 +40,12 @@ from ..bench.core.levels import rounded
 from ..bench.core.nets.bdct import CHANNELS, bdct_and_blind, inverse_bdct
 from ..bench.core.nets.generator_unet import GeneratorUNet
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.resnet import SMALL, ResNet
+from ..bench.core.nets.servers import published_recipe
 from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .wire import WireDefense, WireSettings
 
 AT_ONCE = 8  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
@@ -63,7 +64,7 @@ class MinusFaceSettings(WireSettings):
     levels: int = 3  # halvings in the U-Net; released code: 4
     steps: int = 200  # optimiser steps; paper: 24 epochs of 5.8 M pictures
     batch: int = 16  # pictures per step; paper: 64 per GPU
-    lr: float = 2e-3  # peak, AdamW, one cycle; paper: SGD, 1e-2 for f and half of it for g
+    lr: float = 2e-3  # peak; paper: 1e-2 (recipe tface) for f and half of it for g
     bits: int = 0  # of X_p per colour; 0 = not rounded, as released; 8 = what a picture file holds
 
 
@@ -81,7 +82,6 @@ class MinusFace(WireDefense):
     Settings = MinusFaceSettings
     settings: MinusFaceSettings
     spread: Tensor
-    subtraction_log: TrainLog | None = None
 
     def _build_client(self, context: FitContext) -> None:
         s = self.settings
@@ -94,11 +94,11 @@ class MinusFace(WireDefense):
         self.generator = GeneratorUNet(CHANNELS, s.width, s.levels)
         self.register_buffer("spread", torch.ones(CHANNELS, 1, 1))
 
-    def _build_server(self, channels: int, context: FitContext) -> nn.Module:
+    def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         # No linear map of X_p is the picture, whatever the order: a copied recogniser would be aimed at nothing.
         if self.settings.recognizer_init == "clean_finetune":
-            return super()._build_server(channels, context)
-        return ResNet(channels, int(context.recognizer.dim), widths=SMALL)  # type: ignore[arg-type]
+            return super()._build_server(channels, context, shrink)
+        return self._network(channels, context)
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> X_p, (N, 3, side, side) in [0, 1]."""
@@ -143,23 +143,25 @@ class MinusFace(WireDefense):
         faces, s = self.training_faces(context), self.settings
         scale = self._measure(context, faces)
         flips, dim = context.rng.child("mirror-1"), int(context.recognizer.dim)  # type: ignore[arg-type]
-        throwaway = ResNet(CHANNELS, dim, widths=SMALL).to(context.device)
+        throwaway = self._network(CHANNELS, context).to(context.device)
         draws = context.rng.child("margin-1").torch()
-        head = MarginHead(faces.n_identities, dim, "arcface", s.scale, draws).to(context.device)
+        published = s.recipe == "tface"
+        spread = 0.01 if published else 1.0
+        head = MarginHead(faces.n_identities, dim, "arcface", s.scale, draws, spread).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
             images, _ = self.training_images(faces, batch, flips, context.device)
             x, r = self.subtract(images)
             unlike = 2 * (images - inverse_bdct(x - r)).abs().mean()  # 2: from [0, 1] to the paper's [-1, 1]
             labels = faces.labels[batch.index].to(context.device)
-            margin = ramped(s.margin, batch.progress, s.margin / 3)
+            margin = s.margin if published else ramped(s.margin, batch.progress, s.margin / 3)
             return s.alpha * unlike + s.beta * head(throwaway(r * scale), labels, margin)  # type: ignore[no-any-return]
 
         learner = nn.ModuleList([self.generator, throwaway, head])
-        budget = TrainSettings(s.steps, s.batch, s.lr, weight_decay=s.weight_decay)
+        budget = (published_recipe if published else TrainSettings)(s.steps, s.batch, s.lr, weight_decay=s.weight_decay)
         title = f"{self.name}: generator"
-        self.subtraction_log = train(learner, loss, len(faces), budget, rng=context.rng.child("stage-1"),
-                                     progress=context.progress, title=title)  # fmt: skip
+        rng = context.rng.child("stage-1")
+        self.client_log = train(learner, loss, len(faces), budget, rng=rng, progress=context.progress, title=title)
 
     @torch.no_grad()
     def _measure(self, context: FitContext, faces: FaceSet, count: int = 128) -> Tensor:

@@ -90,7 +90,6 @@ class Optics(Defense):
     settings: OpticsSettings
     look: Tensor
     teacher: HeatMapNet
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         s = self.settings

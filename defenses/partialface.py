@@ -5,26 +5,32 @@ drops the ten channels of most energy of each plane, and of the remaining 54 sen
 same indices for Y, Cb, Cr) in one of n fixed orders: 27 channels. (group, order) is the picture's "rank" and is
 redrawn for every picture; the groups and orders themselves are a deployment secret here, published to clients in the
 paper. The server learns from every picture under many ranks.
-Settings of the paper: 6 groups, 6 orders (its (sigma, s, r, m, n) = (10, 9, 18, 6, 6)); of the released code: 6 groups,
-3 orders.
-Differs from the paper: the partition is drawn from the deployment secret (the released one is fixed); an epoch shows
-every picture under one fresh rank instead of r = 18 copies; the released code's choice of three groups by the label is
-left out, since no label exists at test time; server of `defenses/wire.py`. Fidelity: simplified.
+Settings of the paper: 6 groups, 6 orders (its (sigma, s, r, m, n) = (10, 9, 18, 6, 6)), drawn for each model. As
+released (``candidates = released``, ``orders = 3``, ``groups_shown = 3``): one partition and three orders for
+everybody, so no deployment secret, the identity among the orders, and in training a person's pictures show only three
+of the six groups, the triple chosen by the label modulo 20, so that the trainer never sees all of a picture. At test
+time there is no label: any rank is drawn.
+Differs from the paper: an epoch shows every picture under one fresh rank instead of r = 18 copies (released code: 3);
+server of `defenses/wire.py`. Fidelity: simplified.
 The paper's own figures: LFW 99.80 % (undefended 99.77), recovery SSIM .591, PSNR 13.70 (its table 3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
+from ..bench.core.faces import FaceSet
 from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.registry import register_defense
-from ..bench.core.secrets import SecretDraw
+from ..bench.core.secrets import SecretDraw, SecretSource
 from ..bench.core.surfaces import Fidelity, Secret
 from .wire import WireDefense, WireSettings
 
@@ -32,6 +38,12 @@ from .wire import WireDefense, WireSettings
 DROPPED = (0, 1, 2, 3, 8, 9, 10, 16, 17, 24)
 KEPT = tuple(k for k in range(PER_PLANE) if k not in DROPPED)
 SENT = 9  # channels per plane that travel
+# Groups (places in ``KEPT``) and orders of the released code.
+RELEASED_GROUPS = (
+    (1, 24, 28, 12, 32, 45, 47, 40, 52), (35, 39, 44, 42, 10, 4, 37, 31, 53), (0, 50, 19, 6, 22, 51, 49, 23, 21),
+    (38, 8, 25, 13, 17, 30, 7, 33, 9), (26, 29, 16, 2, 43, 14, 5, 11, 48), (36, 41, 46, 34, 15, 27, 18, 20, 3),
+)  # fmt: skip
+RELEASED_ORDERS = ((0, 1, 2, 3, 4, 5, 6, 7, 8), (7, 3, 0, 6, 5, 4, 1, 2, 8), (4, 8, 6, 0, 2, 5, 3, 7, 1))
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,18 @@ class PartialFaceSettings(WireSettings):
 
     groups: int = 6  # m, disjoint groups of 9 channels; 54 = 6 x 9 is the most
     orders: int = 6  # n, orders of the 9; released code: 3
+    candidates: Literal["drawn", "released"] = "drawn"  # from the deployment secret, or those of the released code
+    groups_shown: int = 0  # groups that one person's pictures show in training; 0 = all; released code: 3
+
+
+@dataclass(frozen=True)
+class Restricted(SecretDraw):
+    """A draw of train pictures whose groups come from some of all only: (N, k) which."""
+
+    groups: Tensor
+
+    def take(self, index: Tensor | slice) -> Restricted:
+        return Restricted(self.deployment, self.sample, self.ids[index], self.groups[index])
 
 
 @register_defense("partialface")
@@ -56,10 +80,27 @@ class PartialFace(WireDefense):
     Settings = PartialFaceSettings
     settings: PartialFaceSettings
 
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(values)
+        if self.settings.candidates == "released":  # known to everybody
+            object.__setattr__(self, "secrets", frozenset({Secret.SAMPLE}))
+
     def _build_client(self, context: FitContext) -> None:
-        most = len(KEPT) // SENT
-        if not 1 <= self.settings.groups <= most or self.settings.orders < 1:
-            raise InputError(f"partialface: groups must lie in 1..{most} and orders be >= 1, got {self.settings}.")
+        most, s = len(KEPT) // SENT, self.settings
+        if not 1 <= s.groups <= most or s.orders < 1 or not 0 <= s.groups_shown <= s.groups:
+            raise InputError(
+                f"partialface: groups must lie in 1..{most}, orders be >= 1 and groups_shown lie in 0..groups, got {s}."
+            )
+        if s.candidates == "released" and s.orders > len(RELEASED_ORDERS):
+            raise InputError(f"partialface: the released code has {len(RELEASED_ORDERS)} orders, got {s.orders}.")
+
+    def training_draw(self, faces: FaceSet, index: Tensor, presentation: int, source: SecretSource) -> SecretDraw:
+        """Of a person's pictures some groups only, where ``groups_shown`` says so: chosen by the label, as released."""
+        draw, s = super().training_draw(faces, index, presentation, source), self.settings
+        if not s.groups_shown:
+            return draw
+        choices = torch.tensor(list(combinations(range(s.groups), s.groups_shown)))
+        return Restricted(draw.deployment, draw.sample, draw.ids, choices[faces.labels[index.cpu()] % len(choices)])
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> (N, 27, side, side): 9 channels of Y, then of Cb, then of Cr."""
@@ -71,11 +112,20 @@ class PartialFace(WireDefense):
 
     def ranks(self, secret: SecretDraw) -> Tensor:
         """(N, 9) the channels of a plane that each picture sends, in the order sent."""
-        once = torch.zeros(1, dtype=torch.int64)
-        candidates = secret.deployment.child("partialface")
-        split = candidates.child("groups").permutation(once, len(KEPT))[0].reshape(-1, SENT)[: self.settings.groups]
-        orders = candidates.child("orders").permutation(torch.arange(self.settings.orders), SENT)
+        split, orders = self.candidates(secret)
         u = secret.sample.child("partialface").uniform(secret.ids.cpu(), (2,))
-        group = (u[:, 0] * self.settings.groups).long()
+        if isinstance(secret, Restricted):
+            group = secret.groups.gather(1, (u[:, :1] * secret.groups.shape[1]).long())[:, 0]
+        else:
+            group = (u[:, 0] * self.settings.groups).long()
         order = (u[:, 1] * self.settings.orders).long()
         return torch.tensor(KEPT)[split[group].gather(1, orders[order])]
+
+    def candidates(self, secret: SecretDraw) -> tuple[Tensor, Tensor]:
+        """(m, 9) places in ``KEPT`` of each group, and (n, 9) orders."""
+        groups, orders = self.settings.groups, self.settings.orders
+        if self.settings.candidates == "released":
+            return torch.tensor(RELEASED_GROUPS)[:groups], torch.tensor(RELEASED_ORDERS)[:orders]
+        once, drawn = torch.zeros(1, dtype=torch.int64), secret.deployment.child("partialface")
+        split = drawn.child("groups").permutation(once, len(KEPT))[0].reshape(-1, SENT)[:groups]
+        return split, drawn.child("orders").permutation(torch.arange(orders), SENT)

@@ -31,12 +31,13 @@ from ..bench.core.errors import InputError
 from ..bench.core.faces import resize
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.bdct import CHANNELS, PER_PLANE, bdct
+from ..bench.core.nets.brisk import Brisk
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
 from .dctdp import AC
-from .wire import Brisk, WireDefense, WireSettings
+from .wire import WireDefense, WireSettings
 
 KEPT = 36  # channels per plane that travel
 FLAT = 1e-3  # deviation below which a channel is constant: rounding, on the scale of 8-bit pixels
@@ -79,8 +80,8 @@ class PPFRFDStyle(WireDefense):
         self.register_buffer("chosen", torch.zeros(3 * KEPT, dtype=torch.int64))
         self.register_buffer("energy", torch.zeros(CHANNELS))
 
-    def _build_server(self, channels: int, context: FitContext) -> nn.Module:
-        return Unordered(super()._build_server(Unordered.FEATURES, context))
+    def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
+        return Unordered(super()._build_server(Unordered.FEATURES, context, 2 * shrink))
 
     def _fit_client(self, context: FitContext) -> None:
         """Gates and analysis network together, then 36 channels of each plane for good."""
@@ -106,7 +107,8 @@ class PPFRFDStyle(WireDefense):
         def visible() -> Tensor:
             return s.penalty * (torch.sigmoid(gates()) * weight).sum()
 
-        self.learn_faces(see, [net, gates], s.gate_steps, context, context.rng.child("gates"), "channels", visible)
+        rng = context.rng.child("gates")
+        self.client_log = self.learn_faces(see, [net, gates], s.gate_steps, context, rng, "channels", visible)
         best = gates().detach().reshape(3, -1).topk(KEPT).indices.sort().values  # (3, 36) places among the 63
         planes = PER_PLANE * torch.arange(3, device=best.device)
         self.chosen.copy_((best + 1 + planes[:, None]).flatten())

@@ -49,7 +49,7 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng, presentation_ids
 from ..bench.core.surfaces import Fidelity, Goal, Secret, Surface
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .base import Defense
 
 Obfuscation = Literal["pixelate", "blur", "median", "mean-face"]
@@ -94,7 +94,6 @@ class ProFaceS(Defense):
     settings: ProFaceSettings
     salt: Tensor
     mean: Tensor
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         s = self.settings

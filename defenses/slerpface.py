@@ -39,7 +39,7 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Secret, Surface
-from ..bench.core.training import Batch, TrainLog, TrainSettings, train
+from ..bench.core.training import Batch, TrainSettings, train
 from .base import Defense
 
 # Of the cosine of the angle between a group and its key: at 1 the quotient of sines is 0 / 0, here it is the limit.
@@ -78,7 +78,6 @@ class SlerpFace(Defense):
     Settings = SlerpFaceSettings
     settings: SlerpFaceSettings
     groups: int
-    log: TrainLog | None = None
 
     def _build(self, context: FitContext) -> None:
         dim = int(context.recognizer.dim)  # type: ignore[arg-type]

@@ -6,11 +6,15 @@ fresh secrets for every presentation.
 
 How the server begins decides the result and is a setting, because it also changes the claim (a server that starts from
 a recogniser of plain faces has seen plain faces):
-  scratch          a small ResNet, margin softmax on the train identities, as the papers do on millions of pictures;
+  scratch          the network of ``server``, margin softmax on the train identities, as the papers do on millions of
+                   pictures;
+  warm             the same with the recogniser's own weights in all but the first convolution, where it is such a
+                   network;
   clean_finetune   a copy of the system's recogniser behind one 3x3 convolution, margin softmax;
-  distill          the same network (from scratch where the recogniser is forward only), 1 - cos to what the recogniser
-                   says of the plain picture. It converges about ten times faster, and its embeddings live in the
-                   recogniser's own space.
+  distill          the same copy (the network of ``server``, from scratch, where that is not small or the recogniser
+                   is forward only), 1 - cos to what the recogniser says of the plain picture. It converges about ten
+                   times faster, and its embeddings live in the recogniser's own space.
+``server`` and ``recipe`` are what a CPU bears by default; the papers' are ir50 (ir18 in ablations) and tface.
 """
 
 from __future__ import annotations
@@ -25,12 +29,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bench.core.context import FitContext
+from ..bench.core.distillation import distillation
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
 from ..bench.core.leaks import Leak, leak_cat, leak_map, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.resnet import SMALL, ResNet
+from ..bench.core.nets.servers import ServerName, begin_as, published_recipe, server_network
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.precision import exactly
 from ..bench.core.secrets import SecretDraw, SecretSource
@@ -39,7 +44,7 @@ from ..bench.core.surfaces import Surface
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Defense
 
-Init = Literal["scratch", "clean_finetune", "distill"]
+Init = Literal["scratch", "warm", "clean_finetune", "distill"]
 See: TypeAlias = "Callable[[Tensor, SecretDraw], Tensor]"
 
 
@@ -48,30 +53,18 @@ class WireSettings:
     """The client's picture and the server's recogniser; every wire defence has these."""
 
     recognizer_init: Init = "distill"  # how the server's recogniser begins, see above
+    server: ServerName = "small"  # its network; papers: ir50, 43.6 M parameters, where small has 0.4 M
+    # adamw: one cycle, the margin ramped up; tface: SGD, the rate a tenth at 10, 18 and 22 of 24 epochs, one warm-up,
+    # the whole margin from the start, as in the papers.
+    recipe: Literal["adamw", "tface"] = "adamw"
     side: int = 64  # pixels per side of what the client transforms; papers: 112
     server_steps: int = 400  # optimiser steps; papers: 24 epochs of 5.8 M pictures
     server_batch: int = 48  # pictures per step
-    server_lr: float = 1e-3  # peak, AdamW, one cycle; papers: SGD 0.1
+    server_lr: float = 1e-3  # peak; papers: 0.1 (recipe tface)
     weight_decay: float = 5e-4  # as in TFace
     scale: float = 24.0  # s of the margin softmax; papers: 64, which needs many identities
     margin: float = 0.3  # m, radians (ArcFace); papers: 0.5
     pool: int = 0  # wires made of each train picture, once, that the server learns from; 0 = anew at every step
-
-
-class Brisk(nn.Module):
-    """A tensor, zero at first, that learns ``times`` as fast as the networks trained beside it.
-
-    Its value is times * theta and its gradient that of theta: Adam's steps do not depend on the size of a gradient, so
-    the rate is multiplied without a second optimiser, and the norm that gradients are clipped by is left alone.
-    """
-
-    def __init__(self, shape: tuple[int, ...], times: float) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.zeros(shape))
-        self.times = times
-
-    def forward(self) -> Tensor:
-        return self.theta + (self.times - 1) * self.theta.detach()
 
 
 class WireDefense(Defense, ABC):
@@ -87,7 +80,7 @@ class WireDefense(Defense, ABC):
     settings: Any
     server: nn.Module
     standardize: Standardize
-    log: TrainLog | None = None
+    client_log: TrainLog | None = None
     _wanted: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @abstractmethod
@@ -99,8 +92,13 @@ class WireDefense(Defense, ABC):
         return torch.zeros(2, self.channels, self.settings.side, self.settings.side)
 
     def properties(self) -> dict[str, float | str]:
-        """How the server's recogniser began."""
-        return {"recognizer_init": str(self.settings.recognizer_init)}
+        """How the server's recogniser began, and which network it is."""
+        return {"recognizer_init": str(self.settings.recognizer_init), "server": str(self.settings.server)}
+
+    def trainings(self) -> dict[str, TrainLog]:
+        """The client's own, where it learns something first, and the server's."""
+        both = {"client": self.client_log, "server": self.log}
+        return {what: log for what, log in both.items() if log is not None}
 
     def _build_client(self, context: FitContext) -> None:
         """Networks and buffers of the client, and checks of its settings."""
@@ -108,12 +106,22 @@ class WireDefense(Defense, ABC):
     def _fit_client(self, context: FitContext) -> None:
         """What the client learns before the server is trained."""
 
-    def _build_server(self, channels: int, context: FitContext) -> nn.Module:
-        """The server's recogniser: (N, channels, side, side) standardised -> (N, D) of any norm."""
+    def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
+        """The server's recogniser: (N, channels, side / shrink, side / shrink) standardised -> (N, D) of any norm."""
         recognizer: Any = context.recognizer
-        if self.settings.recognizer_init != "scratch" and recognizer.differentiable:
+        copied = self.settings.recognizer_init == "clean_finetune"
+        copied |= self.settings.recognizer_init == "distill" and self.settings.server == "small"
+        if copied and recognizer.differentiable:
             return Adapted(channels, recognizer.trainable_copy())
-        return ResNet(channels, int(recognizer.dim), widths=SMALL)
+        return self._network(channels, context, shrink)
+
+    def _network(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
+        """The network of ``server`` without weights."""
+        s = self.settings
+        net = server_network(s.server, channels, int(context.recognizer.dim), s.side // shrink)  # type: ignore[arg-type]
+        if s.recognizer_init == "warm":
+            begin_as(net, context.recognizer, self.name)
+        return net
 
     def transmit(self, images: Tensor, secret: SecretDraw) -> Leak:
         """(N, 3, H, W) in [0, 1] -> what travels."""
@@ -140,6 +148,11 @@ class WireDefense(Defense, ABC):
     def _build(self, context: FitContext) -> None:
         if self.settings.side < 16 or self.settings.side % 16:
             raise InputError(f"{self.name}: side must be a multiple of 16, got {self.settings.side}.")
+        if self.settings.recognizer_init == "clean_finetune" and self.settings.server != "small":
+            raise InputError(
+                f"{self.name}: with recognizer_init = 'clean_finetune' the server is a copy of the recogniser, so "
+                f"server = {self.settings.server!r} would not be used; leave it out, or use 'scratch' or 'distill'."
+            )
         self._build_client(context)
         self.standardize = Standardize(self.example())
         self.server = self._build_server(self.standardize.shape[0], context)
@@ -168,6 +181,10 @@ class WireDefense(Defense, ABC):
         """The installation's own key, and sample secrets that no deployed picture meets."""
         deployed = SecretSource.installation(context.rng.seed)
         return SecretSource(deployed.deployment, context.rng.child("training"))
+
+    def training_draw(self, faces: FaceSet, index: Tensor, presentation: int, source: SecretSource) -> SecretDraw:
+        """The secrets of train pictures at (B,) positions; override where who is shown has a say in them."""
+        return source.draw(faces.ids[index], presentation)
 
     def training_wire(self, images: Tensor, secret: SecretDraw) -> Leak:
         """What the server learns from. A client that learns together with it overrides this to let gradients pass."""
@@ -205,7 +222,7 @@ class WireDefense(Defense, ABC):
             for part in context.progress.track(parts, len(parts), f"{self.name}: pool"):
                 batch = Batch(part, presentation, 0, 0.0)
                 x, mirrored = self.training_images(faces, batch, flips, context.device)
-                wires.append(leak_map(_halved, self.encode(x, source.draw(faces.ids[part], presentation))))
+                wires.append(leak_map(_halved, self.encode(x, self.training_draw(faces, part, presentation, source))))
                 mirrors.append(mirrored)
             kept.append((leak_cat(wires), torch.cat(mirrors)))
 
@@ -235,11 +252,13 @@ class WireDefense(Defense, ABC):
         faces, source, s = self.training_faces(context), self.secrets_of(context), self.settings
         flips = rng.child("mirror")
         if s.recognizer_init == "distill" and self._wanted is None:
-            self._wanted = _distillation(context)
+            self._wanted = distillation(context)
         wanted = self._wanted
         dim = int(context.recognizer.dim)  # type: ignore[arg-type]
         generator = rng.child("margin").torch()
-        head = MarginHead(faces.n_identities, dim, "arcface", s.scale, generator).to(context.device)
+        published = s.recipe == "tface"
+        spread = 0.01 if published else 1.0
+        head = MarginHead(faces.n_identities, dim, "arcface", s.scale, generator, spread).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
             if wires is not None:
@@ -247,15 +266,17 @@ class WireDefense(Defense, ABC):
                 z = self.read(wire)
             else:
                 x, mirrored = self.training_images(faces, batch, flips, context.device)
-                z = see(x, source.draw(faces.ids[batch.index], batch.presentation))
+                z = see(x, self.training_draw(faces, batch.index, batch.presentation, source))
             extra = penalty() if penalty is not None else 0.0
             if wanted is not None:
                 return extra + 1 - (F.normalize(z, dim=1) * wanted(batch.index, mirrored)).sum(1).mean()
             labels = faces.labels[batch.index].to(context.device)
-            return extra + head(z, labels, ramped(s.margin, batch.progress, s.margin / 3))  # type: ignore[no-any-return]
+            margin = s.margin if published else ramped(s.margin, batch.progress, s.margin / 3)
+            return extra + head(z, labels, margin)  # type: ignore[no-any-return]
 
         module = nn.ModuleList(learner if wanted is not None else [*learner, head])
-        budget = TrainSettings(steps, s.server_batch, s.server_lr, weight_decay=s.weight_decay)
+        make = published_recipe if published else TrainSettings
+        budget = make(steps, s.server_batch, s.server_lr, weight_decay=s.weight_decay)
         title = f"{self.name}: {title}"
         return train(module, loss, len(faces), budget, rng=rng, progress=context.progress, title=title)
 
@@ -265,7 +286,7 @@ class WireDefense(Defense, ABC):
         some = context.some("statistics", count)
         images = faces.resized(some, self.settings.side).to(context.device)
         parts = torch.arange(len(some)).split(32)
-        wire = leak_cat([self.encode(images[part], source.draw(faces.ids[some[part]])) for part in parts])
+        wire = leak_cat([self.encode(images[part], self.training_draw(faces, some[part], 0, source)) for part in parts])
         self.standardize.fit(wire)
         aim = getattr(self.server, "aim", None)  # of ``Adapted``, or of what stands before one
         if aim is not None:
@@ -276,14 +297,3 @@ class WireDefense(Defense, ABC):
 def _halved(part: Tensor) -> Tensor:
     """On the CPU and in half precision, integers as they are."""
     return part.cpu().half() if part.is_floating_point() else part.cpu()
-
-
-def _distillation(context: FitContext) -> Callable[[Tensor, Tensor], Tensor]:
-    """(positions, mirrored) -> (B, D): what the recogniser says of the plain pictures."""
-    said = [context.embeddings(mirrored=mirrored) for mirrored in (False, True)]
-
-    def wanted(index: Tensor, mirrored: Tensor) -> Tensor:
-        plain, flipped = (side[index.to(side.device)] for side in said)
-        return torch.where(mirrored.to(plain.device)[:, None], flipped, plain)
-
-    return wanted

@@ -25,9 +25,12 @@ class TrainSettings:
     batch: int = 64  # samples per step
     lr: float = 2e-3  # peak learning rate
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
+    schedule: Literal["cosine", "one-cycle", "constant", "steps"] = "one-cycle"
     weight_decay: float = 1e-4
-    momentum: float = 0.9  # SGD only
+    momentum: float = 0.9  # SGD only ...
+    nesterov: bool = True  # ... and whether it looks ahead
+    milestones: tuple[float, ...] = (10 / 24, 18 / 24, 22 / 24)  # "steps": shares of the run where the rate falls ...
+    warmup: float = 0.0  # ... to a tenth, and the share over which it first rises from zero
     clip: float = 5.0  # gradient norm; 0 = off
     ema: float = 0.0  # decay of the averaged weights; 0 = off
 
@@ -47,16 +50,22 @@ class TrainLog:
     """What is kept of a training run."""
 
     losses: list[float] = field(default_factory=list)
+    epochs: float = 0.0  # how often each sample was shown
     halvings: int = 0  # how often the batch was split after an out-of-memory error
     kept: float = 1.0  # share of what was learnt on top of a start that did held-out people no harm; 0: only the start
 
     def then(self, later: TrainLog) -> TrainLog:
         """This run and the next stage of it."""
-        return TrainLog(self.losses + later.losses, self.halvings + later.halvings, later.kept)
+        return TrainLog(
+            self.losses + later.losses, self.epochs + later.epochs, self.halvings + later.halvings, later.kept
+        )
 
     @property
     def still_falling(self) -> float:
-        """Relative drop of the loss over the last fifth of the run, 0 where flat. Above 0.05: under-trained."""
+        """Relative drop of the loss from the last tenth but one of the run to the last, 0 where flat.
+
+        Above 0.05: under-trained.
+        """
         n = len(self.losses) // 10
         if n < 1:
             return 0.0
@@ -107,22 +116,23 @@ def train(
         raise InputError(f"{title}: there are no training samples; widen the public split.")
     parameters = [p for p in module.parameters() if p.requires_grad]
     device = parameters[0].device
-    optimizer = _optimizer(parameters, settings)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
+    optimizers = _optimizers(parameters, settings)
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: _rate(step, settings)) for one in optimizers]
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, on a CPU too
-    log, parts = TrainLog(), 1
+    log, parts = TrainLog(epochs=settings.steps * min(settings.batch, n) / n), 1
     module.train()
     for batch in progress.track(batches(n, settings, rng), settings.steps, title):
-        value, parts_now = _backward(loss, batch, parts, optimizer, device)
+        value, parts_now = _backward(loss, batch, parts, parameters, device)
         log.halvings += int(math.log2(parts_now // parts)) if parts_now > parts else 0
         parts = parts_now
         if not math.isfinite(value):
             raise InputError(f"{title}: the loss became {value} at step {batch.step}; lower lr (now {settings.lr}).")
         if settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-        optimizer.step()
-        scheduler.step()
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
         if average is not None:
             average.update_parameters(module)
         log.losses.append(value)
@@ -133,11 +143,12 @@ def train(
 
 
 def _backward(
-    loss: Callable[[Batch], Tensor], batch: Batch, parts: int, optimizer: torch.optim.Optimizer, device: torch.device
+    loss: Callable[[Batch], Tensor], batch: Batch, parts: int, parameters: list[nn.Parameter], device: torch.device
 ) -> tuple[float, int]:
     """Gradients of one step, in as many parts as memory asks for. Returns the loss and the parts used."""
     while True:
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         try:
             total = 0.0
             for index in batch.index.chunk(parts):
@@ -155,23 +166,30 @@ def _backward(
                 torch.cuda.empty_cache()
 
 
-def _optimizer(parameters: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            settings.lr,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            nesterov=settings.momentum > 0,
-        )
-    return torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
+def _optimizers(parameters: list[nn.Parameter], settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """One; with SGD a second one, Adam, for parameters that ask for it by an attribute ``adam`` that is true."""
+    if settings.optimizer == "adamw":
+        return [torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)]
+    own = [p for p in parameters if getattr(p, "adam", False)]
+    rest = [p for p in parameters if not getattr(p, "adam", False)]
+    sgd = torch.optim.SGD(
+        rest,
+        settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.nesterov and settings.momentum > 0,
+    )
+    return [sgd, torch.optim.Adam(own, settings.lr)] if own else [sgd]
 
 
 def _rate(step: int, settings: TrainSettings) -> float:
-    """Factor on the peak rate: one-cycle warms up over the first tenth; both end near zero."""
+    """Factor on the peak rate: one-cycle warms up over the first tenth; it and cosine end near zero."""
     if settings.schedule == "constant":
         return 1.0
     t = step / max(1, settings.steps)
+    if settings.schedule == "steps":
+        rise = (step + 1) / max(1.0, settings.warmup * settings.steps)
+        return min(1.0, rise) * 0.1 ** sum(t >= share for share in settings.milestones)
     if settings.schedule == "one-cycle":
         if t < 0.1:
             return 0.04 + 0.96 * t / 0.1

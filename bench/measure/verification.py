@@ -21,6 +21,7 @@ from ..schema import Row
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, at_rates, counted, folded, per_identity, row_of
+from .training import learnt, trainings_of
 
 _ACCURACY = Metric("accuracy", "fraction", "higher", "Face pairs that the system decides rightly, ten-fold.")
 _DIFFERENCE = Metric("accuracy_undefended_difference", "fraction", "higher", "Accuracy minus that of the undefended "
@@ -61,7 +62,7 @@ class Verification(Measurement):
         }  # fmt: skip
         if defense.name != "none":
             kept["pairs_plain"] = _paired(case, session.undefended(case.alias))[2]
-        return kept
+        return kept | learnt(case)
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         own, plain = _folds(kept)
@@ -84,7 +85,9 @@ class Verification(Measurement):
         reported = float(kept["reported"])
         yield from flags.answer_flag(float(own.mean()), None if np.isnan(reported) else reported)
         yield from flags.unreadable_flag(int(kept["unreadable"]))
-        if plain is not None and kept["deployed"]:
+        # One that is half trained has no verdict yet: that is F17, of `training`.
+        unfinished = flags.unfinished_flag(trainings_of(kept), rules.protocol.least_epochs)
+        if plain is not None and kept["deployed"] and not unfinished:
             yield from flags.utility_flag(float(plain.mean() - own.mean()), rules.protocol.utility_loss)
         yield from flags.threshold_flags(
             ("the defended system", fmr, t.false_accepts)

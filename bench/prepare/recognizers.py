@@ -43,7 +43,8 @@ class Recognizers:
 
     def trained_here(self, alias: str) -> bool:
         """Whether its weights come from the train split."""
-        return bool(RECOGNIZERS.get(self.specs[alias].type).needs_training)
+        spec = self.specs[alias]
+        return bool(RECOGNIZERS.get(spec.type)(spec.settings).needs_training)
 
     def recipe(self, alias: str) -> Recipe:
         """What a recogniser is made from, without building it."""

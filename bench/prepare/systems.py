@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,10 +17,13 @@ from ..core.code import code_of
 from ..core.context import FitContext, Weights
 from ..core.progress import Progress
 from ..core.seeding import Rng
+from ..core.training import TrainLog
 from ..recipe import Recipe
-from ..store import Store
+from ..store import Store, read_tensors, write_tensors
 from .faces import Faces
 from .recognizers import Recognizers
+
+_LOGS = "trainings.json"  # beside the weights of a fit
 
 
 class Systems:
@@ -47,6 +53,7 @@ class Systems:
         self._resolution, self._store, self._device, self._progress = resolution, store, device, progress
         self._fitted: dict[str, Defense] = {}
         self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
+        self._trainings: WeakKeyDictionary[Defense, dict[str, TrainLog]] = WeakKeyDictionary()
 
     def recipe(self, defense: Defense, alias: str, seed: int) -> Recipe:
         """What ``defense``, fitted on recogniser ``alias``, is made from.
@@ -80,6 +87,10 @@ class Systems:
             self._fitted[recipe.key], self._recipes[system] = system, recipe
         return self._fitted[recipe.key]
 
+    def trainings(self, system: Defense) -> dict[str, TrainLog]:
+        """How the networks of a fitted system learnt, as it was kept with the fit, by what was trained."""
+        return self._trainings.get(system, {})
+
     def _fit(self, defense: Defense, alias: str, seed: int, recipe: Recipe) -> Defense:
         def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
             of = {"name": name, **self._shared(seed), "protectors": self._protectors_recipe(), "depends": depends}
@@ -93,8 +104,16 @@ class Systems:
         )  # fmt: skip
         if not overrides(defense, "_fit"):
             return defense.fit(context)
-        state = self._store.tensors(recipe, lambda: defense.fit(context).state_dict())
-        return defense.fit(context, state)
+
+        def build(folder: Path) -> None:
+            write_tensors(folder, defense.fit(context).state_dict())
+            logs = {what: asdict(log) for what, log in defense.trainings().items()}
+            (folder / _LOGS).write_text(json.dumps(logs))
+
+        folder = self._store.make(recipe, build)
+        logs = json.loads((folder / _LOGS).read_text())
+        self._trainings[defense] = {what: TrainLog(**log) for what, log in logs.items()}
+        return defense.fit(context, read_tensors(folder))
 
     def _shared(self, seed: int) -> dict[str, Any]:
         train = self._faces.of("train").sha if self._faces.has_train else ""

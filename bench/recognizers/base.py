@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -53,11 +53,11 @@ class Recognizer(nn.Module, Plugin, ABC):
         dim: D of the embedding.
         differentiable: False means forward only: black box yes, white box refused.
         family: architecture and training in a word; judges must differ from the target in it.
-        needs_training: whether ``_build`` trains on the track's train split.
+        needs_training: whether ``_build`` trains on the track's train split; of the class, unless settings decide.
         provenance: file, sha256, licence, for the manifest.
     """
 
-    needs_training: ClassVar[bool] = False
+    needs_training: bool = False
     size: int
     dim: int
     differentiable: bool = True
@@ -113,7 +113,7 @@ class Recognizer(nn.Module, Plugin, ABC):
         """
         from safetensors.torch import save_file
 
-        if not type(self).needs_training:
+        if not self.needs_training:
             raise InputError(f"Recognizer {self.alias!r} was not trained here; keep its own weights file instead.")
         state = {key: value.detach().cpu().contiguous().clone() for key, value in self.state_dict().items()}
         save_file(state, path, {**self.provenance, "recognizer": type(self).name, "settings": self._settings_text()})

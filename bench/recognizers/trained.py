@@ -50,7 +50,8 @@ class SmallSettings:
 class TrainedRecognizer(Recognizer):
     """What the small recognisers share; a subclass says which network."""
 
-    needs_training: ClassVar[bool] = True
+    needs_training = True
+    spread: ClassVar[float] = 1.0  # of the class centres at first
     Settings = SmallSettings
     settings: SmallSettings
     log: TrainLog  # losses of the training run; there is none after ``load``
@@ -73,7 +74,9 @@ class TrainedRecognizer(Recognizer):
         rng = context.rng.child("recognizer", type(self).name)
         generator = rng.child("weights").torch()
         initialise(self.net, generator)
-        head = MarginHead(train_images.n_identities, self.dim, self.settings.loss, self.settings.scale, generator)
+        head = MarginHead(
+            train_images.n_identities, self.dim, self.settings.loss, self.settings.scale, generator, self.spread
+        )
         both = nn.ModuleList([self.net, head]).to(context.device)
         self.log = self._train(both, train_images, context, rng)
         # The loop turns networks to channels-last on CUDA; back, so that a loaded copy runs the same kernels.
@@ -92,11 +95,12 @@ class TrainedRecognizer(Recognizer):
             value: Tensor = both[1](self.net(2 * x - 1), data.labels[batch.index].to(device), margin)
             return value
 
-        plan = TrainSettings(
-            steps=settings.steps, batch=settings.batch, lr=settings.lr, weight_decay=settings.weight_decay
-        )
         title = f"training {self.alias}"
-        return train(both, loss, len(data.labels), plan, rng=rng, progress=context.progress, title=title)
+        return train(both, loss, len(data.labels), self._plan(), rng=rng, progress=context.progress, title=title)
+
+    def _plan(self) -> TrainSettings:
+        s = self.settings
+        return TrainSettings(steps=s.steps, batch=s.batch, lr=s.lr, weight_decay=s.weight_decay)
 
     def _embed(self, x: Tensor) -> Tensor:
         z: Tensor = self.net(2 * x - 1)

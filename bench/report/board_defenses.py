@@ -11,6 +11,7 @@ from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
 from .strongest import Choice, strongest, value_of
 
 MATCHED_LOSS = 0.01  # rank only where at most one point of verification accuracy is lost
+UNFINISHED = "not trained out"  # what ``matched`` says in place of yes and no (F17)
 _SURFACE_ORDER = {"template": 0, "wire": 1, "image": 2}
 
 DEFENSE_COLUMNS = (
@@ -62,6 +63,8 @@ def _row(view: View, dataset: str, recognizer: str, defense: str, surface: str) 
     row["n_failed"] = sum(view.cells[who].n_failed for who in here)
     shown = [view.cells[choice.who].flags for choice in (worst, named) if choice]
     row["flags"] = union([view.utility_flags.get(system, ""), *shown])
+    if "F17" in view.utility_flags.get(system, "").split(","):
+        row["matched"] = UNFINISHED
     return row
 
 
@@ -147,13 +150,16 @@ def reach(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranked(group: pd.DataFrame) -> pd.DataFrame:
-    """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers."""
+    """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers.
+
+    What was not trained out (F17) has neither: its accuracy is not known yet.
+    """
     collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
     leaks = reach(group)["reach"]
     able = (group["matched"] == "yes") & leaks.notna() & (group["defense"] != UNDEFENDED) & ~collapsed
     rank = leaks.where(able).rank(method="min")
     axis = utility_axis(group)
-    points = list(zip(group[axis], leaks))
+    points = list(zip(group[axis].where(group["matched"] != UNFINISHED), leaks))
     best = [
         not (math.isnan(x) or math.isnan(y)) and not any(u >= x and s <= y and (u > x or s < y) for u, s in points)
         for x, y in points

@@ -24,7 +24,8 @@ COLUMN_HELP: dict[str, str] = {
     "accuracy within 1 point of the unprotected system; "
     "neighbors whose intervals overlap are not proven different.",
     "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
-    "matched": "yes if at most 1 point of verification accuracy is lost; only such rows can be compared by leakage "
+    "matched": "yes if at most 1 point of verification accuracy is lost, no if more, not trained out if the defense's "
+    "networks learnt too little for a verdict (F17); only rows with yes can be compared by leakage "
     "alone.",
     "accuracy": "Share of face pairs (same person or not) that the protected system decides correctly, 10-fold.",
     "accuracy_diff": "Accuracy minus that of the unprotected system, in percentage points; negative is a loss.",
@@ -70,8 +71,8 @@ COLUMN_HELP: dict[str, str] = {
     "leak_bytes": "Size of what the adversary gets per person, in bytes.",
     "utility": "What accuracy is of: the defended system verifying people, or a recognizer trained on a released data "
     "set and tested on real photos.",
-    "recognizer_init": "How the server's own recognizer began, where a defense trains one: scratch, clean_finetune "
-    "(from a recognizer of plain faces) or distill (taught by it).",
+    "recognizer_init": "How the server's own recognizer began, where a defense trains one: scratch, warm (with the "
+    "weights of one of plain faces), clean_finetune (from a recognizer of plain faces) or distill (taught by it).",
     "n_cells": "How many cells (attack, defense, knowledge, seed) were planned.",
     "n_failed": "How many of the cells behind this row failed; each is listed with its error.",
     "flags": "Warnings about this row; each is explained below.",

@@ -1,4 +1,4 @@
-"""Training curves of the trained attacks, one small panel each, so that a curve that never fell is seen at once."""
+"""Training curves of attacks and defences, one small panel each, so that one that never fell is seen at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ from .style import COLUMN, GREY, INK, PALETTE, Made, new_figure, save, stem, sur
 
 _POINTS = 200  # a curve longer than this is thinned: nobody sees more in a panel of 1.5 inches
 _ACROSS = 4
+_CUT_SHORT = {"F15", "F17"}
+_OF_ATTACKS = (
+    "Training loss of every trained attack. Black: on the undefended system; blue: one line per defense and seed. A "
+    "curve that is still falling at its right end belongs to an attack that was stopped too early (flag F15, orange)."
+)
+_OF_DEFENSES = (
+    "Training loss of every defense's own network, the server's where it has one; one line per seed. Orange: not "
+    "trained out (flag F17), because the loss still falls or the pictures were shown too few times: no verdict."
+)
 
 
 def read_losses(cells: tuple[CellFile, ...], problems: list[str]) -> pd.DataFrame:
@@ -39,24 +48,26 @@ def read_losses(cells: tuple[CellFile, ...], problems: list[str]) -> pd.DataFram
 
 
 def draw_losses(losses: pd.DataFrame, folder: Path) -> list[Made]:
-    """One figure per data set, recognizer and surface."""
+    """One figure of attacks per data set, recognizer and surface, and one of the defences' own networks."""
     if losses.empty:
         return []
     made = []
     for key, rows in losses.groupby(["dataset", "recognizer", "surface"]):
         dataset, recognizer, surface = (str(part) for part in key)
-        name = stem("loss", dataset, recognizer, surface)
-        _draw(rows, f"data {dataset}  ·  recognizer {recognizer}", surface, folder / name)
-        caption = (
-            "Training loss of every trained attack. Black: on the undefended system; blue: one line per defense and "
-            "seed; "
-            "orange: more budget would still help (flag F15)."
-        )
-        made.append(Made(name, "loss", caption, surface, dataset, recognizer))
+        about = f"data {dataset}  ·  recognizer {recognizer}"
+        attacks, own = rows[rows["attack"] != ""], rows[rows["attack"] == ""]
+        if len(attacks):
+            name = stem("loss", dataset, recognizer, surface)
+            _draw(attacks, about, f"Training loss of attacks on the {surface_text(surface)}", folder / name)
+            made.append(Made(name, "loss", _OF_ATTACKS, surface, dataset, recognizer))
+        if len(own):
+            name = stem("loss-defenses", dataset, recognizer, surface)
+            _draw(own.assign(attack=own["defense"]), about, "Training loss of defenses", folder / name)
+            made.append(Made(name, "training", _OF_DEFENSES, surface, dataset, recognizer))
     return made
 
 
-def _draw(rows: pd.DataFrame, about: str, surface: str, path: Path) -> None:
+def _draw(rows: pd.DataFrame, about: str, title: str, path: Path) -> None:
     attacks = sorted(rows["attack"].unique())
     across = min(_ACROSS, len(attacks)) if len(attacks) > 1 else 1
     down = math.ceil(len(attacks) / across)
@@ -69,13 +80,12 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, path: Path) -> None:
         x, y = index % across, index // across
         box = (0.06 + x * cell, 1 - (0.5 + 1.3 * (y + 1) - 0.3) / height, cell - 0.075, 0.86 / height)
         _panel(figure, box, rows[rows["attack"] == attack], attack)
-    title = f"Training loss of attacks on the {surface_text(surface)}"
     figure.text(0.012, 1 - 0.14 / height, title, fontsize=9.5, weight="bold", va="center")
     figure.text(0.012, 1 - 0.32 / height, f"x: step  ·  y: loss  ·  {about}", color=GREY, va="center")
     handles = [
         Line2D([], [], color=INK, lw=1.2, label="undefended"),
         Line2D([], [], color=PALETTE[0], lw=0.7, alpha=0.6, label="defended"),
-        Line2D([], [], color=PALETTE[1], lw=0.9, label="not saturated (F15)"),
+        Line2D([], [], color=PALETTE[1], lw=0.9, label="cut short (F15, F17)"),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=3, bbox_to_anchor=(0.5, 0.02 / height), borderaxespad=0)
     save(figure, path.parent, path.name, rows)
@@ -85,7 +95,7 @@ def _panel(figure: Figure, box: tuple[float, float, float, float], rows: pd.Data
     axes = figure.add_axes(box)
     axes.set_title(attack, fontsize=7, pad=3)
     for (defense, _, _), curve in rows.groupby(["defense", "knowledge", "seed"]):
-        plain, late = defense == UNDEFENDED, "F15" in curve["flags"].iloc[0].split(",")
+        plain, late = defense == UNDEFENDED, not _CUT_SHORT.isdisjoint(curve["flags"].iloc[0].split(","))
         colour = PALETTE[1] if late else INK if plain else PALETTE[0]
         strength: dict[str, Any] = (
             {"lw": 1.1, "zorder": 3} if plain else {"lw": 0.7, "zorder": 2, "alpha": 1.0 if late else 0.45}

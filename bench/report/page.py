@@ -19,6 +19,7 @@ from .summary import publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
 from .traits import Traits, traits_of
 
+_SHARED = ("transfer", "roc", "scores", "training")  # figures that belong to no surface
 _QUIET = ("not-applicable", "absent", "skipped-budget")
 
 
@@ -55,7 +56,7 @@ def render_page(
         title=run.run.get("title") or run.run.get("track") or run.path.name,
         track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
         fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
-        shared={kind: [made for made in figures if made.kind == kind] for kind in ("transfer", "roc", "scores")},
+        shared={kind: [made for made in figures if made.kind == kind] for kind in _SHARED},
         transfer=_transfer(boards["transfer"]), filters=_filters(traits, boards, sections), traits=traits,
         broken=[row for row in failures if row["status"] not in _QUIET],
         quiet=[row for row in failures if row["status"] in _QUIET],

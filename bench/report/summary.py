@@ -6,13 +6,13 @@ import math
 
 import pandas as pd
 
-from .board_defenses import reach
+from .board_defenses import UNFINISHED, reach
 from .rows import UNDEFENDED
 from .style import percent, surface_text
 
 
 def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
-    """Two or three findings on one data set, recognizer and surface.
+    """Two to four findings on one data set, recognizer and surface.
 
     Args:
         defenses: the rows of the defense board that belong together.
@@ -26,6 +26,10 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
         if len(flagged):
             names = "; ".join(flagged["defense"])
             found.append(f"Privacy by breaking recognition (flag F7), not to be read as protection: {names}.")
+        unfinished = protected[protected["matched"] == UNFINISHED]
+        if len(unfinished):
+            names = "; ".join(unfinished["defense"])
+            found.append(f"Not trained out (flag F17), so there is no verdict on accuracy or protection: {names}.")
     return [text for text in found if text]
 
 
@@ -94,7 +98,8 @@ def _best(protected: pd.DataFrame) -> str:
     if not (protected["matched"] != "").any():
         return "Verification accuracy was not measured, so no defense is ranked."
     if ranked.empty:
-        return "No defense keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
+        able = "No defense that was trained out" if (protected["matched"] == UNFINISHED).any() else "No defense"
+        return f"{able} keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
     row = ranked.iloc[0]
     change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
     named = _named(row, row["identity_attack"])

@@ -15,6 +15,8 @@ from faceleak.bench.schema import Row
 from faceleak.bench.track import AttackSpec
 from systems import faces, recognizer
 
+FLAT, FALLING = (5.0, 0.0), (30.0, 0.2)
+
 
 def _row(cell: str, attack: str, metric: str, value: float, **more: Any) -> Row:
     base: Row = {
@@ -37,6 +39,8 @@ def test_every_flag_in_the_code_is_documented() -> None:
     [
         (flags.spread_flag(0.001), flags.spread_flag(0.2)),
         (flags.start_flag(0.0), flags.start_flag(0.25)),
+        (flags.unfinished_flag({"server": (4.9, 0.0)}, 5), flags.unfinished_flag({}, 5)),
+        (flags.unfinished_flag({"a": FALLING, "b": FLAT}, 5), flags.unfinished_flag({"a": FLAT, "b": FLAT}, 5)),
         (flags.draws_flag(True, 1), flags.draws_flag(True, 5)),
         (flags.draws_flag(True, 4), flags.draws_flag(False, 1)),
         (flags.threshold_flags([("j", 0.01, 12)]), flags.threshold_flags([])),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from faceleak.bench.core.errors import InputError
+from faceleak.bench.core.nets.servers import published_recipe
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.core.training import Batch, TrainLog, TrainSettings, batches, train
+from faceleak.bench.core.training import Batch, TrainLog, TrainSettings, _rate, batches, train
 from torch import Tensor, nn
 
 X = Rng(0, "x").normal(torch.arange(64), (5,))
@@ -37,6 +38,30 @@ def test_it_learns_a_line(optimizer: str, schedule: str) -> None:
     net, log = _run(optimizer=optimizer, schedule=schedule, lr=lr, steps=300, weight_decay=0.0)
     assert log.losses[-1] < 0.02 * log.losses[0]
     assert not net.training
+
+
+def test_the_published_schedule_warms_up_and_falls_tenfold_three_times() -> None:
+    plan = published_recipe(240, 64, 0.1, 5e-4)
+    rate = [_rate(step, plan) for step in range(240)]
+    assert rate[:10] == pytest.approx([k / 10 for k in range(1, 11)])
+    assert [rate[step] for step in (99, 100, 179, 180, 219, 220, 239)] == pytest.approx(
+        [1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+    _, log = _run(optimizer="sgd", schedule="steps", lr=0.02, steps=300, warmup=0.05, weight_decay=0.0)
+    assert log.losses[-1] < 0.02 * log.losses[0]
+
+
+def test_a_parameter_may_ask_for_an_adam_of_its_own_beside_sgd() -> None:
+    """Its first step is as long as the rate, whatever the gradient; without SGD there is one optimiser as ever."""
+    for wanted in (True, False):
+        pair = nn.ParameterList([torch.zeros(3), torch.zeros(3)])
+        pair[1].adam = wanted
+        budget = TrainSettings(1, 1, 0.1, "sgd", "constant", weight_decay=0.0, nesterov=False)
+        train(
+            pair, lambda batch, pair=pair: 1e-3 * (pair[0] + pair[1]).sum(), 1, budget, rng=Rng(0), progress=Progress()
+        )
+        assert torch.allclose(pair[0], torch.full((3,), -1e-4))
+        assert torch.allclose(pair[1], torch.full((3,), -0.1 if wanted else -1e-4), rtol=1e-3)
 
 
 def test_running_out_of_memory_does_not_change_the_result() -> None:
@@ -73,6 +98,11 @@ def test_each_epoch_shows_every_sample_once_with_a_new_presentation() -> None:
     first, second = (torch.cat([b.index for b in seen if b.presentation == e]) for e in (0, 1))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(20))
     assert first.tolist() != second.tolist()
+
+
+def test_the_log_says_how_often_the_samples_were_shown() -> None:
+    assert _run(steps=10, batch=16)[1].epochs == pytest.approx(10 * 16 / 64)
+    assert _run(steps=10, batch=100)[1].epochs == 10, "a batch is never more than all"
 
 
 def test_no_samples_and_diverging_losses_are_said() -> None:

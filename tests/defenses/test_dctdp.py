@@ -175,6 +175,22 @@ def test_a_fit_reads_back_with_its_budget() -> None:
     assert torch.equal(loaded.encode(x, draw), defense.encode(x, draw))  # type: ignore[attr-defined]
 
 
+def test_as_released_the_noise_has_a_learnt_mean() -> None:
+    """Budget 4, no sensitivity, and ``locs``: zero at first, learnt beside rho, the same for every picture."""
+    defense = _fitted(sensitivity="one", epsilon_mean=4.0, shift="learned")
+    shift = defense.shift()
+    assert shift.shape == (189, 16, 16)
+    assert float(shift.abs().max()) > 0, "the recognition loss moves it"
+    x = _pictures()[:1].expand(200, -1, -1, -1)
+    sent = torch.cat([defense.encode(x[:50], SOURCE.draw(torch.arange(50) + 50 * k)) for k in range(4)])
+    left = (sent - coefficients(x[:1]) - shift).double()
+    assert abs(float(left.mean())) < 1e-3
+    assert abs(float(left.abs().mean()) - 0.25) < 5e-3, "E|Laplace(0, 1)| / 4"
+    loaded = DCTDP(SMALL | {"sensitivity": "one", "epsilon_mean": 4.0, "shift": "learned"})
+    assert torch.equal(loaded.fit(_context(), defense.state_dict()).shift(), shift)
+    assert not hasattr(_fitted(), "shift")
+
+
 @pytest.mark.parametrize("bad", [{"epsilon_mean": 0.0}, {"quantile": 0.5}, {"rho_lr": -1.0}])
 def test_settings_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(InputError, match="rho_lr must be positive"):

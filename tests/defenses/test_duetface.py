@@ -13,10 +13,11 @@ from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.leaks import leak_bytes
 from faceleak.bench.core.nets.bdct import CHANNELS, bdct
+from faceleak.bench.core.nets.regions import ellipse_region, hull_region
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
-from faceleak.defenses.duetface import CLIENT, MASKS, SENT, DuetFace, attention, face_region, interact
+from faceleak.defenses.duetface import CLIENT, MASKS, SENT, DuetFace, attention, interact
 from systems import CPU, ToySystem, faces, fit_defense, recognizer, small_defense
 
 SOME = torch.arange(12)
@@ -77,21 +78,31 @@ def test_the_region_changes_the_masks_and_nothing_else() -> None:
     with_region, without = _wire("ellipse"), _wire("none")
     assert torch.equal(with_region["channels"], without["channels"])
     assert not torch.allclose(with_region["mask1"], without["mask1"], atol=0.1)
-    corner = with_region["mask1"][:, 0, [0, 0, -1], [0, -1, 0]]  # outside the ellipse all cells carry the same value
-    assert torch.equal(corner, corner[:, :1].expand(-1, 3))
+    corner = with_region["mask1"][:, 0, [0, 0, -1], [0, -1, 0]]
+    assert torch.equal(corner, torch.zeros(12, 3)), "outside the ellipse there is nothing to look at"
 
 
 def test_attention_is_the_stretched_mean_over_channels() -> None:
     features = Rng(0, "features").normal(torch.arange(5), (7, 6, 6))
-    found = attention(features, facial=False)
+    found = attention(features, None)
     mean = features.mean(1)
     for sample in range(5):
         low, high = float(mean[sample].min()), float(mean[sample].max())
         assert torch.allclose(found[sample, 0], (mean[sample] - low) / (high - low), atol=1e-5)
-    masked = mean[:1] * face_region(6)[0]
-    assert torch.allclose(
-        attention(features, facial=True)[:1, 0], (masked - masked.min()) / (masked.max() - masked.min())
-    )
+    masked = found[:1, 0] * ellipse_region(6)[0]
+    assert torch.allclose(attention(features, ellipse_region(6))[:1, 0], masked / masked.max())
+
+
+def test_a_map_of_negative_mean_is_strong_inside_the_face() -> None:
+    """Stretched before the region is applied, as released; the other way round it says to look beside the face."""
+    region = ellipse_region(16)
+    mean = Rng(0, "features").normal(torch.arange(20), (1, 16, 16)) * 0.1 - 1
+    inside, outside = region[0, 0] == 1, region[0, 0] == 0
+    found = attention(mean.expand(-1, 4, -1, -1), region)[:, 0]
+    assert float(found[:, inside].mean()) == pytest.approx(0.5, abs=0.1)
+    assert float(found[:, outside].max()) == 0
+    shifted = attention(mean.expand(-1, 4, -1, -1) + 5, region)[:, 0]
+    assert torch.allclose(found, shifted, atol=1e-5), "what is added everywhere says nothing about where to look"
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0, 5e6])
@@ -99,18 +110,29 @@ def test_a_constant_map_becomes_zero(value: float) -> None:
     """And not 0 / 0, also beside a sample that has a map."""
     features = torch.full((2, 4, 3, 3), value)
     features[1, :, 1, 1] = value + max(1.0, abs(value))
-    found = attention(features, facial=False)
+    found = attention(features, None)
     assert torch.equal(found[0], torch.zeros(1, 3, 3))
     assert torch.equal(found[1, 0], F.pad(torch.ones(1, 1), (1, 1, 1, 1)))
-    assert torch.equal(attention(torch.ones(2, 4, 1, 1), facial=True), torch.zeros(2, 1, 1, 1))
+    assert torch.equal(attention(torch.ones(2, 4, 1, 1), torch.ones(1, 1, 1, 1)), torch.zeros(2, 1, 1, 1))
 
 
-def test_the_region_is_the_ellipse() -> None:
-    whole = face_region(64)[0, 0]
-    assert abs(float(whole.mean()) - torch.pi * 0.32 * 0.36) < 1e-3
-    assert torch.allclose(F.avg_pool2d(whole[None], 8)[0], face_region(8)[0, 0], atol=0.05)
-    assert float(whole[40, 32]) == 1, "the tip of the nose"
-    assert float(whole[[0, 0, -1, -1], [0, -1, 0, -1]].max()) == 0
+def test_the_hull_of_detected_landmarks_is_the_region() -> None:
+    """Toy faces know five points; their landmark network finds about these, and the masks are 0 outside their hull."""
+    system = ToySystem("duetface", {"roi": "hull", "landmark_steps": 8, "landmark_width": 8, "server_steps": 2})
+    defense = system.defense
+    assert isinstance(defense, DuetFace)
+    images = system.public.images(SOME)
+    region = hull_region(defense.finder.landmarks(images), 32)
+    wire = system.deployed_leak(SOME, Surface.WIRE)
+    assert isinstance(wire, dict)
+    outside = F.avg_pool2d(region, 4) == 0
+    assert 0 < float(outside.float().mean()) < 1
+    assert float(wire["mask1"][outside].max()) == 0
+    assert not any(name.startswith("finder") for name in defense.state_dict()), "shared, so no part of the fit"
+    with pytest.raises(InputError, match="landmarks"):
+        DuetFace(small_defense("duetface") | {"roi": "hull"}).fit(
+            FitContext(recognizer("toy-a"), None, Rng(0), CPU, Progress())
+        )
 
 
 def test_interact_with_weight_zero_is_the_sigmoid() -> None:
@@ -199,7 +221,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"'clean_finetune' is not possible.*use 'distill' or 'scratch'"):
         ToySystem("duetface", {"recognizer_init": "clean_finetune"})
     with pytest.raises(InputError, match="roi"):
-        DuetFace({"roi": "hull"})
+        DuetFace({"roi": "square"})
     wire = _wire()
     for wrong in (wire["channels"], {"channels": wire["channels"]}, wire | {"mask4": wire["mask2"]}):
         with pytest.raises(InputError, match="the server expects a wire of shape"):

@@ -17,6 +17,7 @@ from faceleak.bench.report.columns import (
     TRANSFER_SHOWN,
     help_for,
 )
+from faceleak.bench.report.summary import sentences
 from faceleak.bench.schema import COLUMNS, Row, read_results, write_results
 
 from .fixture_run import base_row
@@ -128,6 +129,22 @@ def test_utility_collapse_is_never_ranked() -> None:
     row = one(build_boards(table(rows))["defenses"], defense="a")
     assert math.isnan(row["rank"])
     assert row["flags"] == "F7"
+
+
+def test_what_was_not_trained_out_has_no_verdict() -> None:
+    rows = utility("none", 0.97) + utility("a", 0.97) + utility("b", 0.5)
+    rows += attack("x", 0.1, 0.1, defense="a") + attack("x", 0.0, 0.0, defense="b") + attack("x", 0.6, 0.6)
+    for row in rows[1:3]:
+        row["flags"] = "F17"
+    board = build_boards(table(rows))["defenses"]
+    for name in ("a", "b"):
+        row = one(board, defense=name)
+        assert (row["matched"], row["pareto"]) == ("not trained out", "no")
+        assert math.isnan(row["rank"])
+    said = " ".join(sentences(board, 0.01))
+    assert "No defense that was trained out keeps verification accuracy" in said
+    assert "Not trained out (flag F17), so there is no verdict on accuracy or protection: b; a." in said
+    assert "F7" not in said
 
 
 def test_seeds_are_averaged_and_their_extremes_kept() -> None:
