@@ -166,8 +166,8 @@ class WireDefense(Defense, ABC):
 
     def secrets_of(self, context: FitContext) -> SecretSource:
         """The installation's own key, and sample secrets that no deployed picture meets."""
-        deployed = SecretSource.installation(context.rng.seed)
-        return SecretSource(deployed.deployment, context.rng.child("training"))
+        key = context.key or SecretSource.installation(context.rng.seed).deployment
+        return SecretSource(key, context.rng.child("training"))
 
     def training_wire(self, images: Tensor, secret: SecretDraw) -> Leak:
         """What the server learns from. A client that learns together with it overrides this to let gradients pass."""

@@ -14,6 +14,8 @@ from ..core.code import code_of
 from ..core.context import FitContext, Weights
 from ..core.progress import Progress
 from ..core.seeding import Rng
+from ..core.surfaces import Secret
+from ..isolation.roots import SecretRoot
 from ..recipe import Recipe
 from ..store import Store
 from .faces import Faces
@@ -31,6 +33,7 @@ class Systems:
         store: where fits are kept.
         device: where to work.
         progress: where progress goes.
+        root: where the deployed secrets come from.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class Systems:
         store: Store,
         device: torch.device,
         progress: Progress,
+        root: SecretRoot,
     ) -> None:
         self._faces, self._recognizers, self._protectors = faces, recognizers, protectors
         self._resolution, self._store, self._device, self._progress = resolution, store, device, progress
+        self._root = root
         self._fitted: dict[str, Defense] = {}
         self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
 
@@ -57,6 +62,8 @@ class Systems:
         of: dict[str, Any] = {"defense": defense.describe(), "recognizer": self._recognizers.recipe(alias)}
         if overrides(defense, "_fit") or overrides(defense, "_build"):
             of |= self._shared(seed)
+            if Secret.DEPLOYMENT in defense.secrets:  # a server is trained for the key that is deployed
+                of["key"] = self._root.fingerprint
         if defense.uses_surrogates:
             of["protectors"] = self._protectors_recipe()
         return Recipe("defense", of, code_of(__name__))
@@ -89,7 +96,7 @@ class Systems:
             self._recognizers.get(alias), self._faces.of("train") if self._faces.has_train else None,
             Rng(seed, "defense"), self._device, self._progress,
             tuple(map(self._recognizers.get, self._protectors)) if defense.uses_surrogates else (),
-            self._resolution, keep,
+            self._resolution, keep, self._root.installation(seed).deployment,
         )  # fmt: skip
         if not overrides(defense, "_fit"):
             return defense.fit(context)
