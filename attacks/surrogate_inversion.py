@@ -37,11 +37,11 @@ from .pixel_inversion import variation
 class SurrogateInversionSettings(IdentityExtractionSettings):
     """Budget and weights of the search; the rest is the map's."""
 
-    steps: int = 80  # gradient steps per victim inside the components
+    steps: Annotated[int, Field(ge=0)] = 80  # gradient steps per victim inside the components
     lr: float = 0.2  # Adam's peak, in standard deviations of a component
     components: int = 600  # principal components of the public faces
     weight_prior: float = 0.02  # of the mean square of the components, in their standard deviations
-    pixel_steps: int = 0  # further steps on the pixels
+    pixel_steps: Annotated[int, Field(ge=0)] = 0  # further steps on the pixels
     pixel_lr: float = 0.01  # Adam's peak, on pixels
     weight_tv: float = 0.2  # of the total variation, in the steps on pixels
     shift: float = 2.0  # pixels of 64, at most

@@ -22,6 +22,7 @@ from .command import reproducing
 from .core.code import code_of
 from .core.progress import Progress
 from .execute import attributes_sha
+from .flags import isolation_flag
 from .measure.base import Measurement
 from .measure.case import Case, costs_of
 from .measure.rows import REASON
@@ -60,13 +61,15 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, aga
             trace = traceback.format_exc()
             progress.say(f"  failed: {type(caught).__name__}: {caught}")
     costs = before.get("costs") or (costs_of(case) if cell.attack and "outcome" in vars(case) else {})
+    isolated = case.outcome.isolated if "outcome" in vars(case) else before.get("isolated", True)
     state: dict[str, Any] = {
         "status": status,
         "track": session.track.name,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
         "command": reproducing(session.track.called, cell.labels(), again),
-        "flags": [flag for name in wanted if name in parts for flag in parts[name].flags],
+        "flags": [flag for name in wanted if name in parts for flag in parts[name].flags] + isolation_flag(isolated),
+        "isolated": isolated,
         "absent": {metric: why for part in parts.values() for metric, why in part.absent.items()},
         "costs": costs,
         "seconds": before.get("seconds", 0.0) + time.perf_counter() - start,
@@ -180,6 +183,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
         "victims": cell.attack.victims if cell.attack else None,
         "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
         "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
+        "secrets": session.root.fingerprint if cell.attack else session.secrets_of(make_defense(cell.defense)),
         "members": sorted(cell_key(session, member) for member in cell.members),
     }
     return Recipe("cell", of, code_of(__name__))

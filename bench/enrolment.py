@@ -10,7 +10,6 @@ import torch
 from ..defenses.base import Defense
 from .core.faces import FaceSet
 from .core.leaks import Leak, leak_take
-from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .session import Session
 
@@ -28,7 +27,7 @@ class Enrolled:
 
 def enrolled(session: Session, alias: str, defense: Defense, split: str, seed: int, key: int = 0) -> Enrolled:
     """Templates and probes of every image of a split; sample secrets differ between the two sides."""
-    faces, source = session.faces(split), SecretSource.installation(seed, key)
+    faces, source = session.faces(split), session.installation(seed, key)
 
     def side(presentation: int, stage: str) -> Leak:
         if defense.embedding_fixed:

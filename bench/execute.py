@@ -4,15 +4,10 @@ cost."""
 from __future__ import annotations
 
 import json
-import math
-import sys
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -20,18 +15,23 @@ from ..attacks.base import Attack
 from ..defenses.base import Defense
 from .core.code import code_of
 from .core.context import AttackContext, Weights
+from .core.errors import ContractError
+from .core.leaks import leak_take
 from .core.recovery import Recovery
 from .core.secrets import SecretSource
 from .core.seeding import Rng
 from .core.surfaces import Surface
 from .core.target import Target
-from .leaked import LeakedSet, leaked_set, other_images
+from .core.threat import DefenseKnowledge
+from .isolation.attacker import Attacker, Handed
+from .isolation.desk import Desk, in_order, shared_weights
+from .isolation.turns import turns
+from .leaked import LeakedSet, leaked_set, photographs_of
 from .plan import Cell, make_attack, make_defense
 from .published import published
 from .recipe import Recipe
 from .session import Session
 from .track import DefenseSpec
-from .views import recover_views
 
 
 @dataclass
@@ -52,6 +52,7 @@ class Outcome:
     peak_memory_mb: float = 0.0
     # Of an ensemble, by member: (L,) whether its picture was taken, or the status that kept it out.
     chosen: dict[str, Tensor | str] = field(default_factory=dict)
+    isolated: bool = True  # whether the attack ran in a process of its own
 
 
 def run_attack(session: Session, cell: Cell) -> Outcome:
@@ -60,40 +61,71 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     Raises:
         NotApplicable: the attack cannot take this leak.
         ThreatModelError: it asks for what is not granted.
+        ContractError: a judge is no longer what it was.
     """
     assert cell.attack is not None
     assert cell.surface is not None
     attack = make_attack(cell.attack)
     alias = cell.target.recognizer
     system = session.defense(cell.defense, alias, cell.seed)
-    installation = SecretSource.installation(cell.seed)
+    installation = session.installation(cell.seed)
     leaked = {"victims": leaked_set(session, system, cell, "victims", installation)}
     # What reads attributes alone is ranked by no board, so nobody selects by it.
     selects = bool(attack.recovers - {"attributes"}) and not attack.threat.victims
     if session.track.protocol.selection_victims and selects:
         leaked["calibration"] = leaked_set(session, system, cell, "calibration", installation)
-    context = attack_context(session, cell, system, installation, leaked["victims"])
+    context = attack_context(session, cell, system, installation)
     outcome = Outcome({}, leaked)
-    # Before minutes go into a fit that cannot be used.
-    attack.check_shape(context.target.cut(leaked["victims"].leak), context)
-    _fit(session, cell, attack, context, outcome)
-    start = time.perf_counter()
-    for split, part in leaked.items():
-        context.target.enrol(part.leak if cell.surface is Surface.TEMPLATE else None)
-        outcome.recoveries[split] = recover_views(attack, part, context, cell.attack)
-        outcome.queries_per_victim = max(outcome.queries_per_victim, context.target.queries_per_victim)
-    outcome.invert_s = time.perf_counter() - start
-    outcome.params = sum(p.numel() for p in attack.parameters())
+    with Desk(session, cell, system, context, fitting_context(session, cell, system, installation, context)) as desk:
+        attacker = desk.attacker(attack)
+        # Before minutes go into a fit that cannot be used.
+        sample = context.target.cut(leaked["victims"].leak)
+        attacker.check(leak_take(sample, slice(0, 1)))
+        state = _fit(session, cell, attack, attacker, desk.fitting, outcome)
+        if state is not None:  # what it cost was written down when it was made
+            context.target.forget_counts()
+        start = time.perf_counter()
+        for split, part in leaked.items():
+            outcome.recoveries[split] = _recover(session, cell, desk, attacker, state, (split, part), outcome)
+        outcome.invert_s = time.perf_counter() - start
+        outcome.params, outcome.peak_memory_mb = attacker.costs()
+        outcome.isolated = attacker.isolated
     outcome.n_queries += context.target.n_queries
     outcome.n_pairs = max(outcome.n_pairs, context.target.n_pairs)
-    outcome.peak_memory_mb = _peak_memory(session.device)
+    session.check_judges(cell.target)
     return outcome
 
 
+def _recover(
+    session: Session, cell: Cell, desk: Desk, attacker: Attacker, state: Weights | None,
+    named: tuple[str, LeakedSet], outcome: Outcome,
+) -> Recovery:  # fmt: skip
+    """All recoveries of a split, in the order of its leaks. Each further draw goes to a process that saw no other."""
+    assert cell.attack is not None
+    (split, part), target = named, desk.context.target
+    rng = Rng(session.root.seed(cell.seed, "turns"), *map(str, cell.labels().values()), split)
+    found: list[tuple[Tensor, Recovery]] = []
+    for number, turn in enumerate(turns(part, rng)):
+        if number and attacker.isolated:
+            attacker = desk.attacker(make_attack(cell.attack))
+            asked = target.n_queries
+            attacker.load(state) if state is not None else attacker.fit()
+            target.n_queries = asked  # the adversary learns once
+        views = [leak_take(target.cut(view.leak), turn.index) for view in (part, *part.more)]
+        target.enrol(leak_take(part.leak, turn.index) if cell.surface is Surface.TEMPLATE else None)
+        photographs = photographs_of(part, turn.index) if cell.threat and cell.threat.victims else None
+        recovery = attacker.recover(Handed(views, turn.ids, cell.attack.views_joined, photographs))
+        if len(recovery) != len(turn.index):
+            raise ContractError(f"{cell.attack.title} returned {len(recovery)} recoveries for {len(turn.index)} leaks.")
+        found.append((turn.index, recovery))
+        outcome.queries_per_victim = max(outcome.queries_per_victim, target.queries_per_victim)
+    return in_order(found)
+
+
 def attack_context(
-    session: Session, cell: Cell, system: Defense, installation: SecretSource, victims: LeakedSet
+    session: Session, cell: Cell, system: Defense, installation: SecretSource, knowledge: DefenseKnowledge | None = None
 ) -> AttackContext:
-    """Exactly what the cell's threat model grants."""
+    """Exactly what the cell's threat model grants; or what it would with other ``knowledge`` of the defence."""
     assert cell.threat is not None
     assert cell.surface is not None
     alias, public = cell.target.recognizer, session.faces("public")
@@ -101,32 +133,16 @@ def attack_context(
         system,
         session.undefended(alias),
         cell.surface,
-        cell.threat,
+        cell.threat.with_defense(knowledge) if knowledge else cell.threat,
         installation,
         cell.seed,
         public,
         session.pipeline_embeddings(alias),
         published=lambda faces, index, source: published(session, system, alias, faces, index, source),
+        own=session.root.seed(cell.seed, "adversary"),
     )
-    photographs = None
-    if cell.threat.victims:
-        faces = victims.faces
-        others = other_images(faces, victims.index)
-        photographs = {"same": faces.images(victims.index), "other": faces.images(others)}
     surrogate = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
-
-    def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
-        of = {
-            "name": name,
-            "recognizer": session.recognizer_recipe(alias),
-            "surrogate": session.recognizer_recipe(cell.target.surrogate),
-            "public": public.sha,
-            "seed": cell.seed,
-            "resolution": session.track.protocol.resolution,
-            "depends": depends,
-        }
-        return session.store.tensors(Recipe("shared", of, code_of(make.__module__)), make)
-
+    keeper = shared_weights(session, cell, system)
     return AttackContext(
         target=target,
         public=public,
@@ -137,33 +153,45 @@ def attack_context(
         resolution=session.track.protocol.resolution,
         surrogate=surrogate,
         surrogate_embeddings=(lambda: session.embeddings(cell.target.surrogate, "public")) if surrogate else None,
-        photographs=photographs,
-        keep=keep,
+        keep=lambda name, depends, make: keeper(name, depends, make.__module__, make),
     )
 
 
-def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, outcome: Outcome) -> None:
-    """Trained attacks are fitted once for all cells whose fit would be the same, and kept."""
+def fitting_context(
+    session: Session, cell: Cell, system: Defense, installation: SecretSource, context: AttackContext
+) -> AttackContext:
+    """What is granted while the attack learns: of a fit that oracles share (``fit_recipe``) no more than an oracle has.
+
+    A stolen key that got into such a fit would come with it to those who were not given it.
+    """
+    assert cell.attack is not None
+    attack = make_attack(cell.attack)
+    shared = attack.trained and not attack.uses_secrets and context.target.threat.defense is DefenseKnowledge.K3
+    return attack_context(session, cell, system, installation, DefenseKnowledge.K1) if shared else context
+
+
+def _fit(
+    session: Session, cell: Cell, attack: Attack, attacker: Attacker, context: AttackContext, outcome: Outcome
+) -> Weights | None:
+    """Trained attacks are fitted once for all cells whose fit would be the same, and kept; returns what was kept."""
     if not attack.trained:
         start = time.perf_counter()
-        attack.fit(context)
+        attacker.fit()
         outcome.train_s = time.perf_counter() - start
-        return
+        return None
 
     def build(folder: Path) -> None:
         session.progress.say(f"Fitting {cell}")
         start = time.perf_counter()
-        attack.fit(context)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in attack.state_dict().items()}
-        save_file(state, folder / "attack.safetensors")
-        log = attack.log
+        fitted = attacker.fit()
+        save_file({name: tensor.contiguous() for name, tensor in fitted.state.items()}, folder / "attack.safetensors")
         meta = {
             "train_s": time.perf_counter() - start,
             "n_queries": context.target.n_queries,
             "n_pairs": context.target.n_pairs,
-            "losses": log.losses if log else [],
-            "still_falling": log.still_falling if log else 0.0,
-            "kept": log.kept if log else 1.0,
+            "losses": fitted.losses,
+            "still_falling": fitted.still_falling,
+            "kept": fitted.kept,
         }
         (folder / "fit.json").write_text(json.dumps(meta), encoding="utf-8")
 
@@ -173,9 +201,11 @@ def _fit(session: Session, cell: Cell, attack: Attack, context: AttackContext, o
     outcome.kept = meta["kept"]
     # The fit is always used as it reads back from disk, so that a resumed run computes with the same bytes; and with a
     # fresh meter, because what the fit cost was written down when it was made.
-    attack.fit(context, load_file(folder / "attack.safetensors"))
+    state = load_file(folder / "attack.safetensors")
+    attacker.load(state)
     context.target.forget_counts()
     outcome.n_queries, outcome.n_pairs = meta["n_queries"], meta["n_pairs"]
+    return state
 
 
 def fit_recipe(session: Session, cell: Cell, attack: Attack) -> Recipe:
@@ -191,6 +221,7 @@ def fit_recipe(session: Session, cell: Cell, attack: Attack) -> Recipe:
         "attack": attack.describe(),
         "title": cell.attack.fit_title if cell.attack else "",
         "system": session.systems.recipe(make_defense(system), alias, cell.seed),
+        "secrets": None if knowledge == "K0" else session.secrets_of(make_defense(cell.defense)),
         "surrogate": session.recognizer_recipe(cell.target.surrogate),
         "surface": cell.surface.value,
         "threat": str(replace(cell.threat, defense=type(cell.threat.defense)(knowledge), views=1)),
@@ -212,15 +243,3 @@ def attributes_sha(session: Session, cell: Cell, split: str) -> str | None:
         return None
     known = session.faces(split).attributes
     return known.sha if known else None
-
-
-def _peak_memory(device: torch.device) -> float:
-    """Most memory held so far, MB: of the device on CUDA, of the process elsewhere; NaN where none can be asked."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.nan
-    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 1024)

@@ -11,7 +11,6 @@ from torch import Tensor
 from .core.errors import FaceleakError, NotApplicable
 from .core.faces import resize
 from .core.recovery import Recovery
-from .core.secrets import SecretSource
 from .ensemble import Candidate, choose
 from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
@@ -37,9 +36,8 @@ def run_ensemble(session: Session, cell: Cell) -> Outcome:
     # Leaks are taken from the first identities on, so whoever attacked most of them attacked those of all others.
     leaked = max((one.leaked for one in artists.values()), key=lambda sets: len(sets["victims"].index))
     system = session.defense(cell.defense, cell.target.recognizer, cell.seed)
-    target = attack_context(
-        session, cell, system, SecretSource.installation(cell.seed), leaked["victims"]
-    ).target  # refuses what the ensemble's threat model does not grant, and counts
+    # Refuses what the ensemble's threat model does not grant, and counts.
+    target = attack_context(session, cell, system, session.installation(cell.seed)).target
     own = session.recognizer(cell.target.surrogate) if cell.target.surrogate else None
     outcome = Outcome({}, leaked, chosen={title: status_of(error) for title, error in left_out.items()})
     for split, part in leaked.items():
@@ -55,6 +53,7 @@ def run_ensemble(session: Session, cell: Cell) -> Outcome:
         if split == "victims":
             outcome.chosen |= {one.title: winner == number for number, one in enumerate(candidates)}
     outcome.n_queries = target.n_queries
+    outcome.isolated = all(one.isolated for one in ran.values())
     for one in ran.values():
         _add_costs(outcome, one)
     return outcome

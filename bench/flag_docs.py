@@ -129,6 +129,23 @@ FLAGS: dict[str, FlagDoc] = {
         "place of F7, and the row is shown but never ranked.",
         "Give the defense more steps (or pictures) until its curve in the cell's page is flat.",
     ),
+    "F18": FlagDoc(
+        "Too good to be true",
+        "On a defended system and without its secrets a recovery has a cosine of 1 to the leaked photograph or exactly "
+        "a ceiling's cosine; or the oblivious adversary (K0) beats the adaptive one (K1) of the same attack by more "
+        "than both intervals.",
+        "The attack has more than it was granted (the key, the photograph), the defense undoes itself, or the adaptive "
+        "attack is under-trained.",
+        "Read the attack's code before quoting the row, run it again with a fresh secret root, and train the adaptive "
+        "attack longer.",
+    ),
+    "F19": FlagDoc(
+        "Not isolated",
+        "The attack ran in the harness's own process: `FACELEAK_IN_PROCESS=1`, a class without a file of its own, or a "
+        "network that cannot be copied into another process.",
+        "Nothing but good manners kept it from what its threat model does not grant.",
+        "For rows that others shall believe, put the attack into a plug-in file and run without that setting.",
+    ),
 }
 
 

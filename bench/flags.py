@@ -19,6 +19,8 @@ from .words import WITHIN
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")
 UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
+PERFECT = 0.9995  # mean cosine to the leaked photograph that no recovery of a defended leak reaches
+SAME = 1e-6  # two mean cosines this close are one
 COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
 
 
@@ -106,6 +108,11 @@ def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, 
     ]
 
 
+def isolation_flag(isolated: bool) -> list[dict[str, str]]:
+    """F19: the attack ran beside the harness, within reach of what is not granted."""
+    return [] if isolated else [flag("F19", "The attack ran in the harness's process, within reach of everything.")]
+
+
 def judge_flag(judges: Iterable[str], attacked: str) -> list[dict[str, str]]:
     """F5: only the attacked recogniser judged."""
     return [] if set(judges) - {attacked} else [flag("F5", f"Only the attacked recogniser {attacked} judged this row.")]
@@ -119,7 +126,7 @@ def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
 
 
 def cross_cell_flags(rows: list[Row], last_steps: Iterable[tuple[str, str]] = ()) -> dict[str, set[str]]:
-    """F1, F2, F13 and F15 by cell key; they need several cells of one system.
+    """F1, F2, F13, F15 and F18 by cell key; they need several cells of one system.
 
     Args:
         rows: of all cells.
@@ -132,6 +139,7 @@ def cross_cell_flags(rows: list[Row], last_steps: Iterable[tuple[str, str]] = ()
         _not_saturated(group, last_steps, raised)
         _black_beats_white(group, raised)
         _metrics_disagree(group, raised)
+        _impossible(group, raised)
     return raised
 
 
@@ -223,3 +231,24 @@ def _metrics_disagree(group: list[Row], raised: dict[str, set[str]]) -> None:
         clears = any(r["ci_lo"] > b["ci_hi"] for r, b in pairs)
         if pairs and ((worse_pixels and clears) or (better_pixels and not clears)):
             raised[cell].add("F13")
+
+
+def _impossible(group: list[Row], raised: dict[str, set[str]]) -> None:
+    """F18: a cosine of 1 on a defended leak without its secrets, a ceiling's very cosine, or less knowledge that beats
+    more: K0 above K1 of the same attack by more than both intervals.
+
+    Equal cosines are compared, not equal rates: an attack on an easy system may well have a ceiling's rate.
+    """
+    cosines = [row for row in group if row["metric"] == "cosine" and row.get("value") is not None]
+    ceilings = {(row["attack"], row["judge"]): row["value"] for row in cosines if row["attack"] in CEILINGS}
+    for row in filter(_is_attack, cosines):
+        perfect = row["value"] >= PERFECT and row["defense"] != "none" and row["knowledge"] != "K3"
+        alike = (ceilings.get((name, row["judge"])) for name in CEILINGS)
+        if perfect or (row["defense"] != "none" and any(c is not None and abs(row["value"] - c) < SAME for c in alike)):
+            raised[row["cell"]].add("F18")
+    sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None and _is_attack(row)]
+    knowing = {(row["attack"], row["judge"], row["fmr"]): row for row in sar if row["knowledge"] == "K1"}
+    for row in sar:
+        more = knowing.get((row["attack"], row["judge"], row["fmr"]))
+        if row["knowledge"] == "K0" and more is not None and row["ci_lo"] > more["ci_hi"]:
+            raised[row["cell"]].add("F18")

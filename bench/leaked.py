@@ -99,6 +99,12 @@ def other_images(faces: FaceSet, index: Tensor) -> Tensor:
     return torch.tensor([last[int(faces.labels[i])] for i in index])
 
 
+def photographs_of(part: LeakedSet, index: Tensor) -> dict[str, Tensor]:
+    """What a ceiling is handed: the photographs behind the leaks at ``index``, and another one of each victim."""
+    shown = part.index[index]
+    return {"same": part.faces.images(shown), "other": part.faces.images(other_images(part.faces, shown))}
+
+
 def gallery_of(faces: FaceSet) -> np.ndarray:
     """(G,) positions of one photograph of everybody, never the first, which leaks."""
     return torch.unique(other_images(faces, first_images(faces, 1, faces.n_identities))).numpy()

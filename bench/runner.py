@@ -24,6 +24,7 @@ from .core.errors import TrackError
 from .core.matching import matching
 from .core.progress import Progress
 from .core.registry import nearest
+from .isolation.roots import publish_root
 from .parts import differs, measurements_of
 from .plan import Cell, cells
 from .provenance import now
@@ -47,6 +48,7 @@ class RunOptions:
         command: the command line, for provenance.
         progress: where progress goes.
         origin: where the track came from, as ``origin_of`` says it.
+        in_process: attacks run in the harness's process: for debugging, and marked.
     """
 
     out: Path
@@ -57,6 +59,7 @@ class RunOptions:
     command: str = ""
     progress: Progress = field(default_factory=Progress)
     origin: str = ""
+    in_process: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
     run.folder.mkdir(parents=True, exist_ok=True)
     if left:
+        if not run.session.in_process:
+            run.session.processes.begin()  # imports what attacks need while data is read
         run.write_about(run.collected(), "running")
     failed = 0
     changed = False
@@ -95,6 +100,7 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
             options.progress.say(f"[{number}/{len(left)}] {cell}")
             failed += not run_cell(run.session, cell, run.folder / key, options.progress, options.again)
     finally:  # also when it is asked to stop
+        run.session.close()
         changed = run.settle()
     kept = len(wanted) - len(left)
     return RunSummary(len(left), kept, failed, options.out / "results.csv", changed, tuple(run.notes))
@@ -106,6 +112,7 @@ class _Run:
     def __init__(self, track: Track, options: RunOptions) -> None:
         self.track, self.options, self.started = track, options, now()
         self.session = Session(track, Store(options.store), options.device, options.progress)
+        self.session.in_process, self.session.out = self.session.in_process or options.in_process, options.out
         self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
         before = earlier(options.out)
         self.planned = self._plan(before)
@@ -145,6 +152,8 @@ class _Run:
             self.notes += [f"{wrong} Its rows are missing." for wrong in found.unreadable.values()]
             changed = write_tables(found, self.options.out)
             whole = found.finished == len(self.planned)
+            if whole:
+                publish_root(self.session.root, self.options.out)
             self.write_about(found, "finished" if whole else f"partial: {found.finished} of {len(self.planned)} cells")
         return changed
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +19,9 @@ from .core.leaks import Leak, leak_cat
 from .core.progress import Progress
 from .core.secrets import SecretSource
 from .core.surfaces import Surface
+from .isolation.fingerprints import check_judges, fingerprint
+from .isolation.harness import Processes
+from .isolation.roots import SecretRoot, secret_root
 from .metrics.pairs import Pairs
 from .plan import make_defense
 from .prepare.embeddings import Embeddings
@@ -25,7 +31,7 @@ from .prepare.systems import Systems
 from .recipe import Recipe
 from .recognizers.base import Recognizer
 from .store import Store
-from .track import DefenseSpec, Track
+from .track import DefenseSpec, TargetSpec, Track
 
 _BATCH = 256
 
@@ -43,10 +49,20 @@ class Session:
     def __init__(self, track: Track, store: Store, device: torch.device, progress: Progress) -> None:
         self.track, self.store, self.device, self.progress = track, store, device, progress
         protocol = track.protocol
+        self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # attacks run here, for debugging
+        self.out: Path | None = None  # run folder, where there is one: closed to attacks
+        self.root: SecretRoot = secret_root(store.root)
         self.pictures = Faces(track.dataset, track.splits, store, progress)
         self.recognizers = Recognizers(track.recognizers, self.pictures, store, device, progress)
         self.systems = Systems(
-            self.pictures, self.recognizers, protocol.protectors, protocol.resolution, store, device, progress
+            self.pictures,
+            self.recognizers,
+            protocol.protectors,
+            protocol.resolution,
+            store,
+            device,
+            progress,
+            self.root,
         )
         self._embedded = Embeddings(self.recognizers, self.systems, store, device, progress)
         self._leaking: Hashable = None
@@ -82,6 +98,35 @@ class Session:
     def undefended(self, alias: str) -> Defense:
         """The recogniser without a defence."""
         return self.defense(DefenseSpec(name="none", label="none (reference)"), alias, 0)
+
+    @cached_property
+    def processes(self) -> Processes:
+        """Where attacks run."""
+        return Processes(self.device)
+
+    def close(self) -> None:
+        """End what runs beside this process."""
+        if "processes" in vars(self):
+            self.processes.close()
+            del self.processes
+
+    def check_judges(self, target: TargetSpec) -> None:
+        """Refuse a result that something other than the run's recognisers judges.
+
+        Raises:
+            ContractError: names those whose weights are not those that they were built with.
+        """
+        used = (target.recognizer, *target.judges)
+        now = {alias: fingerprint(self.recognizer(alias)) for alias in used}
+        check_judges({alias: self.recognizers.fingerprints[alias] for alias in used}, now)
+
+    def installation(self, seed: int, key: int = 0) -> SecretSource:
+        """The deployed system's secrets; another ``key`` is a re-issued deployment secret."""
+        return self.root.installation(seed, key)
+
+    def secrets_of(self, defense: Defense) -> str | None:
+        """What a result that depends on the secrets of ``defense`` names them by; None where it draws none."""
+        return self.root.fingerprint if defense.secrets else None
 
     def embeddings(self, alias: str, split: str) -> Tensor:
         """(N, D) undefended embeddings of a split."""

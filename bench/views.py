@@ -15,6 +15,7 @@ How they are put together is part of the attack's entry:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,11 +27,9 @@ from .core.errors import DataError, NotApplicable
 from .core.faces import FaceSet
 from .core.leaks import Leak, leak_cat, leak_map
 from .core.recovery import Recovery
-from .core.seeding import presentation_ids
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
-    from .leaked import LeakedSet
     from .track import AttackSpec
 
 
@@ -83,13 +82,20 @@ def _next(mine: dict[int, Tensor], faces: FaceSet, photograph: int, steps: int) 
     return int(own[(place + steps) % len(own)])
 
 
-def recover_views(attack: Attack, part: LeakedSet, context: AttackContext, entry: AttackSpec) -> Recovery:
-    """What an attack makes of all views of every victim: one recovery for each leak of the first view."""
-    views = (part, *part.more)
-    ids = [presentation_ids(view.faces.ids[view.index], view.presentation) for view in views]
-    leaks = [context.target.cut(view.leak) for view in views]
-    if len(views) == 1 or entry.views_joined == "leaks":
-        return attack.recover(mean_leak(leaks), ids[0], context)
+def recover_leaks(
+    attack: Attack, leaks: Sequence[Leak], ids: Sequence[Tensor], context: AttackContext, joined: str
+) -> Recovery:
+    """What an attack makes of all views of every victim: one recovery for each leak of the first view.
+
+    Args:
+        attack: fitted.
+        leaks: one for each view, the same victims in the same order.
+        ids: (L,) for each view.
+        context: as in ``fit``.
+        joined: ``recoveries`` or ``leaks``, see the head of this file.
+    """
+    if len(leaks) == 1 or joined == "leaks":
+        return attack.recover(mean_leak(list(leaks)), ids[0], context)
     return combined([attack.recover(leak, i, context) for leak, i in zip(leaks, ids)], context.surrogate)
 
 

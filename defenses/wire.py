@@ -179,8 +179,8 @@ class WireDefense(Defense, ABC):
 
     def secrets_of(self, context: FitContext) -> SecretSource:
         """The installation's own key, and sample secrets that no deployed picture meets."""
-        deployed = SecretSource.installation(context.rng.seed)
-        return SecretSource(deployed.deployment, context.rng.child("training"))
+        key = context.key or SecretSource.installation(context.rng.seed).deployment
+        return SecretSource(key, context.rng.child("training"))
 
     def training_draw(self, faces: FaceSet, index: Tensor, presentation: int, source: SecretSource) -> SecretDraw:
         """The secrets of train pictures at (B,) positions; override where who is shown has a say in them."""

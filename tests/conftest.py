@@ -10,6 +10,8 @@ import pytest
 import torch
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, load_plugin
 
+os.environ.setdefault("FACELEAK_SECRET_ROOT", "none")  # two stores of one test have the same secrets
+os.environ.setdefault("FACELEAK_IN_PROCESS", "1")  # tests patch what attacks use; tests/redteam isolates them
 TOYS = Path(__file__).parent / "toys.py"
 load_plugin(TOYS)  # the stand-ins, by the way that users add theirs
 for extra in filter(None, os.environ.get("FACELEAK_PLUGIN", "").split(os.pathsep)):

@@ -10,7 +10,7 @@ from faceleak.bench.core import code
 
 def edit(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """As if a line had been added to ``file``."""
-    real = code._source
+    real, file = code._source, file.resolve()
 
     def source(other: Path, area: object) -> object:
         found = real(other, area)  # type: ignore[arg-type]

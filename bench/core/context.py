@@ -1,4 +1,5 @@
-"""What a plug-in is handed when it is fitted. Nothing else is within its reach: no paths, no judges, no victims."""
+"""What a plug-in is handed when it is fitted. The process of an attack holds nothing else: no paths, no judges, no
+victims. A defence is handed nothing else either, but runs beside the harness (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -51,6 +52,7 @@ class FitContext:
         resolution: side in pixels at which shared networks work on pictures.
         keep: (name, what else it depends on, how it is made) -> weights of a network that several defences share: made
             once for this train split.
+        key: the deployed secret, for a server that is trained for it; None: the one that follows from the seed.
     """
 
     recognizer: nn.Module
@@ -61,6 +63,7 @@ class FitContext:
     surrogates: tuple[nn.Module, ...] = ()
     resolution: int = 64
     keep: Keep = field(default=lambda name, spec, make: make())
+    key: Rng | None = None
 
     def need_surrogates(self, purpose: str) -> tuple[nn.Module, ...]:
         """At least one recogniser with gradients.

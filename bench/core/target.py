@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import BudgetError, NoGradientError, ThreatModelError
+from .errors import BudgetError, InputError, NoGradientError, ThreatModelError
 from .faces import FaceSet
 from .leaks import Leak, leak_cat, leak_part, leak_take
 from .secrets import SecretDraw, SecretSource
@@ -29,11 +30,12 @@ class Target:
         surface: where the leak is.
         threat: what is granted.
         installation: the deployed secrets.
-        seed: seed of the adversary's own secrets.
+        seed: of the run.
         public: the adversary's images.
         embeddings: cached embeddings of a face set under a pipeline.
         enrolled: (V, ...) templates of the victims, for score queries; ``enrol`` changes them.
         published: pictures that a slow system publishes, made once: (faces, positions, secrets) -> images.
+        own: seed of the adversary's own secrets where it is not ``seed``.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Target:
         embeddings: Embeddings,
         enrolled: Leak | None = None,
         published: Published | None = None,
+        own: int | None = None,
     ) -> None:
         self.surface, self.threat = surface, threat
         self.n_queries = 0  # embeddings and scores asked for
         self._asked_public = False
-        self._seen: set[int] = set()
+        self._seen: set[int | bytes] = set()
         self._per_victim: dict[int, int] = {}
         self._public, self._embeddings, self._enrolled = public, embeddings, enrolled
         self._published = published
@@ -61,7 +64,9 @@ class Target:
         self._pipeline = undefended if oblivious else system
         self._system, self._undefended = system, undefended
         self._seed = seed
-        self._secrets = installation.adversary(seed, own_key=threat.defense is DefenseKnowledge.K2)
+        self._secrets = installation.adversary(
+            seed if own is None else own, own_key=threat.defense is DefenseKnowledge.K2
+        )
         self._installation = installation
 
     @property
@@ -93,12 +98,13 @@ class Target:
         self.n_queries, self._asked_public = 0, False
         self._seen.clear()
 
+    @torch.no_grad()
     def leak(self, images: Tensor, ids: Tensor, presentation: int = 0) -> Leak:
         """What ``images`` (N, 3, H, W) would leak, under the adversary's knowledge of the defence.
 
         Args:
             images: the adversary's own images.
-            ids: (N,) int64 sample ids; distinct ids count as distinct pairs.
+            ids: (N,) int64 sample ids for sample secrets; pairs are counted by their pictures.
             presentation: sample secrets are drawn afresh for each.
 
         Raises:
@@ -106,22 +112,30 @@ class Target:
             ThreatModelError: templates without black-box access.
         """
         self._need_templates()
-        self._count_pairs(ids)
+        # By content: whoever named all its pictures alike would have as many pairs as it likes.
+        shown = images.detach().cpu().contiguous()
+        self._count_pairs([hashlib.sha256(one.numpy().tobytes()).digest() for one in shown])
+        return self._leak(images, ids, presentation)
+
+    def _leak(self, images: Tensor, ids: Tensor, presentation: int) -> Leak:
         return self.cut(self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation)))
 
+    @torch.no_grad()
     def pairs(self, index: Tensor, presentation: int = 0) -> Leak:
         """The leaks of the public images at ``index``: ``leak``, but embeddings are computed once for all attacks."""
         ids = self._public.ids[index]
         if self.surface is Surface.TEMPLATE and self._pipeline.embedding_fixed:
             self._need_templates()
-            self._count_pairs(ids)
+            self._count_pairs(ids.tolist())
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             z = z.to(self._pipeline.recognizer.device)
             return self.cut(self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation)))
         if self.surface is Surface.IMAGE and self._published is not None and self._pipeline.slow:
-            self._count_pairs(ids)
+            self._count_pairs(ids.tolist())
             return self._once(self._published)[index]
-        return self.leak(self._public.images(index), ids, presentation)
+        self._need_templates()
+        self._count_pairs(ids.tolist())
+        return self._leak(self._public.images(index), ids, presentation)
 
     def _once(self, published: Published) -> Tensor:
         """All pictures within the budget as the adversary publishes them, in one presentation."""
@@ -134,6 +148,7 @@ class Target:
         count = min(self.pair_budget, limit or len(self._public))
         return leak_cat([self.pairs(part) for part in torch.arange(count).split(512)])
 
+    @torch.no_grad()
     def query(self, images: Tensor, victims: Tensor) -> Leak:
         """What candidate pictures (N, 3, H, W) for ``victims`` (N,) would leak: ``leak``, counted as queries.
 
@@ -159,10 +174,12 @@ class Target:
             self._spend(len(self._public))
         return self._embeddings(self._undefended, self._public, self._secrets)
 
+    @torch.no_grad()
     def scores(self, images: Tensor, victims: Tensor) -> Tensor:
         """(N,) comparison scores of ``images`` against the templates of ``victims`` (N,). Counted per victim."""
         return self._compared(victims, lambda draw: self._system.probe_images(images, draw))
 
+    @torch.no_grad()
     def public_scores(self, index: Tensor, victims: Tensor) -> Tensor:
         """``scores`` of the public images at ``index`` (N,), embedded once for all who are asked about them."""
         if not self._system.embedding_fixed:
@@ -218,8 +235,8 @@ class Target:
         if self.surface is Surface.TEMPLATE:
             self._need(RecognizerAccess.BLACK_BOX, "leak(images) at the template surface")
 
-    def _count_pairs(self, ids: Tensor) -> None:
-        self._seen.update(ids.tolist())
+    def _count_pairs(self, ids: Iterable[int | bytes]) -> None:
+        self._seen.update(ids)
         if self.threat.pairs is not None and len(self._seen) > self.threat.pairs:
             raise BudgetError(
                 f"{len(self._seen)} distinct (image, leak) pairs were asked for, the threat model grants "
@@ -228,6 +245,8 @@ class Target:
 
     def _charge(self, victims: Tensor) -> Tensor:
         """(N,) the how-manieth query about its victim each one is: sample secrets are fresh for every query."""
+        if victims.dtype != torch.int64 or (len(victims) and int(victims.min()) < 0):
+            raise InputError("Victims are asked about by their positions, int64 from 0.")  # -1 is another name of one
         counts = []
         for victim in victims.tolist():
             self._per_victim[victim] = self._per_victim.get(victim, 0) + 1

@@ -11,7 +11,6 @@ import torch
 
 from ..core.leaks import leak_bytes
 from ..core.registry import register_measurement
-from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
 from ..record.metrics import Metric
 from ..schema import Row
@@ -36,7 +35,7 @@ class Cost(Measurement):
         faces, defense = case.faces(), case.system
         index = torch.arange(min(4 if defense.slow else 32, len(faces)))
         images = faces.images(index).to(case.session.device)
-        draw = SecretSource.installation(case.cell.seed).draw(faces.ids[index])
+        draw = case.session.installation(case.cell.seed).draw(faces.ids[index])
         with torch.no_grad():
             defense.transmit(defense.publish(images[:1], draw.take(slice(0, 1))), draw.take(slice(0, 1)))  # warm up
             start = time.perf_counter()

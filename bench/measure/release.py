@@ -22,7 +22,6 @@ from ...defenses.base import Defense
 from ..core.code import code_of
 from ..core.faces import FaceSet
 from ..core.registry import RECOGNIZERS, register_measurement
-from ..core.secrets import SecretSource
 from ..core.seeding import Rng
 from ..core.surfaces import Goal, Surface
 from ..metrics.pairs import make_pairs
@@ -86,7 +85,7 @@ def trained_on_release(session: Session, cell: Cell, defense: Defense) -> Recogn
     alias = cell.target.recognizer
     spec = {
         "release": session.systems.recipe_of(defense),
-        "secrets": cell.seed,
+        "secrets": [cell.seed, session.root.fingerprint],
         "code": code_of(__name__),
     }
     return _trained(session, alias, lambda: released_faces(session, cell, defense), spec)
@@ -108,7 +107,7 @@ def untrained(session: Session, cell: Cell) -> Recognizer:
 
 def released_faces(session: Session, cell: Cell, defense: Defense) -> FaceSet:
     """The split as it is released: every picture once, in 8 bits, under the installation's secrets."""
-    faces, source = session.faces(RELEASED), SecretSource.installation(cell.seed)
+    faces, source = session.faces(RELEASED), session.installation(cell.seed)
     pieces = torch.arange(len(faces)).split(_BATCH)
     parts = []
     for index in session.progress.track(pieces, len(pieces), f"releasing {faces.name}"):

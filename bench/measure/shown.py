@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ...defenses.base import Defense
 from ..core.faces import FaceSet
-from ..core.secrets import SecretSource
 from ..judges import Judge, make_judge
 from ..leaked import first_images, other_images
 from ..plan import Cell
@@ -52,7 +51,7 @@ class Published:
 
 def shown_of(session: Session, cell: Cell, defense: Defense) -> Published:
     """What ``defense`` publishes in a cell."""
-    faces, source = session.faces("victims"), SecretSource.installation(cell.seed)
+    faces, source = session.faces("victims"), session.installation(cell.seed)
     alias = cell.target.recognizer
     index = first_images(faces, 1, session.track.protocol.published_victims)
     made, again = (

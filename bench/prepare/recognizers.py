@@ -13,6 +13,7 @@ from ..core.faces import FaceSet
 from ..core.progress import Progress
 from ..core.registry import RECOGNIZERS
 from ..core.seeding import Rng
+from ..isolation.fingerprints import fingerprint
 from ..recipe import Recipe
 from ..recognizers.base import BuildContext, Recognizer
 from ..store import Store
@@ -40,6 +41,7 @@ class Recognizers:
         self._device, self._progress = device, progress
         self._built: dict[str, Recognizer] = {}
         self._recipes: dict[str, Recipe] = {}
+        self.fingerprints: dict[str, str] = {}  # of those that are built, as they were then
 
     def trained_here(self, alias: str) -> bool:
         """Whether its weights come from the train split."""
@@ -82,6 +84,7 @@ class Recognizers:
             else:
                 recognizer.build(self._building(None, alias))
             self._built[alias] = recognizer
+            self.fingerprints[alias] = fingerprint(recognizer)
         return self._built[alias]
 
     def trained(self, recognizer: Recognizer, alias: str, recipe: Recipe, faces: Callable[[], FaceSet]) -> Recognizer:

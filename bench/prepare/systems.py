@@ -17,7 +17,9 @@ from ..core.code import code_of
 from ..core.context import FitContext, Weights
 from ..core.progress import Progress
 from ..core.seeding import Rng
+from ..core.surfaces import Secret
 from ..core.training import TrainLog
+from ..isolation.roots import SecretRoot
 from ..recipe import Recipe
 from ..store import Store, read_tensors, write_tensors
 from .faces import Faces
@@ -37,6 +39,7 @@ class Systems:
         store: where fits are kept.
         device: where to work.
         progress: where progress goes.
+        root: where the deployed secrets come from.
     """
 
     def __init__(
@@ -48,9 +51,11 @@ class Systems:
         store: Store,
         device: torch.device,
         progress: Progress,
+        root: SecretRoot,
     ) -> None:
         self._faces, self._recognizers, self._protectors = faces, recognizers, protectors
         self._resolution, self._store, self._device, self._progress = resolution, store, device, progress
+        self._root = root
         self._fitted: dict[str, Defense] = {}
         self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
         self._trainings: WeakKeyDictionary[Defense, dict[str, TrainLog]] = WeakKeyDictionary()
@@ -64,6 +69,8 @@ class Systems:
         of: dict[str, Any] = {"defense": defense.describe(), "recognizer": self._recognizers.recipe(alias)}
         if overrides(defense, "_fit") or overrides(defense, "_build"):
             of |= self._shared(seed)
+            if Secret.DEPLOYMENT in defense.secrets:  # a server is trained for the key that is deployed
+                of["key"] = self._root.fingerprint
         if defense.uses_surrogates:
             of["protectors"] = self._protectors_recipe()
         return Recipe("defense", of, code_of(__name__))
@@ -100,7 +107,7 @@ class Systems:
             self._recognizers.get(alias), self._faces.of("train") if self._faces.has_train else None,
             Rng(seed, "defense"), self._device, self._progress,
             tuple(map(self._recognizers.get, self._protectors)) if defense.uses_surrogates else (),
-            self._resolution, keep,
+            self._resolution, keep, self._root.installation(seed).deployment,
         )  # fmt: skip
         if not overrides(defense, "_fit"):
             return defense.fit(context)
@@ -108,10 +115,10 @@ class Systems:
         def build(folder: Path) -> None:
             write_tensors(folder, defense.fit(context).state_dict())
             logs = {what: asdict(log) for what, log in defense.trainings().items()}
-            (folder / _LOGS).write_text(json.dumps(logs))
+            (folder / _LOGS).write_text(json.dumps(logs), encoding="utf-8")
 
         folder = self._store.make(recipe, build)
-        logs = json.loads((folder / _LOGS).read_text())
+        logs = json.loads((folder / _LOGS).read_text(encoding="utf-8"))
         self._trainings[defense] = {what: TrainLog(**log) for what, log in logs.items()}
         return defense.fit(context, read_tensors(folder))
 

@@ -48,6 +48,7 @@ def test_every_flag_in_the_code_is_documented() -> None:
         (flags.utility_flag(0.05, 0.01), flags.utility_flag(0.005, 0.01)),
         (flags.answer_flag(0.98, 0.9945), flags.answer_flag(0.9946, 0.9945)),
         (flags.unreadable_flag(3), flags.unreadable_flag(0)),
+        (flags.isolation_flag(False), flags.isolation_flag(True)),
     ],
 )
 def test_single_cell_flags(raised: list[dict[str, str]], silent: list[dict[str, str]]) -> None:
@@ -121,3 +122,20 @@ def test_pixels_and_identity_disagree() -> None:
     found = flags.cross_cell_flags(mean + sharp + both)
     assert "F13" in found["x"]
     assert "F13" not in found.get("y", set())
+
+
+def test_what_is_too_good_to_be_true() -> None:
+    def row(cell: str, attack: str, value: float, **more: object) -> Row:
+        return _row(cell, attack, "cosine", value, **({"defense": "biohash"} | more))
+
+    ceiling = row("c", "other-photo", 0.71234567)
+    assert flags.cross_cell_flags([ceiling, row("x", "decoder", 0.71234567)]) == {"x": {"F18"}}, "a ceiling's cosine"
+    assert flags.cross_cell_flags([ceiling, row("x", "decoder", 0.7123)]) == {}
+    assert flags.cross_cell_flags([row("x", "decoder", 0.9999)]) == {"x": {"F18"}}
+    assert flags.cross_cell_flags([row("x", "decoder", 0.9999, defense="none")]) == {}, "a plain template is the face"
+    assert flags.cross_cell_flags([row("x", "decoder", 0.9999, knowledge="K3")]) == {}, "a stolen key undoes it"
+    less, more = (
+        _row(k, "decoder", "sar_type2", v, defense="biohash", knowledge=k) for k, v in (("K0", 0.6), ("K1", 0.4))
+    )
+    assert flags.cross_cell_flags([less, more]) == {"K0": {"F18"}}, "who knows less cannot do more"
+    assert flags.cross_cell_flags([less | {"ci_lo": 0.42}, more]) == {}

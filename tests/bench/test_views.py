@@ -16,7 +16,7 @@ from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.leaked import LeakedSet, first_images
 from faceleak.bench.track import AttackSpec
-from faceleak.bench.views import combined, further_views, mean_leak, recover_views
+from faceleak.bench.views import combined, further_views, mean_leak, recover_leaks
 from systems import ToySystem, faces, recognizer
 
 VICTIMS = faces()["victims"]
@@ -102,7 +102,9 @@ def test_more_views_of_a_noisy_template_tell_more() -> None:
             entry = spec(views=views, views_joined=joined)
             more = further_views(VICTIMS, FIRST, ONCE, entry, randomised=True)
             part = leaked(ONCE, tuple(leaked(times) for _, times in more))
-            found = recover_views(attack, part, context, entry)
+            held = (part, *part.more)
+            ids = [VICTIMS.ids[view.index] for view in held]
+            found = recover_leaks(attack, [view.leak for view in held], ids, context, joined)
             assert found.embeddings is not None
             assert len(found) == len(FIRST)
             cosine[views] = float((found.embeddings * truth).sum(1).mean())

@@ -8,7 +8,14 @@ import pytest
 import torch
 from faceleak.attacks.base import Attack
 from faceleak.bench.core.context import AttackContext
-from faceleak.bench.core.errors import BudgetError, ContractError, NoGradientError, NotApplicable, ThreatModelError
+from faceleak.bench.core.errors import (
+    BudgetError,
+    ContractError,
+    InputError,
+    NoGradientError,
+    NotApplicable,
+    ThreatModelError,
+)
 from faceleak.bench.core.leaks import Leak
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.surfaces import Surface
@@ -179,3 +186,27 @@ def test_a_partial_leak_is_the_same_coordinates_of_everybody(system: ToySystem) 
     assert torch.equal(part[:3], target.pairs(torch.arange(3)))
     pictures = torch.zeros(2, 3, 4, 4)
     assert target.cut(pictures) is pictures
+
+
+def test_one_name_for_many_pictures_is_many_pairs(system: ToySystem) -> None:
+    target = system.target(ThreatModel(BLACK, K1, pairs=3))
+    with pytest.raises(BudgetError, match=r"4 distinct .* grants 3"):
+        target.leak(system.public.images(torch.arange(4)), torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("victims", [torch.tensor([-1]), torch.tensor([0.0]), torch.tensor([True])])
+def test_a_victim_has_one_name(system: ToySystem, victims: torch.Tensor) -> None:
+    target = system.target(ThreatModel(RecognizerAccess.SCORES, K1, queries=2))
+    with pytest.raises(InputError, match="positions"):
+        target.scores(system.public.images(torch.arange(1)), victims)
+
+
+def test_no_gradient_comes_back_through_answers(system: ToySystem) -> None:
+    """It would be white box."""
+    x = system.public.images(torch.arange(2)).requires_grad_()
+    target = system.target(ThreatModel(BLACK, K1))
+    target.enrol(system.deployed_leak(torch.arange(2)))
+    victims = torch.arange(2)
+    for answer in (target.leak(x, victims), target.query(x, victims), target.embed(x)):
+        assert isinstance(answer, torch.Tensor)
+        assert not answer.requires_grad

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ...core.leaks import Leak, leak_bytes, leak_map, leak_take
 from ...core.registry import register_measurement
-from ...core.secrets import SecretSource
 from ...evidence import under
 from ...leaked import gallery_of
 from ...metrics.quality import psnr
@@ -44,7 +43,7 @@ class Keys(OfPublished):
     def observe(self, case: Case) -> Kept:
         """``owner`` (V,), ``gallery_owner`` (G,); by ``WAY/``: ``psnr`` (V,) and ``JUDGE`` (V, G) scores."""
         shown, defense, device = case.shown, case.system, case.session.device
-        draw = SecretSource.installation(case.cell.seed).draw(shown.faces.ids[shown.index])
+        draw = case.session.installation(case.cell.seed).draw(shown.faces.ids[shown.index])
         with torch.no_grad():
             key = leak_map(lambda part: part.cpu(), defense.make_key(shown.originals.to(device), draw))
         gallery = gallery_of(shown.faces)

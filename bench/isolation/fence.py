@@ -1,0 +1,56 @@
+"""A fence around an attack's process: files of the harness, other programs and the network are refused.
+
+A fence, not a wall: it hears of what Python does (``sys.addaudithook``, which cannot be taken off again), not of what
+native code does. SECURITY.md says what follows from that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ThreatModelError
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_PROGRAMS = frozenset(
+    {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile"}
+)
+_CHANGES = frozenset({"os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.mkdir"})
+_NETWORK = frozenset({"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "socket.sendmsg"})
+
+
+class FenceError(ThreatModelError, PermissionError):
+    """An attack reached for what it was not handed."""
+
+
+def fence(closed: Sequence[str], scratch: str) -> None:
+    """Close this process: nothing below ``closed`` is read, nothing is written but below ``scratch``."""
+    shut = tuple(os.path.realpath(place) for place in closed if place)
+    free = (os.path.realpath(scratch), "/dev/null", "/dev/shm", "/dev/nvidia")
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _PROGRAMS or event in _NETWORK:
+            raise FenceError(f"An attack starts no programs and opens no connections ({event}).")
+        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            _file(os.path.realpath(os.fsdecode(arguments[0])), bool((arguments[2] or 0) & _WRITING), shut, free)
+        if event in ("os.listdir", "os.scandir") and isinstance(arguments[0], str | bytes | os.PathLike):
+            _file(os.path.realpath(os.fsdecode(arguments[0])), False, shut, free)
+        if event in _CHANGES and isinstance(arguments[0], str | bytes | os.PathLike):
+            _file(os.path.realpath(os.fsdecode(arguments[0])), True, shut, free)
+
+    sys.addaudithook(hook)
+
+
+def _file(path: str, writes: bool, shut: tuple[str, ...], free: tuple[str, ...]) -> None:
+    other = path.startswith("/proc/") and path.split("/")[2].isdigit() and path.split("/")[2] != str(os.getpid())
+    if other or _below(path, shut):
+        raise FenceError(f"{Path(path).name}: files of the run are not an attack's to read.")
+    if writes and not _below(path, free):
+        raise FenceError(f"{path}: an attack writes to its own temporary folder (tempfile) and nowhere else.")
+
+
+def _below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(place + os.sep) for place in places)

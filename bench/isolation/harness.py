@@ -1,0 +1,268 @@
+"""The harness's side: it starts attack's processes, grants or refuses what they ask, and checks what they hand back."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.context import AttackContext, Weights
+from ..core.errors import ContractError, ThreatModelError
+from ..core.faces import FaceSet
+from ..core.leaks import Leak
+from ..core.recovery import Recovery
+from ..core.threat import RecognizerAccess
+from . import template
+from .attacker import Fitted, Handed
+from .child import Start
+from .pixels import write_pixels
+from .remote import RECOGNIZER
+from .roots import VARIABLE
+from .wire import Answers, Peer
+
+Keeper = Callable[[str, Mapping[str, Any], str, Callable[[], Weights]], Weights]
+
+
+class CannotTravel(Exception):
+    """A network or class cannot be given to another process; the attack runs in this one, and its rows say so."""
+
+
+class Processes:
+    """The template and the files that attack's processes map.
+
+    Args:
+        device: where networks run.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._control: socket.socket | None = None
+        self._plugins: list[str] = []
+        self._ready = False
+        self._template: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="faceleak-pixels-")
+        self._copies: dict[int, tuple[nn.Module, bytes]] = {}
+
+    def begin(self) -> None:
+        """Start the template without waiting for it."""
+        plugins = plugin_files()
+        if self._template is not None and self._plugins == plugins and self._template.poll() is None:
+            return
+        self.end()
+        ours, theirs = socket.socketpair()
+        clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        clean["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        command = [sys.executable, "-m", template.__name__, str(theirs.fileno())]
+        self._template = subprocess.Popen(command, env=clean, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        ours.sendall(template.message(plugins, sys.path))
+        self._control, self._plugins, self._ready = ours, plugins, False
+
+    def fork(self) -> Connection:
+        """A new process's connection.
+
+        Raises:
+            CannotTravel: the template did not start.
+        """
+        if not hasattr(os, "fork"):
+            raise CannotTravel("this system cannot fork")
+        self.begin()
+        assert self._control is not None
+        if not self._ready and self._control.recv(len(template.READY), socket.MSG_WAITALL) != template.READY:
+            raise CannotTravel("the process that attacks are forked from did not start")
+        self._ready = True
+        ours, theirs = socket.socketpair()
+        socket.send_fds(self._control, [b"x"], [theirs.fileno()])
+        theirs.close()
+        return Connection(ours.detach())
+
+    def close(self) -> None:
+        """End the template and take the files away."""
+        self.end()
+        self._folder.cleanup()
+
+    def end(self) -> None:
+        """Hang up; the template ends by itself."""
+        if self._control is not None:
+            self._control.close()
+        if self._template is not None:
+            self._template.wait()
+        self._control = self._template = None
+
+    def copy(self, module: nn.Module) -> bytes:
+        """A network as bytes, on the CPU.
+
+        Raises:
+            CannotTravel: it holds what cannot be copied into another process.
+        """
+        if id(module) not in self._copies:
+            self._copies[id(module)] = (module, pickled(module))
+        return self._copies[id(module)][1]
+
+    def pixels(self, faces: FaceSet, size: int = 0) -> Path:
+        """The file of a split's pictures, as they are or at ``size`` pixels."""
+        file = Path(self._folder.name) / f"{faces.name}-{faces.sha.replace(':', '-')}-{size}.npy"
+        if not file.is_file():
+            write_pixels(file, len(faces), faces.images if not size else lambda part: faces.resized(part, size))
+        return file
+
+
+def plugin_files() -> list[str]:
+    """Plug-in files that were loaded here."""
+    loaded = [one for name, one in sys.modules.items() if name.startswith("faceleak_plugin_")]
+    return [str(one.__file__) for one in loaded]
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves a recogniser out, by reference to what the other side has in its place."""
+
+    def __init__(self, file: io.BytesIO, left_out: nn.Module | None) -> None:
+        super().__init__(file)
+        self._left_out = left_out
+
+    def persistent_id(self, one: Any) -> str | None:
+        return RECOGNIZER if one is self._left_out and one is not None else None
+
+
+def pickled(one: Any, left_out: nn.Module | None = None) -> bytes:
+    """Bytes for another process.
+
+    Raises:
+        CannotTravel: something in it has no bytes (a session of another library, a function typed in).
+    """
+    file = io.BytesIO()
+    try:
+        _Pickler(file, left_out).dump(one)
+    except Exception as error:
+        raise CannotTravel(f"{type(one).__name__} cannot be copied: {error}") from error
+    return file.getvalue()
+
+
+class RemoteAttacker:
+    """An attack in a process of its own.
+
+    Args:
+        processes: where to fork it.
+        start: what it is told.
+        context: what is granted, by the real target; only this end holds it.
+        keeper: keeps what attacks share: (name, what else it depends on, module of the maker, maker).
+        fitting: as ``context``, while it learns.
+    """
+
+    isolated = True
+
+    def __init__(
+        self, processes: Processes, start: Start, context: AttackContext, keeper: Keeper, fitting: AttackContext
+    ) -> None:
+        self._processes, self._context, self._fitting, self._keeper = processes, context, fitting, keeper
+        self._now = context  # what is granted at this moment
+        self._keeps = True
+        self._peer = Peer(processes.fork(), self._answers(), processes.device)
+        self._peer.call("start", content=pickled(start), device=str(processes.device))
+
+    def check(self, sample: Leak) -> None:
+        self._peer.call("check", sample=sample)
+
+    def fit(self) -> Fitted:
+        self._now = self._fitting
+        try:
+            found = self._peer.call("fit")
+        finally:
+            self._now = self._context
+        losses = [float(x) for x in found["losses"]]
+        return Fitted(_tensors(found["state"]), losses, float(found["still_falling"]), float(found["kept"]))
+
+    def load(self, state: Weights) -> None:
+        self._now = self._fitting
+        try:
+            self._peer.call("load", state=state)
+        finally:
+            self._now = self._context
+
+    def recover(self, handed: Handed) -> Recovery:
+        self._keeps = False  # nothing of the victims outlives this process
+        found = self._peer.call(
+            "recover", leaks=handed.leaks, ids=handed.ids, joined=handed.joined, photographs=handed.photographs
+        )
+        unknown = set(found) - {"images", "embeddings", "space", "attributes"}
+        if unknown:
+            raise ContractError(f"A recovery has no {sorted(unknown)}.")
+        parts: dict[str, Any] = {
+            name: value.float() if isinstance(value, Tensor) else value for name, value in found.items()
+        }
+        return Recovery(**parts)  # checks shapes and ranges on this side
+
+    def costs(self) -> tuple[int, float]:
+        params, peak = self._peer.call("costs")
+        return int(params), float(peak)
+
+    def close(self) -> None:
+        self._peer.close()
+
+    def _answers(self) -> Answers:
+        asked = ("leak", "pairs", "all_pairs", "example", "query", "embed", "public_embeddings", "scores",
+                 "public_scores", "cut")  # fmt: skip
+        counted = ("pair_budget", "n_pairs", "n_queries", "queries_per_victim")
+        answers: dict[str, Callable[..., Any]] = {
+            word: lambda word=word, **body: getattr(self._now.target, word)(**body) for word in asked
+        }
+        answers |= {word: lambda word=word: getattr(self._now.target, word) for word in counted}
+        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep")
+        return answers | {word: getattr(self, f"_{word}") for word in own}
+
+    def _recognizer(self) -> bytes:
+        return self._processes.copy(self._now.target.recognizer)
+
+    def _defense(self) -> dict[str, Any]:
+        target = self._now.target
+        system = target.defense
+        copy = pickled(system, left_out=system.recognizer)
+        white = target.threat.grants(RecognizerAccess.WHITE_BOX)
+        net = system.recognizer
+        return {"defense": copy, "white": white, "dim": int(net.dim), "size": int(getattr(net, "size", 0))}
+
+    def _secrets(self) -> bytes:
+        return pickled(self._now.target.secrets)
+
+    def _surrogate_embeddings(self) -> Tensor:
+        if self._now.surrogate_embeddings is None:
+            raise ThreatModelError("The adversary has no recogniser of its own here.")
+        return self._now.surrogate_embeddings()
+
+    def _attributes(self) -> bytes:
+        return pickled(self._context.public.attributes)
+
+    def _anatomy(self, index: Tensor) -> bytes:
+        return pickled(self._context.public.anatomy(index))
+
+    def _resized(self, size: int) -> str:
+        return str(self._processes.pixels(self._context.public, int(size)))
+
+    def _keep(self, name: str, depends: Mapping[str, Any], module: str) -> Weights:
+        if not self._keeps:
+            raise ThreatModelError(
+                "What attacks share is made while they learn, not when they hold the victims' leaks."
+            )
+        return self._keeper(name, depends, module, lambda: _tensors(self._peer.call("make")))
+
+
+def _tensors(found: Any) -> dict[str, Tensor]:
+    """Tensors by name, and nothing else.
+
+    Raises:
+        ContractError: anything else.
+    """
+    if not isinstance(found, dict) or not all(isinstance(one, Tensor) for one in found.values()):
+        raise ContractError("An attack's process handed back something other than tensors by name.")
+    return found

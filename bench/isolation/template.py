@@ -1,0 +1,74 @@
+"""A clean process that holds the libraries and nothing of a run; attack's processes are forked from it.
+
+Importing torch and all plug-ins takes seconds; a fork takes milliseconds. The template never computes, so a fork of it
+is safe, and it is told nothing, so a fork of it knows nothing: what one attack learns or leaves behind ends with it.
+
+``python -m faceleak.bench.isolation.template FD`` reads plug-in files and import paths from the socket FD (one line of
+JSON), then forks a child for every socket that it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from multiprocessing.connection import Connection
+
+READY = b"ready"
+_LINE = 1 << 20
+
+
+def main(number: int) -> None:
+    """Serve until the harness hangs up."""
+    control = socket.socket(fileno=number)
+    start = json.loads(control.recv(_LINE, socket.MSG_WAITALL).rstrip(b" "))
+    sys.path[:] = start["path"]
+    _import(start["plugins"])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ends when the harness does
+    control.sendall(READY)
+    while True:
+        _, handles, _, _ = socket.recv_fds(control, 1, 1)
+        if not handles:
+            return
+        if os.fork() == 0:
+            control.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            _live(handles[0])
+        os.close(handles[0])
+
+
+def _import(plugins: list[str]) -> None:
+    """What attacks need, so that no child imports it again."""
+    from ..core.registry import ATTACKS, DEFENSES, RECOGNIZERS, load_plugin
+    from . import child  # noqa: F401
+
+    for one in (ATTACKS, DEFENSES, RECOGNIZERS):
+        one.discover()
+    for file in plugins:
+        load_plugin(file)
+
+
+def _live(number: int) -> None:
+    """The whole life of a child."""
+    from .child import work
+
+    code = 1
+    try:
+        work(Connection(number))
+        code = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def message(plugins: list[str], path: list[str]) -> bytes:
+    """What the template is told first; of a fixed length, so that it can be read whole."""
+    return json.dumps({"plugins": plugins, "path": path}).encode().ljust(_LINE)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
