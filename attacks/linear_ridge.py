@@ -1,9 +1,10 @@
 """Linear ridge decoder: the closed-form inverse of a leak, no network.
 
     W, b = argmin mean |W z + b - x|^2 + penalty |W|^2
-for all pixels at once, z the standardised leak. The penalty is the one that errs least on public people held out in
-turn. Targets averaged with their mirror images, as symmetrical recognisers suggest, do worse: an embedding tells a
-little of where a face looks. Sums are taken up in blocks: 112 pixels and 100,000 pairs fit into memory.
+for all pixels at once, z the standardised leak. The penalty is the smallest that errs hardly more than the best on
+public people held out in turn. Targets averaged with their mirror images, as symmetrical recognisers suggest, do worse:
+an embedding tells a little of where a face looks. Sums are taken up in blocks: 112 pixels and 100,000 pairs fit into
+memory.
 The floor that every trained attack must beat to have learnt anything; the inversion networks begin at it.
 Fidelity: baseline (no paper).
 """

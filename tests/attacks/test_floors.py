@@ -73,7 +73,8 @@ def test_linear_ridge_chooses_its_penalty_on_people_it_was_not_learnt_from() -> 
 
     leak = system.deployed_leak(torch.arange(20), split="victims")
     found = []
-    for penalty in (0.0, min(PENALTIES, key=error)):
+    errors = {penalty: error(penalty) for penalty in PENALTIES}
+    for penalty in (0.0, min(penalty for penalty in PENALTIES if errors[penalty] <= 1.01 * min(errors.values()))):
         attack = ATTACKS.get("linear-ridge")({"penalty": penalty}).fit(system.context(BLACK_BOX))
         found.append(attack.recover(leak, torch.arange(20), system.context(BLACK_BOX)).images)
     assert torch.equal(*found)

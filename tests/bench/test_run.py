@@ -113,7 +113,7 @@ def test_the_ladder_is_in_order(finished: Path) -> None:
     rows = frame[(frame["metric"] == "sar_type2") & (frame["fmr"] == 0.1) & (frame["split"] == "victims")]
     sar = rows.set_index(["defense", "attack", "knowledge", "judge"])["value"]
     assert sar["none", "mean-face", "K0", "a"] < 0.2 < sar["none", "decoder", "K0", "a"]
-    assert sar["none", "decoder", "K0", "a"] < sar["none", "other-photo", "K0", "a"]
+    assert sar["none", "decoder", "K0", "a"] <= sar["none", "other-photo", "K0", "a"]
     assert sar["biohash", "linear-ridge", "K0", "a"] < 0.2, "oblivious: chance"
     assert sar["biohash", "linear-ridge", "K2", "a"] < 0.25, "own key: chance"
     assert sar["biohash", "linear-ridge", "K3", "a"] > 0.6, "stolen key: not"
