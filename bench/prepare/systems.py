@@ -95,8 +95,9 @@ class Systems:
         return self._fitted[recipe.key]
 
     def trainings(self, system: Defense) -> dict[str, TrainLog]:
-        """How the networks of a fitted system learnt, as it was kept with the fit, by what was trained."""
-        return self._trainings.get(system, {})
+        """How the networks of a fitted system learnt, by what was trained: as it was kept with the fit, or, of a system
+        that was fitted elsewhere, as it says itself."""
+        return self._trainings.get(system) or system.trainings()
 
     def _fit(self, defense: Defense, alias: str, seed: int, recipe: Recipe) -> Defense:
         def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:

@@ -14,6 +14,7 @@ from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.surfaces import Goal, Secret
+from faceleak.bench.core.training import TrainLog
 from faceleak.bench.leaked import leaked_set
 from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
@@ -44,6 +45,7 @@ class Released(Defense):
     name = "released"
     goal = Goal.RELEASE_DATASET
     secrets = frozenset({Secret.SAMPLE})
+    log = TrainLog([2.0, 1.0], 1.0)
 
     def publish(self, images: Tensor, secret: object) -> Tensor:
         return images
