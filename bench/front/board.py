@@ -74,7 +74,7 @@ def benchmark(
         words = [f"{key}={pattern}" for key, pattern in (only or {}).items()]
         options = RunOptions(
             folder, Path(store) if store is not None else default_root(), place, parse_only(words),
-            "faceleak.benchmark", progress or Progress(),
+            command="faceleak.benchmark", progress=progress or Progress(),
         )  # fmt: skip
         stack.enter_context(_kernels_as_they_were())
         summary = run_track(chosen, options)
