@@ -38,8 +38,13 @@ def fence(closed: Sequence[str], scratch: str) -> None:
             _file(os.path.realpath(os.fsdecode(arguments[0])), bool((arguments[2] or 0) & _WRITING), shut, free)
         if event in ("os.listdir", "os.scandir") and isinstance(arguments[0], str | bytes | os.PathLike):
             _file(os.path.realpath(os.fsdecode(arguments[0])), False, shut, free)
-        if event in _CHANGES and isinstance(arguments[0], str | bytes | os.PathLike):
-            _file(os.path.realpath(os.fsdecode(arguments[0])), True, shut, free)
+        if event in _CHANGES:
+            # rmtree removes by the folder's handle and the bare name.
+            handle = arguments[1] if event == "os.remove" else -1
+            base = os.readlink(f"/proc/self/fd/{handle}") if handle >= 0 else ""
+            for path in arguments[:2]:
+                if isinstance(path, str | bytes | os.PathLike):
+                    _file(os.path.realpath(os.path.join(base, os.fsdecode(path))), True, shut, free)
 
     sys.addaudithook(hook)
 
