@@ -194,7 +194,9 @@ def selected(listed: Sequence[Cell], only: tuple[tuple[str, str], ...], track: s
         patterns = [pattern for other, pattern in only if other == key]
         for pattern in patterns:
             if not matching([pattern], labels):
-                raise TrackError(f"--only {key}={pattern}: no cell of {track!r}; {nearest(pattern, list(labels))}")
+                raise TrackError(
+                    f"--only {key}={pattern}: no cell of {track!r}; {nearest(pattern, list(labels - {''}))}"
+                )
         meant = matching(patterns, labels)
         chosen = [cell for cell in chosen if str(cell.labels()[key]) in meant]
     if not chosen:

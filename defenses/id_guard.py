@@ -23,10 +23,11 @@ identities; the latter needs a recogniser outside the loss: noise that rides thr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from ..bench.core.context import FitContext
@@ -63,7 +64,7 @@ class IdGuardSettings(EditorSettings):
     width: int = 16  # channels of the generator at full resolution; authors' code: 64
     blocks: int = 2  # its residual blocks; authors' code: 6
     pictures: int = 512  # of the train split; their parts are rendered anew, 20 ms each
-    prior_steps: int = 20  # batches of the universal perturbation that the prior starts as
+    prior_steps: Annotated[int, Field(ge=0)] = 20  # batches of the universal perturbation that the prior starts as
     steps: int = 200  # optimiser steps
     batch: int = 4  # pictures per step; authors' code: 3
     lr: float = 1e-3  # peak, AdamW, one cycle; authors' code: 1e-4

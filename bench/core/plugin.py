@@ -31,7 +31,7 @@ def make_settings(cls: type, values: Mapping[str, Any], owner: str) -> Any:
         if key not in known:
             raise InputError(f"{owner} has no setting {key!r}; {nearest(key, known)}")
     try:
-        settings = TypeAdapter(cls).validate_python(dict(values))
+        settings: Any = TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from ..core.errors import InputError
 from ..core.secrets import SecretSource
+from ..durable import write_if_changed
 
 VARIABLE = "FACELEAK_SECRET_ROOT"
 PUBLISHED = "secrets.json"
@@ -90,4 +91,4 @@ def secret_root(store: Path) -> SecretRoot:
 def publish_root(root: SecretRoot, out: Path) -> None:
     """Write a finished run's root beside its results."""
     content = {"root": root.text, "fingerprint": root.fingerprint, "repeat_with": f"{VARIABLE}={root.text}"}
-    (out / PUBLISHED).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_if_changed(out / PUBLISHED, json.dumps(content, indent=1) + "\n")

@@ -9,5 +9,5 @@ from systems import ToySystem
 
 @pytest.mark.parametrize("delta", [-1e-5, 0.0, 1.0])
 def test_delta_is_a_probability(delta: float) -> None:
-    with pytest.raises(InputError, match=r"delta must lie in \(0, 1\)"):
+    with pytest.raises(InputError, match=r"delta must (lie in \(0, 1\)|not be negative)"):
         ToySystem("gaussian-noise", {"delta": delta})

@@ -114,7 +114,7 @@ def test_a_cell_that_fails_is_a_row_and_a_warning(track: Path, shared_store: Pat
         ({"attacks": [7]}, "7 is no attack; give a name, a class"),
         ({"attacks": ["grey", "grey"]}, "occur twice"),
         ({"only": {"attak": "*"}}, "did you mean 'attack'"),
-        ({"only": {"attack": "nobody"}}, "No cell of 'toy' matches"),
+        ({"only": {"attack": "nobody"}}, "no cell of 'toy'"),
         ({"device": "tpu:x"}, "device 'tpu:x'"),
     ],
 )

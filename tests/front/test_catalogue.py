@@ -9,7 +9,8 @@ import pytest
 from faceleak.bench import catalogue as module
 from faceleak.bench import listing
 from faceleak.bench.catalogue import Unreadable, catalogue
-from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry, RegistryError
+from faceleak.bench.core.errors import PluginWarning
+from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
 
 SAID = module._SAID - {"name"}
 
@@ -50,15 +51,15 @@ def test_what_has_to_be_run_to_be_known_is_imported(
     assert "decoder-id" in listing.listing("attacks")
 
 
-def test_a_name_that_is_taken_is_refused_by_the_listing_too(
+def test_a_name_that_is_taken_is_left_out_and_told_by_the_listing_too(
     own_registries: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Point:
-        name = "decoder"
+        name, value, dist = "decoder", "mine:Mine", None
 
         def load(self) -> type:
             return type("Mine", (), {})
 
     monkeypatch.setattr("faceleak.bench.core.registry.entry_points", lambda group: [Point()])
-    with pytest.raises(RegistryError, match="'decoder' is already registered"):
-        listing.listing("attacks")
+    with pytest.warns(PluginWarning, match="'decoder' is already registered"):
+        assert "decoder" in listing.listing("attacks")
