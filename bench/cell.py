@@ -29,9 +29,9 @@ from .measure.rows import REASON
 from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .plan import Cell, make_attack, make_defense
 from .provenance import device_name, environment, now
-from .recipe import Recipe
 from .schema import Row, kept_file, status_of
 from .session import Session
+from .store.recipe import Recipe
 from .track import DefenseSpec
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"

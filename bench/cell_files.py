@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import FaceleakError
-from .durable import damaged, force_all, hashes, write_text
 from .schema import Row
+from .store.durable import damaged, force_all, hashes, write_text
 
 STATE, ROWS = "state.json", "rows.json"
 SEALED = "files"  # the key of the state under which the hashes stand

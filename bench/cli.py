@@ -73,7 +73,7 @@ def run(
     from .provenance import spoken
     from .runner import RunOptions, parse_only, run_track
     from .running import bring_up, stoppable, told
-    from .store import default_root
+    from .store.store import default_root
     from .track import load_track, with_seeds
 
     _load(plugin)
@@ -125,7 +125,7 @@ def protect(
     from .protect import named_defense
     from .protect import protect as protect_folder
     from .session import Session
-    from .store import Store, default_root
+    from .store.store import Store, default_root
     from .track import load_track
 
     _load(plugin)

@@ -16,7 +16,7 @@ from .core.registry import DATASETS, RECOGNIZERS
 from .listing import table
 from .metrics.perceptual import Fid, Lpips, MetricUnavailable
 from .provenance import environment
-from .store import default_root
+from .store.store import default_root
 from .track import TRACKS, Track, load_track
 from .zoo.packs import PREFIX, find_pack
 

@@ -29,8 +29,8 @@ from .isolation.turns import turns
 from .leaked import LeakedSet, leaked_set, photographs_of
 from .plan import Cell, make_attack, make_defense
 from .published import published
-from .recipe import Recipe
 from .session import Session
+from .store.recipe import Recipe
 from .track import DefenseSpec
 
 

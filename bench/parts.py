@@ -22,8 +22,8 @@ from .measure.base import Flag, Kept, Measurement
 from .measure.case import Case
 from .measure.rows import REASON, Rules
 from .plan import Cell
-from .recipe import Recipe
 from .schema import PARTS, Row, kept_file
+from .store.recipe import Recipe
 from .track import Protocol
 
 

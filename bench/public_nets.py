@@ -12,8 +12,8 @@ from .core.code import code_of
 from .core.context import Keep, Weights
 from .core.progress import Progress
 from .core.seeding import Rng
-from .recipe import Recipe
 from .session import Session
+from .store.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from ..defenses.base import Defense
 from .core.code import code_of
 from .core.faces import FaceSet
 from .core.secrets import SecretSource
-from .recipe import Recipe
 from .session import Session
+from .store.recipe import Recipe
 
 _BATCH = 32
 

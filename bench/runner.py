@@ -31,7 +31,7 @@ from .provenance import now
 from .records import about_run, same_run, write_manifest, write_tables
 from .saturation import last_steps
 from .session import Session
-from .store import Store
+from .store.store import Store
 from .track import Track
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from .core.errors import NotApplicable, ThreatModelError
-from .durable import write_if_changed
+from .store.durable import write_if_changed
 
 Row: TypeAlias = "dict[str, Any]"
 

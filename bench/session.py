@@ -28,9 +28,9 @@ from .prepare.embeddings import Embeddings
 from .prepare.faces import Faces
 from .prepare.recognizers import Recognizers
 from .prepare.systems import Systems
-from .recipe import Recipe
 from .recognizers.base import Recognizer
-from .store import Store
+from .store.recipe import Recipe
+from .store.store import Store
 from .track import DefenseSpec, TargetSpec, Track
 
 _BATCH = 256

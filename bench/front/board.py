@@ -22,7 +22,7 @@ from ..core.registry import ATTACKS, DEFENSES, Registry
 from ..ensemble import StandardEnsemble
 from ..runner import RunOptions, parse_only, run_track
 from ..schema import read_results
-from ..store import default_root
+from ..store.store import default_root
 from ..track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from .results import typed
 

@@ -17,7 +17,7 @@ from ..core.context import AttackContext, Weights
 from ..core.errors import ContractError
 from ..core.recovery import Recovery
 from ..core.threat import DefenseKnowledge, RecognizerAccess
-from ..recipe import Recipe
+from ..store.recipe import Recipe
 from .attacker import Attacker, LocalAttacker
 from .child import Start, arithmetic
 from .harness import CannotTravel, Keeper, RemoteAttacker, pickled

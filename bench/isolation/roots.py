@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from ..core.errors import InputError
 from ..core.secrets import SecretSource
-from ..durable import write_if_changed
+from ..store.durable import write_if_changed
 
 VARIABLE = "FACELEAK_SECRET_ROOT"
 PUBLISHED = "secrets.json"

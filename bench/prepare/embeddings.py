@@ -10,8 +10,8 @@ from ..core.code import code_of
 from ..core.faces import FaceSet
 from ..core.progress import Progress
 from ..core.secrets import SecretSource
-from ..recipe import Recipe
-from ..store import Store
+from ..store.recipe import Recipe
+from ..store.store import Store
 from .recognizers import Recognizers
 from .systems import Systems
 

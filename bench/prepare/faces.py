@@ -17,8 +17,8 @@ from ..core.faces import FaceSet
 from ..core.progress import Progress
 from ..core.registry import DATASETS
 from ..metrics.pairs import Pairs
-from ..recipe import Recipe
-from ..store import Store
+from ..store.recipe import Recipe
+from ..store.store import Store
 
 if TYPE_CHECKING:
     from ..track import Named, SplitsSpec

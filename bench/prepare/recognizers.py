@@ -14,9 +14,9 @@ from ..core.progress import Progress
 from ..core.registry import RECOGNIZERS
 from ..core.seeding import Rng
 from ..isolation.fingerprints import fingerprint
-from ..recipe import Recipe
 from ..recognizers.base import BuildContext, Recognizer
-from ..store import Store
+from ..store.recipe import Recipe
+from ..store.store import Store
 from .faces import Faces
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from ..core.seeding import Rng
 from ..core.surfaces import Secret
 from ..core.training import TrainLog
 from ..isolation.roots import SecretRoot
-from ..recipe import Recipe
-from ..store import Store, read_tensors, write_tensors
+from ..store.recipe import Recipe
+from ..store.store import Store, read_tensors, write_tensors
 from .faces import Faces
 from .recognizers import Recognizers
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..durable import write_text
+from ..store.durable import write_text
 from .load import table_of
 
 MADE_FROM = "report.json"  # written last: names the files that the report shows, with their hashes

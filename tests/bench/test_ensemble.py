@@ -23,7 +23,7 @@ from faceleak.bench.execute import run_attack
 from faceleak.bench.execute_ensemble import run_ensemble
 from faceleak.bench.plan import Cell, cells
 from faceleak.bench.session import Session
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.bench.track import load_track
 from systems import TOY_TRACK
 from torch import Tensor, nn

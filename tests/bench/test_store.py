@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench import durable
-from faceleak.bench.recipe import Recipe, digest
-from faceleak.bench.store import SEAL, Store
+from faceleak.bench.store import durable
+from faceleak.bench.store.recipe import Recipe, digest
+from faceleak.bench.store.store import SEAL, Store
 from filelock import FileLock
 
 BARE, ONE = Recipe("kind", {}, ""), Recipe("kind", {"a": 1}, "")

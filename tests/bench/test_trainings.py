@@ -21,7 +21,7 @@ from faceleak.bench.report.page import render_page
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results
 from faceleak.bench.session import Session
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.bench.track import Protocol, Track, load_track
 from faceleak.defenses.composition import compose
 from faceleak.defenses.duetface import DuetFace

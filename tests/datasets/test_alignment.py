@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets.alignment import (
     TEMPLATE,
     CropFinder,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets.alignment import TEMPLATE
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.celeba import CelebA

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets import folder as folder_module
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.folder import FolderDataset, read_pairs

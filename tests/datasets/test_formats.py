@@ -16,7 +16,7 @@ from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS
 from faceleak.bench.metrics.verification import tenfold_accuracy
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets.base import FaceDataset, LoadContext
 from faceleak.datasets.insightface_bin import read_bin
 from faceleak.datasets.recordio import MAGIC

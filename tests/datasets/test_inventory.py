@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.files import pictures_in
 from faceleak.datasets.folder import FolderDataset

@@ -9,7 +9,7 @@ import pytest
 from faceleak.bench.core.errors import DataError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets import synthetic
 from faceleak.datasets.base import LoadContext
 

@@ -13,7 +13,7 @@ import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.front.system import Leaked
 from faceleak.bench.session import Session
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from systems import TOY_TRACK
 from torch import Tensor, nn
 

@@ -24,7 +24,7 @@ from faceleak.bench.published import published
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.schema import read_results, write_results
 from faceleak.bench.session import Session
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.bench.track import load_track
 from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense

@@ -16,7 +16,7 @@ from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
 from faceleak.bench.plan import Cell, cells
 from faceleak.bench.session import Session
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.bench.track import load_track
 from faceleak.defenses.base import Defense
 from measuring import rows_of, system_case

@@ -10,7 +10,7 @@ import pytest
 import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS
-from faceleak.bench.store import Store
+from faceleak.bench.store.store import Store
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.rendering import FaceParameters, render, sample_identity, sample_nuisance
 

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .core.code import code_of
+from ..core.code import code_of
 from .durable import damaged, force, force_all, hashes
 from .recipe import Recipe
 
