@@ -17,8 +17,6 @@ import pandas as pd
 from safetensors.torch import load_file, save_file
 
 from .boundary import fatal
-from .cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
-from .command import reproducing
 from .core.code import code_of
 from .core.progress import Progress
 from .execute import attributes_sha
@@ -29,7 +27,9 @@ from .measure.rows import REASON
 from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .plan import Cell, make_attack, make_defense
 from .provenance import device_name, environment, now
-from .schema import Row, kept_file, status_of
+from .record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
+from .record.command import reproducing
+from .record.results import Row, kept_file, status_of
 from .session import Session
 from .store.recipe import Recipe
 from .track import DefenseSpec

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from .cell_files import CellError, EndedCell, has_ended, read_cell
 from .flags import cross_cell_flags
-from .schema import Row
-from .words import CHOSEN
+from .record.cell_files import CellError, EndedCell, has_ended, read_cell
+from .record.results import Row
+from .record.words import CHOSEN
 
 FAILURES = (
     "cell", "recognizer", "defense", "attack", "surface", "knowledge", "seed", "dataset", "status", "class", "message",

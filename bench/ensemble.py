@@ -24,7 +24,7 @@ from .core.errors import ContractError
 from .core.leaks import Leak
 from .core.recovery import Recovery
 from .core.surfaces import Fidelity
-from .words import AUTO_ATTACK, ENSEMBLE
+from .record.words import AUTO_ATTACK, ENSEMBLE
 
 REFEREE = "identity-extraction"
 STANDARD = (

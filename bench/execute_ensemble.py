@@ -15,7 +15,7 @@ from .ensemble import Candidate, choose
 from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
 from .plan import Cell
-from .schema import status_of
+from .record.results import status_of
 from .session import Session
 
 

@@ -13,8 +13,8 @@ import torch
 
 from .core.faces import FaceSet
 from .core.threat import DefenseKnowledge, RecognizerAccess
-from .schema import Row
-from .words import WITHIN
+from .record.results import Row
+from .record.words import WITHIN
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")

@@ -10,9 +10,9 @@ import pandas as pd
 
 from .collect import FAILURES, Collected, collect, failures_text
 from .compare import Discord, discords, same_text
+from .record.results import read_results, results_text
 from .report.freshness import MADE_FROM, is_current
 from .report.load import RunFolder
-from .schema import read_results, results_text
 
 _NAMED = 5  # cells that are named where many are meant
 

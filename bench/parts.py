@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from .cell_files import plain, read_state
 from .core.code import code_of
 from .core.errors import ContractError, TrackError
 from .core.registry import MEASUREMENTS, nearest
@@ -22,7 +21,8 @@ from .measure.base import Flag, Kept, Measurement
 from .measure.case import Case
 from .measure.rows import REASON, Rules
 from .plan import Cell
-from .schema import PARTS, Row, kept_file
+from .record.cell_files import plain, read_state
+from .record.results import PARTS, Row, kept_file
 from .store.recipe import Recipe
 from .track import Protocol
 

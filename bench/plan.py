@@ -14,8 +14,8 @@ from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
 from .core.surfaces import Secret, Surface
 from .core.threat import DefenseKnowledge, ThreatModel
 from .ensemble import REFEREE, StandardEnsemble
+from .record.words import WITHIN
 from .track import AttackSpec, DefenseSpec, TargetSpec, Track, members_of
-from .words import WITHIN
 
 
 def make_defense(spec: DefenseSpec) -> Defense:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.splits import save_splits
-from .cell_files import plain
 from .collect import Collected, failures_text
 from .parts import declared, measurements
 from .plan import Cell, defense_traits, make_defense
 from .provenance import environment
-from .schema import write_results
+from .record.cell_files import plain
+from .record.results import write_results
 from .session import Session
 from .store.durable import write_if_changed, write_text
 

@@ -17,9 +17,7 @@ from filelock import FileLock
 
 from .belonging import Earlier, earlier, settle_whose
 from .cell import cell_key, run_cell
-from .cell_files import damage, has_ended, read_state
 from .collect import Collected, collect
-from .command import FILTERS
 from .core.errors import TrackError
 from .core.matching import matching
 from .core.progress import Progress
@@ -28,6 +26,8 @@ from .isolation.roots import publish_root
 from .parts import differs, measurements_of
 from .plan import Cell, cells
 from .provenance import now
+from .record.cell_files import damage, has_ended, read_state
+from .record.command import FILTERS
 from .records import about_run, same_run, write_manifest, write_tables
 from .saturation import last_steps
 from .session import Session

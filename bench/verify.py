@@ -16,15 +16,15 @@ from typing import Any, TypeAlias
 import pandas as pd
 from pydantic import ValidationError
 
-from .cell_files import damage
 from .compare import DIGITS, Discord, Key, key_of, named
 from .core.errors import FaceleakError, InputError, RegistryError
 from .core.registry import MEASUREMENTS
 from .kept import all_discords, kept_of, notes_on
 from .measure.rows import Rules
 from .parts import Part, read_kept, read_parts, said
+from .record.cell_files import damage
+from .record.results import PARTS, kept_file
 from .report.load import RunFolder, load_run
-from .schema import PARTS, kept_file
 from .track import Protocol
 
 Rows: TypeAlias = "dict[Key, dict[str, float]]"

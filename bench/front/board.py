@@ -20,8 +20,8 @@ from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.registry import ATTACKS, DEFENSES, Registry
 from ..ensemble import StandardEnsemble
+from ..record.results import read_results
 from ..runner import RunOptions, parse_only, run_track
-from ..schema import read_results
 from ..store.store import default_root
 from ..track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from .results import typed

@@ -19,7 +19,7 @@ from ..metrics.quality import psnr, ssim
 from ..metrics.reidentification import sar_type1, sar_type2
 from ..metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
 from ..recognizers.base import Recognizer
-from ..schema import Row
+from ..record.results import Row
 from .faces import check_apart
 from .leakage import Attacked
 from .system import Leaked

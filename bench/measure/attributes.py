@@ -16,7 +16,7 @@ from ..metrics.attributes import auc_draws, auc_interval, mean_known
 from ..metrics.intervals import paired_difference
 from ..metrics.reidentification import by_identity
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, absent, measured, row_of

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core.plugin import Plugin
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .case import Case
 from .rows import Rules
 

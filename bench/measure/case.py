@@ -18,7 +18,7 @@ from ..execute_ensemble import run_ensemble
 from ..judges import Judge, judges_of
 from ..leaked import LeakedSet
 from ..plan import Cell, make_attack
-from ..schema import Row
+from ..record.results import Row
 from ..session import Session
 from ..track import Protocol
 from .shown import Published, shown_of

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..core.registry import register_measurement
 from ..record.metrics import Metric
-from ..schema import Row
-from ..words import CHOSEN
+from ..record.results import Row
+from ..record.words import CHOSEN
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

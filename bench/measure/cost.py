@@ -13,7 +13,7 @@ from ..core.leaks import leak_bytes
 from ..core.registry import register_measurement
 from ..core.surfaces import Surface
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

@@ -13,7 +13,7 @@ from ..evidence import below, judges_in, leak_scores, thresholds, under
 from ..metrics.reidentification import sar_type1, sar_type2
 from ..metrics.thresholds import Threshold
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, at_rates, measured, per_identity, row_of

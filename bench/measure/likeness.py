@@ -16,7 +16,7 @@ from ..metrics.distribution import frechet_distance, kid
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
 from ..metrics.quality import psnr, ssim
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .rows import Rules, absent, counted, measured, per_identity, row_of
 
 LEAST_FID = 50  # images; below it neither FID nor KID says anything

@@ -14,7 +14,7 @@ from ..enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs
 from ..evidence import tail, thresholds
 from ..metrics.unlinkability import d_sys, maximal_linkability, permutation_null, renewability
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

@@ -15,7 +15,7 @@ from ..core.registry import register_measurement
 from ..evidence import under
 from ..metrics.distribution import frechet_distance
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .likeness import PAIRED, SETS, likeness, likeness_rows

@@ -9,7 +9,7 @@ from ..core.registry import register_measurement
 from ..evidence import below, gallery_scores, under
 from ..metrics.reidentification import by_identity, chance, lift, rank_k, risk_ratio, shuffled
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, measured, row_of

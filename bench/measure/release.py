@@ -29,7 +29,7 @@ from ..metrics.verification import tenfold_accuracy
 from ..plan import Cell
 from ..recognizers.base import Recognizer
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from ..session import Session
 from .base import Kept, Measurement
 from .case import Case

@@ -12,7 +12,7 @@ from ..core.seeding import Rng
 from ..metrics.intervals import Interval, bootstrap_identities
 from ..metrics.thresholds import Threshold
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from ..track import Protocol
 
 TOO_FEW = "too few false accepts"  # stands where a refused row would say how its interval was made

@@ -13,8 +13,8 @@ from ..judges import Judge, make_judge
 from ..leaked import first_images, other_images
 from ..plan import Cell
 from ..published import published
+from ..record.words import PROTECTOR
 from ..session import Session
-from ..words import PROTECTOR
 
 
 @dataclass(frozen=True)

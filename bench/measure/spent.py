@@ -12,7 +12,7 @@ from ..core.registry import register_measurement
 from ..core.surfaces import Surface
 from ..core.threat import RecognizerAccess
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

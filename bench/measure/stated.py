@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.registry import register_measurement
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

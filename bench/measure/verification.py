@@ -17,7 +17,7 @@ from ..evidence import tail, thresholds
 from ..metrics.pairs import Pairs, make_pairs
 from ..metrics.verification import eer, tenfold_accuracy
 from ..record.metrics import Metric
-from ..schema import Row
+from ..record.results import Row
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, at_rates, counted, folded, per_identity, row_of

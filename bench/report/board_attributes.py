@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..words import ATTRIBUTE_METRICS
+from ..record.words import ATTRIBUTE_METRICS
 from .board_attacks import ROLE_ORDER, interval
 from .rows import AttackId, View
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..words import BROKEN_KEYS, PROTECTOR
+from ..record.words import BROKEN_KEYS, PROTECTOR
 from .rows import UNDEFENDED, View, spread
 from .strongest import strongest, value_of
 
@@ -35,7 +35,7 @@ def publication_board(results: pd.DataFrame, view: View) -> pd.DataFrame:
     most counts.
 
     Args:
-        results: rows of ``bench/schema.py``.
+        results: rows of ``bench/record/results.py``.
         view: of the same rows.
     """
     judged = results[(results["attack"] == "") & (results["judge"] != "") & (results["status"] == "ok")]

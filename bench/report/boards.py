@@ -26,7 +26,7 @@ def build_boards(
     """All boards of a run, by name (``BOARDS``).
 
     Args:
-        results: rows of ``bench/schema.py`` as ``read_results`` gives them.
+        results: rows of ``bench/record/results.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
         metrics: that ask for a column; without any there is no board ``measures``.
     """

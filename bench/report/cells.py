@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..command import FILTERS, reproducing
-from ..flag_docs import FLAGS
+from ..record.command import FILTERS, reproducing
+from ..record.flags import FLAGS
 from .html import environment, filters_of
 from .load import CellFile, RunFolder
 from .traits import traits_of

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import FaceleakError
-from ..schema import COLUMNS, read_results
+from ..record.results import COLUMNS, read_results
 
 DEFAULT_FMR = 0.01
 
@@ -107,7 +107,7 @@ def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:
         return read_results(path)
     except (ValueError, KeyError, UnicodeDecodeError) as error:
         raise RunFolderError(
-            f"{path} is not a results.csv of this version ({error}). It needs the columns of bench/schema.py; "
+            f"{path} is not a results.csv of this version ({error}). It needs the columns of bench/record/results.py; "
             "run the track again or use the version of faceleak that wrote it."
         ) from error
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..flag_docs import FLAGS
+from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
 from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN

@@ -126,7 +126,7 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
     """Read ``results`` once for all boards.
 
     Args:
-        results: rows of ``bench/schema.py``.
+        results: rows of ``bench/record/results.py``.
         fmr: the headline false match rate.
     """
     frame = results.assign(fmr=results["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))

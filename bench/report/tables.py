@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from ..flag_docs import FLAGS
+from ..record.flags import FLAGS
 from .board_attacks import ROLE_ORDER, with_undefended
 from .columns import COLUMN_HELP, SHOWN, Shown
 from .rows import UNDEFENDED

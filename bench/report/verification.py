@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..schema import kept_file
+from ..record.results import kept_file
 from .load import CellFile, RunFolder
 from .rows import UNDEFENDED
 

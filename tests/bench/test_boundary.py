@@ -15,12 +15,12 @@ import pytest
 import torch
 from faceleak.bench import cli
 from faceleak.bench.boundary import fatal, sentence
-from faceleak.bench.command import reproducing
 from faceleak.bench.core.device import choose_device
 from faceleak.bench.core.errors import InputError, PluginWarning, RegistryError, TrackError
 from faceleak.bench.core.matching import matching
 from faceleak.bench.core.registry import Registry, load_plugin
 from faceleak.bench.plan import Cell, cells
+from faceleak.bench.record.command import reproducing
 from faceleak.bench.report.style import stem
 from faceleak.bench.runner import parse_only, selected
 from faceleak.bench.track import Track, load_track, with_seeds

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from faceleak.bench import flags
-from faceleak.bench.flag_docs import FLAGS
+from faceleak.bench.record.flags import FLAGS
+from faceleak.bench.record.results import Row
 from faceleak.bench.saturation import last_steps
-from faceleak.bench.schema import Row
 from faceleak.bench.track import AttackSpec
 from systems import faces, recognizer
 

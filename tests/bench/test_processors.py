@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faceleak.bench.schema import TIMING_METRICS, read_results
+from faceleak.bench.record.results import TIMING_METRICS, read_results
 from systems import TOY_TRACK
 
 TOYS = Path(__file__).parent.parent / "toys.py"

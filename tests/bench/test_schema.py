@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import numpy as np
-from faceleak.bench.schema import COLUMNS, read_results, write_results
+from faceleak.bench.record.results import COLUMNS, read_results, write_results
 
 
 def _rows() -> list[dict[str, object]]:

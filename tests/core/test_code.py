@@ -47,7 +47,7 @@ def test_each_file_that_an_import_runs_counts_and_no_other_does(monkeypatch: pyt
 def test_what_decides_numbers_is_in_every_cell() -> None:
     reached = names(cell)
     for file in (
-        "bench/plan.py", "bench/cell.py", "bench/schema.py", "bench/measure/case.py",
+        "bench/plan.py", "bench/cell.py", "bench/record/results.py", "bench/measure/case.py",
         "bench/session.py", "bench/metrics/thresholds.py", "bench/prepare/embeddings.py", "bench/core/faces.py",
         "datasets/splits.py", "defenses/composition.py", "defenses/base.py", "attacks/base.py",
     ):  # fmt: skip

@@ -16,8 +16,8 @@ from faceleak.bench.core.registry import DATASETS, MEASUREMENTS
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess
 from faceleak.bench.enrolment import _IMPOSTORS
-from faceleak.bench.flag_docs import FLAGS, markdown
 from faceleak.bench.metrics.thresholds import REFUSE_BELOW, WARN_BELOW
+from faceleak.bench.record.flags import FLAGS, markdown
 from faceleak.bench.record.metrics import Metric
 from faceleak.bench.track import TRACKS, Protocol
 from typer.testing import CliRunner
@@ -42,7 +42,7 @@ def spoken_commands(page: Path) -> list[str]:
 
 
 def test_flags_page_is_that_of_the_code() -> None:
-    assert (DOCS / "flags.md").read_text() == markdown(), "python -m faceleak.bench.flag_docs > docs/flags.md"
+    assert (DOCS / "flags.md").read_text() == markdown(), "python -m faceleak.bench.record.flags > docs/flags.md"
     for name, flag in FLAGS.items():
         assert f"## {name}: {flag.title}\n" in markdown()
         for sentence in (flag.raised_when, flag.meaning, flag.action):

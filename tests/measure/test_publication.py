@@ -21,8 +21,8 @@ from faceleak.bench.measure.publication import edits, geometry
 from faceleak.bench.measure.publication.keys import one_bit_off
 from faceleak.bench.plan import cells
 from faceleak.bench.published import published
+from faceleak.bench.record.results import read_results, write_results
 from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.schema import read_results, write_results
 from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
 from faceleak.bench.track import load_track

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faceleak.bench.schema import Row, write_results
+from faceleak.bench.record.results import Row, write_results
 from safetensors.numpy import save_file
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from faceleak.bench.record.results import COLUMNS, Row, read_results, write_results
 from faceleak.bench.report.boards import BOARDS, build_boards, write_boards
 from faceleak.bench.report.columns import (
     ATTACKS_SHOWN,
@@ -18,7 +19,6 @@ from faceleak.bench.report.columns import (
     help_for,
 )
 from faceleak.bench.report.summary import sentences
-from faceleak.bench.schema import COLUMNS, Row, read_results, write_results
 
 from .fixture_run import base_row
 

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from faceleak.bench.core.registry import ATTACKS
+from faceleak.bench.record.results import read_results, write_results
 from faceleak.bench.report.board_publication import publication_board
 from faceleak.bench.report.fig_publication import draw_publications
 from faceleak.bench.report.rows import prepare
 from faceleak.bench.report.style import house_style
 from faceleak.bench.report.summary import publication_sentences
 from faceleak.bench.report.tables import board_table
-from faceleak.bench.schema import read_results, write_results
 
 JPEG = ATTACKS.get("purification").fidelity
 # Defence -> (dodging before v, dodging before r that the protector had, PSNR, goal).

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from faceleak.bench.core.errors import FaceleakError
-from faceleak.bench.flag_docs import FLAGS
+from faceleak.bench.record.flags import FLAGS
 from faceleak.bench.report import RunFolderError, make_report
 
 from .fixture_run import ATTACKS, CEILINGS, DEFENSES, FLOORS, Shape, build_empty_run, build_failed_run, build_run

@@ -29,7 +29,7 @@ from ...metrics.intervals import Interval
 from ...metrics.reidentification import sar_type2
 from ...public_nets import public_context
 from ...record.metrics import Metric
-from ...schema import Row
+from ...record.results import Row
 from ...session import Session
 from ...zoo.editors import EditorSettings, attribute_editor, attribute_table
 from ..base import Kept

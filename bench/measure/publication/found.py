@@ -28,7 +28,7 @@ from ...leaked import gallery_of, other_images
 from ...metrics.intervals import Interval
 from ...metrics.reidentification import by_identity, chance, rank_k, sar_type2
 from ...record.metrics import Metric
-from ...schema import Row
+from ...record.results import Row
 from ..base import Kept
 from ..case import Case
 from ..rows import Rules, at_rates, counted, measured, row_of

@@ -21,7 +21,7 @@ from ...core.registry import register_measurement
 from ...metrics.geometry import landmark_error
 from ...public_nets import public_context
 from ...record.metrics import Metric
-from ...schema import Row
+from ...record.results import Row
 from ...zoo.landmarks import LandmarkSettings, landmark_network
 from ..base import Kept
 from ..case import Case

@@ -17,7 +17,7 @@ from ...evidence import under
 from ...leaked import gallery_of
 from ...metrics.quality import psnr
 from ...record.metrics import Metric
-from ...schema import Row
+from ...record.results import Row
 from ..base import Kept
 from ..case import Case
 from ..rows import Rules, counted, measured, per_identity, row_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ...core.registry import register_measurement
-from ...schema import Row
+from ...record.results import Row
 from ..base import Kept
 from ..case import Case
 from ..likeness import PAIRED, SETS, likeness, likeness_rows

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from .core.errors import NotApplicable, ThreatModelError
-from .store.durable import write_if_changed
+from ..core.errors import NotApplicable, ThreatModelError
+from ..store.durable import write_if_changed
 
 Row: TypeAlias = "dict[str, Any]"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .core.threat import DefenseKnowledge
+from ..core.threat import DefenseKnowledge
 
 ENSEMBLE = "standard-ensemble"
 AUTO_ATTACK = "AutoAttack, arXiv 2003.01690"  # whose idea it is

@@ -150,7 +150,7 @@ FLAGS: dict[str, FlagDoc] = {
 
 
 def markdown() -> str:
-    """The page ``docs/flags.md``; ``python -m faceleak.bench.flag_docs > docs/flags.md`` writes it."""
+    """The page ``docs/flags.md``; ``python -m faceleak.bench.record.flags > docs/flags.md`` writes it."""
     parts = [
         "# Flags",
         "A flag marks a row that looks broken. It hides nothing; boards carry it in the column `flags`.",

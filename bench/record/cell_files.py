@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .core.errors import FaceleakError
-from .schema import Row
-from .store.durable import damaged, force_all, hashes, write_text
+from ..core.errors import FaceleakError
+from ..store.durable import damaged, force_all, hashes, write_text
+from .results import Row
 
 STATE, ROWS = "state.json", "rows.json"
 SEALED = "files"  # the key of the state under which the hashes stand
