@@ -76,12 +76,12 @@ if TYPE_CHECKING:
     from .bench.measure.base import Measurement as Measurement
     from .bench.measure.case import Case as Case
     from .bench.measure.rows import Rules as Rules
+    from .bench.plan.track import Track as Track
+    from .bench.plan.track import load_track as load_track
     from .bench.recognizers.base import BuildContext as BuildContext
     from .bench.recognizers.base import Recognizer as Recognizer
     from .bench.record.metrics import Metric as Metric
     from .bench.report import make_report as make_report
-    from .bench.track import Track as Track
-    from .bench.track import load_track as load_track
     from .datasets.base import DataSettings as DataSettings
     from .datasets.base import FaceDataset as FaceDataset
     from .datasets.base import LoadContext as LoadContext
@@ -127,7 +127,7 @@ _MODULES = {
     "bench.recognizers.base": "BuildContext Recognizer",
     "bench.record.metrics": "Metric",
     "bench.report": "make_report",
-    "bench.track": "Track load_track",
+    "bench.plan.track": "Track load_track",
     "datasets.base": "DataSettings FaceDataset LoadContext",
     "defenses.base": "Defense",
 }

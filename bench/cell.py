@@ -25,14 +25,14 @@ from .measure.base import Measurement
 from .measure.case import Case, costs_of
 from .measure.rows import REASON
 from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
-from .plan import Cell, make_attack, make_defense
+from .plan.cells import Cell, make_attack, make_defense
+from .plan.track import DefenseSpec
 from .provenance import device_name, environment, now
 from .record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from .record.command import reproducing
 from .record.results import Row, kept_file, status_of
 from .session import Session
 from .store.recipe import Recipe
-from .track import DefenseSpec
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
 

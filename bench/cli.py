@@ -70,11 +70,11 @@ def run(
     from .belonging import origin_of
     from .core.device import choose_device
     from .core.progress import Progress
+    from .plan.track import load_track, with_seeds
     from .provenance import spoken
     from .runner import RunOptions, parse_only, run_track
     from .running import bring_up, stoppable, told
     from .store.store import default_root
-    from .track import load_track, with_seeds
 
     _load(plugin)
     torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
@@ -122,11 +122,11 @@ def protect(
     """Protect a folder of pictures before they are published."""
     from .core.device import choose_device
     from .core.progress import Progress
+    from .plan.track import load_track
     from .protect import named_defense
     from .protect import protect as protect_folder
     from .session import Session
     from .store.store import Store, default_root
-    from .track import load_track
 
     _load(plugin)
     session = Session(load_track(track), Store(store or default_root()), choose_device(device), Progress(quiet=quiet))

@@ -15,9 +15,9 @@ from .core.paths import expand
 from .core.registry import DATASETS, RECOGNIZERS
 from .listing import table
 from .metrics.perceptual import Fid, Lpips, MetricUnavailable
+from .plan.track import TRACKS, Track, load_track
 from .provenance import environment
 from .store.store import default_root
-from .track import TRACKS, Track, load_track
 from .zoo.packs import PREFIX, find_pack
 
 _FOLDERS = {

@@ -27,11 +27,11 @@ from .isolation.attacker import Attacker, Handed
 from .isolation.desk import Desk, in_order, shared_weights
 from .isolation.turns import turns
 from .leaked import LeakedSet, leaked_set, photographs_of
-from .plan import Cell, make_attack, make_defense
+from .plan.cells import Cell, make_attack, make_defense
+from .plan.track import DefenseSpec
 from .published import published
 from .session import Session
 from .store.recipe import Recipe
-from .track import DefenseSpec
 
 
 @dataclass

@@ -11,10 +11,10 @@ from torch import Tensor
 from .core.errors import FaceleakError, NotApplicable
 from .core.faces import resize
 from .core.recovery import Recovery
-from .ensemble import Candidate, choose
 from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
-from .plan import Cell
+from .plan.cells import Cell
+from .plan.ensemble import Candidate, choose
 from .record.results import status_of
 from .session import Session
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from .core.recovery import Recovery
 from .evidence import Kept, tail
 from .metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
-from .plan import Cell
+from .plan.cells import Cell
 from .session import Session
 
 

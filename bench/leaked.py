@@ -13,7 +13,7 @@ from .core.faces import FaceSet
 from .core.leaks import Leak
 from .core.secrets import SecretSource
 from .core.surfaces import Surface
-from .plan import Cell
+from .plan.cells import Cell
 from .published import published
 from .session import Session
 from .views import further_views

@@ -9,8 +9,8 @@ from typing import Any
 from .catalogue import Unreadable, catalogue
 from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
 from .core.surfaces import Fidelity
+from .plan.toml import tomllib
 from .record.words import AUTO_ATTACK, ENSEMBLE
-from .toml import tomllib
 
 TRACKS = Path(__file__).parent / "tracks"
 

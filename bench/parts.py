@@ -20,11 +20,11 @@ from .core.registry import MEASUREMENTS, nearest
 from .measure.base import Flag, Kept, Measurement
 from .measure.case import Case
 from .measure.rows import REASON, Rules
-from .plan import Cell
+from .plan.cells import Cell
+from .plan.track import Protocol
 from .record.cell_files import plain, read_state
 from .record.results import PARTS, Row, kept_file
 from .store.recipe import Recipe
-from .track import Protocol
 
 
 @dataclass(frozen=True)

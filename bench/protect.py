@@ -22,9 +22,9 @@ from .core.leaks import leak_map
 from .core.registry import DEFENSES
 from .core.secrets import SecretDraw, SecretSource
 from .core.seeding import sample_ids
+from .plan.toml import tomllib
+from .plan.track import DefenseSpec
 from .session import Session
-from .toml import tomllib
-from .track import DefenseSpec
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 from ..datasets.splits import save_splits
 from .collect import Collected, failures_text
 from .parts import declared, measurements
-from .plan import Cell, defense_traits, make_defense
+from .plan.cells import Cell, defense_traits, make_defense
 from .provenance import environment
 from .record.cell_files import plain
 from .record.results import write_results

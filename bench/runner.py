@@ -24,15 +24,15 @@ from .core.progress import Progress
 from .core.registry import nearest
 from .isolation.roots import publish_root
 from .parts import differs, measurements_of
-from .plan import Cell, cells
+from .plan.cells import Cell, cells
+from .plan.saturation import last_steps
+from .plan.track import Track
 from .provenance import now
 from .record.cell_files import damage, has_ended, read_state
 from .record.command import FILTERS
 from .records import about_run, same_run, write_manifest, write_tables
-from .saturation import last_steps
 from .session import Session
 from .store.store import Store
-from .track import Track
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from .isolation.fingerprints import check_judges, fingerprint
 from .isolation.harness import Processes
 from .isolation.roots import SecretRoot, secret_root
 from .metrics.pairs import Pairs
-from .plan import make_defense
+from .plan.cells import make_defense
+from .plan.track import DefenseSpec, TargetSpec, Track
 from .prepare.embeddings import Embeddings
 from .prepare.faces import Faces
 from .prepare.recognizers import Recognizers
@@ -31,7 +32,6 @@ from .prepare.systems import Systems
 from .recognizers.base import Recognizer
 from .store.recipe import Recipe
 from .store.store import Store
-from .track import DefenseSpec, TargetSpec, Track
 
 _BATCH = 256
 

@@ -22,10 +22,10 @@ from .core.registry import MEASUREMENTS
 from .kept import all_discords, kept_of, notes_on
 from .measure.rows import Rules
 from .parts import Part, read_kept, read_parts, said
+from .plan.track import Protocol
 from .record.cell_files import damage
 from .record.results import PARTS, kept_file
 from .report.load import RunFolder, load_run
-from .track import Protocol
 
 Rows: TypeAlias = "dict[Key, dict[str, float]]"
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")

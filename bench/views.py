@@ -30,7 +30,7 @@ from .core.recovery import Recovery
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
-    from .track import AttackSpec
+    from .plan.track import AttackSpec
 
 
 def further_views(

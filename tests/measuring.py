@@ -14,7 +14,7 @@ from faceleak.bench.measure.base import Kept
 from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.parts import said
-from faceleak.bench.plan import Cell
+from faceleak.bench.plan.cells import Cell
 from faceleak.bench.session import Session
 from faceleak.defenses.base import Defense
 

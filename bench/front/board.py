@@ -19,11 +19,11 @@ from ..core.device import choose_device
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.registry import ATTACKS, DEFENSES, Registry
-from ..ensemble import StandardEnsemble
+from ..plan.ensemble import StandardEnsemble
+from ..plan.track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from ..record.results import read_results
 from ..runner import RunOptions, parse_only, run_track
 from ..store.store import default_root
-from ..track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from .results import typed
 
 Settings: TypeAlias = Mapping[str, Any]

@@ -23,7 +23,7 @@ from ..core.surfaces import Surface
 from ..core.target import Target
 from ..core.threat import DefenseKnowledge, ThreatModel
 from ..leaked import other_images
-from ..plan import levels
+from ..plan.cells import levels
 from ..recognizers.base import Recognizer
 from .faces import check_apart
 from .system import Leaked

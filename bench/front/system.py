@@ -19,9 +19,9 @@ from ..core.secrets import SecretSource
 from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..leaked import LeakedSet, first_images
-from ..plan import make_defense
+from ..plan.cells import make_defense
+from ..plan.track import DefenseSpec
 from ..recognizers.base import Recognizer
-from ..track import DefenseSpec
 
 _BATCH = 256
 

@@ -23,7 +23,7 @@ from .child import Start, arithmetic
 from .harness import CannotTravel, Keeper, RemoteAttacker, pickled
 
 if TYPE_CHECKING:
-    from ..plan import Cell
+    from ..plan.cells import Cell
     from ..session import Session
 
 

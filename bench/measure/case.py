@@ -17,10 +17,10 @@ from ..execute import Outcome, run_attack
 from ..execute_ensemble import run_ensemble
 from ..judges import Judge, judges_of
 from ..leaked import LeakedSet
-from ..plan import Cell, make_attack
+from ..plan.cells import Cell, make_attack
+from ..plan.track import Protocol
 from ..record.results import Row
 from ..session import Session
-from ..track import Protocol
 from .shown import Published, shown_of
 
 

@@ -26,7 +26,7 @@ from ..core.seeding import Rng
 from ..core.surfaces import Goal, Surface
 from ..metrics.pairs import make_pairs
 from ..metrics.verification import tenfold_accuracy
-from ..plan import Cell
+from ..plan.cells import Cell
 from ..recognizers.base import Recognizer
 from ..record.metrics import Metric
 from ..record.results import Row

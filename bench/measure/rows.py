@@ -11,9 +11,9 @@ import pandas as pd
 from ..core.seeding import Rng
 from ..metrics.intervals import Interval, bootstrap_identities
 from ..metrics.thresholds import Threshold
+from ..plan.track import Protocol
 from ..record.metrics import Metric
 from ..record.results import Row
-from ..track import Protocol
 
 TOO_FEW = "too few false accepts"  # stands where a refused row would say how its interval was made
 REASON = "reason"  # of a row that is absent; goes to the manifest, not into results.csv

@@ -11,7 +11,7 @@ from ...defenses.base import Defense
 from ..core.faces import FaceSet
 from ..judges import Judge, make_judge
 from ..leaked import first_images, other_images
-from ..plan import Cell
+from ..plan.cells import Cell
 from ..published import published
 from ..record.words import PROTECTOR
 from ..session import Session

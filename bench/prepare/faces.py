@@ -21,7 +21,7 @@ from ..store.recipe import Recipe
 from ..store.store import Store
 
 if TYPE_CHECKING:
-    from ..track import Named, SplitsSpec
+    from ..plan.track import Named, SplitsSpec
 
 
 class Faces:

@@ -20,7 +20,7 @@ from ..store.store import Store
 from .faces import Faces
 
 if TYPE_CHECKING:
-    from ..track import RecognizerSpec
+    from ..plan.track import RecognizerSpec
 
 
 class Recognizers:

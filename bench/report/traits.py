@@ -29,8 +29,8 @@ def traits_of(run: RunFolder) -> Traits:
 
 
 def _from_plugins(run: RunFolder) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from ..plan import defense_traits, make_defense  # imports every plug-in, and torch
-    from ..track import DefenseSpec
+    from ..plan.cells import defense_traits, make_defense  # imports every plug-in, and torch
+    from ..plan.track import DefenseSpec
 
     entries = _map(run.run.get("resolved")).get("defenses")
     for entry in entries if isinstance(entries, list) else ():

@@ -17,7 +17,7 @@ from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.measure.attributes import AttributesRead, readings
 from faceleak.bench.measure.rows import Rules
-from faceleak.bench.track import Protocol
+from faceleak.bench.plan.track import Protocol
 from sklearn.linear_model import LogisticRegression
 from systems import ToySystem, small
 

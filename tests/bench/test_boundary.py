@@ -19,11 +19,11 @@ from faceleak.bench.core.device import choose_device
 from faceleak.bench.core.errors import InputError, PluginWarning, RegistryError, TrackError
 from faceleak.bench.core.matching import matching
 from faceleak.bench.core.registry import Registry, load_plugin
-from faceleak.bench.plan import Cell, cells
+from faceleak.bench.plan.cells import Cell, cells
+from faceleak.bench.plan.track import Track, load_track, with_seeds
 from faceleak.bench.record.command import reproducing
 from faceleak.bench.report.style import stem
 from faceleak.bench.runner import parse_only, selected
-from faceleak.bench.track import Track, load_track, with_seeds
 from systems import TOY_TRACK
 
 ROOT = Path(cli.__file__).parents[1]

@@ -12,9 +12,9 @@ import pytest
 from faceleak.bench.cli import _given_threads, app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.doctor import examine, track_problems
+from faceleak.bench.plan.track import TRACKS, load_track
 from faceleak.bench.provenance import spoken
 from faceleak.bench.scaffold import scaffold
-from faceleak.bench.track import TRACKS, load_track
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from faceleak.bench import flags
+from faceleak.bench.plan.saturation import last_steps
+from faceleak.bench.plan.track import AttackSpec
 from faceleak.bench.record.flags import FLAGS
 from faceleak.bench.record.results import Row
-from faceleak.bench.saturation import last_steps
-from faceleak.bench.track import AttackSpec
 from systems import faces, recognizer
 
 FLAT, FALLING = (5.0, 0.0), (30.0, 0.2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from faceleak.bench.core.registry import DEFENSES
 from faceleak.bench.core.surfaces import Surface
-from faceleak.bench.track import DefenseSpec, load_track
+from faceleak.bench.plan.track import DefenseSpec, load_track
 from faceleak.defenses.wire import WireDefense
 from systems import ToySystem, fit_defense, recognizer
 

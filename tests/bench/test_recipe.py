@@ -12,11 +12,11 @@ from edited import edit
 from faceleak.bench.core import code
 from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.progress import Progress
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import TIMING_METRICS, VOLATILE, read_results
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.store.recipe import Recipe
 from faceleak.bench.store.store import Store
-from faceleak.bench.track import load_track
 
 # Recognisers that bring their own weights: nothing but a defence's fit looks at the train split.
 TRACK = """

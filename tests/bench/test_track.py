@@ -8,8 +8,8 @@ import pytest
 from faceleak.bench.core.errors import FaceleakError, TrackError
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import DefenseKnowledge
-from faceleak.bench.plan import cells, levels, make_attack, make_defense
-from faceleak.bench.track import TRACKS, AttackSpec, load_track
+from faceleak.bench.plan.cells import cells, levels, make_attack, make_defense
+from faceleak.bench.plan.track import TRACKS, AttackSpec, load_track
 
 HEAD = """
 [dataset]

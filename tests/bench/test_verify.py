@@ -15,10 +15,10 @@ import torch
 from faceleak.bench.cli import app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.registry import MEASUREMENTS
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report import RunFolderError
 from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.track import load_track
 from faceleak.bench.verify import Verdict, verify_run
 from systems import TOY_TRACK
 from typer.testing import CliRunner

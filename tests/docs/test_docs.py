@@ -17,9 +17,9 @@ from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess
 from faceleak.bench.enrolment import _IMPOSTORS
 from faceleak.bench.metrics.thresholds import REFUSE_BELOW, WARN_BELOW
+from faceleak.bench.plan.track import TRACKS, Protocol
 from faceleak.bench.record.flags import FLAGS, markdown
 from faceleak.bench.record.metrics import Metric
-from faceleak.bench.track import TRACKS, Protocol
 from typer.testing import CliRunner
 
 from .pages import DOCS, FRONT, PAGES, ROOT, blocks

@@ -19,11 +19,11 @@ from faceleak.bench import cell, parts
 from faceleak.bench.cli import app
 from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, Registry
+from faceleak.bench.plan.toml import tomllib
 from faceleak.bench.report.board_measures import generic_metrics
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.page import render_page
-from faceleak.bench.toml import tomllib
 from faceleak.bench.verify import verify_run
 from faceleak.datasets.synthetic import Synthetic
 from PIL import Image

@@ -20,10 +20,10 @@ from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.parts import said
-from faceleak.bench.plan import cells
+from faceleak.bench.plan.cells import cells
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
-from faceleak.bench.track import load_track
 from faceleak.defenses.base import Defense
 from measuring import attack_case, system_case, through_disk
 from systems import TOY_TRACK

@@ -11,10 +11,10 @@ from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.judges import make_judge
 from faceleak.bench.leaked import LeakedSet, first_images, other_images
-from faceleak.bench.plan import cells
+from faceleak.bench.plan.cells import cells
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
-from faceleak.bench.track import load_track
 from measuring import attack_case, rows_of
 from systems import TOY_TRACK
 

@@ -9,7 +9,7 @@ from faceleak.bench.measure import likeness
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.metrics.distribution import frechet_distance
 from faceleak.bench.metrics.perceptual import Fid, Lpips
-from faceleak.bench.track import Protocol
+from faceleak.bench.plan.track import Protocol
 from measuring import through_disk
 from torch import Tensor
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from faceleak import Case, Measurement, Metric, Rules, TrackError, register_measurement
 from faceleak.bench.parts import measurements_of
-from faceleak.bench.plan import cells
+from faceleak.bench.plan.cells import cells
+from faceleak.bench.plan.track import Track, load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.track import Track, load_track
 from faceleak.bench.verify import verify_run
 from systems import TOY_TRACK
 

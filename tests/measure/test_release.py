@@ -14,10 +14,10 @@ from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Secret
 from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
-from faceleak.bench.plan import Cell, cells
+from faceleak.bench.plan.cells import Cell, cells
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
-from faceleak.bench.track import load_track
 from faceleak.defenses.base import Defense
 from measuring import rows_of, system_case
 from systems import TOY_TRACK

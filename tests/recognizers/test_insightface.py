@@ -12,8 +12,8 @@ import torch
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.doctor import track_problems
+from faceleak.bench.plan.track import load_track
 from faceleak.bench.recognizers.base import Recognizer
-from faceleak.bench.track import load_track
 from faceleak.bench.zoo.packs import find_model, find_pack
 from packs import write_detector, write_other, write_pack, write_recognizer
 from PIL import Image

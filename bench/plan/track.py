@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from ..datasets.splits import SPLITS, SplitSpec
-from .core.errors import TrackError
-from .core.matching import matching
-from .core.ranges import Rate, Rates, Seed, Seeds
-from .core.registry import nearest
-from .core.surfaces import Surface
-from .core.threat import DefenseKnowledge
+from ...datasets.splits import SPLITS, SplitSpec
+from ..core.errors import TrackError
+from ..core.matching import matching
+from ..core.ranges import Rate, Rates, Seed, Seeds
+from ..core.registry import nearest
+from ..core.surfaces import Surface
+from ..core.threat import DefenseKnowledge
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
 from .toml import tomllib
 
-TRACKS = Path(__file__).parent / "tracks"
+TRACKS = Path(__file__).parent.parent / "tracks"
 
 
 class _Strict(BaseModel):

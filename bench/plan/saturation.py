@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .core.registry import ATTACKS
+from ..core.registry import ATTACKS
 from .ensemble import StandardEnsemble
 from .track import AttackSpec
 

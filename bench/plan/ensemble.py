@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..attacks.base import Attack
-from .core.context import AttackContext
-from .core.errors import ContractError
-from .core.leaks import Leak
-from .core.recovery import Recovery
-from .core.surfaces import Fidelity
-from .record.words import AUTO_ATTACK, ENSEMBLE
+from ...attacks.base import Attack
+from ..core.context import AttackContext
+from ..core.errors import ContractError
+from ..core.leaks import Leak
+from ..core.recovery import Recovery
+from ..core.surfaces import Fidelity
+from ..record.words import AUTO_ATTACK, ENSEMBLE
 
 REFEREE = "identity-extraction"
 STANDARD = (

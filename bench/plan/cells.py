@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..attacks.base import Attack
-from ..defenses.base import Defense
-from ..defenses.composition import compose
-from .core.matching import matching
-from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
-from .core.surfaces import Secret, Surface
-from .core.threat import DefenseKnowledge, ThreatModel
+from ...attacks.base import Attack
+from ...defenses.base import Defense
+from ...defenses.composition import compose
+from ..core.matching import matching
+from ..core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
+from ..core.surfaces import Secret, Surface
+from ..core.threat import DefenseKnowledge, ThreatModel
+from ..record.words import WITHIN
 from .ensemble import REFEREE, StandardEnsemble
-from .record.words import WITHIN
 from .track import AttackSpec, DefenseSpec, TargetSpec, Track, members_of
 
 
