@@ -27,11 +27,11 @@ from .measure.rows import REASON
 from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .plan.cells import Cell, make_attack, make_defense
 from .plan.track import DefenseSpec
+from .prepare.session import Session
 from .provenance import device_name, environment, now
 from .record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from .record.command import reproducing
 from .record.results import Row, kept_file, status_of
-from .session import Session
 from .store.recipe import Recipe
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"

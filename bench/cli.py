@@ -123,9 +123,9 @@ def protect(
     from .core.device import choose_device
     from .core.progress import Progress
     from .plan.track import load_track
+    from .prepare.session import Session
     from .protect import named_defense
     from .protect import protect as protect_folder
-    from .session import Session
     from .store.store import Store, default_root
 
     _load(plugin)

@@ -29,8 +29,8 @@ from .isolation.turns import turns
 from .leaked import LeakedSet, leaked_set, photographs_of
 from .plan.cells import Cell, make_attack, make_defense
 from .plan.track import DefenseSpec
+from .prepare.session import Session
 from .published import published
-from .session import Session
 from .store.recipe import Recipe
 
 

@@ -15,8 +15,8 @@ from .execute import Outcome, attack_context, run_attack
 from .leaked import LeakedSet
 from .plan.cells import Cell
 from .plan.ensemble import Candidate, choose
+from .prepare.session import Session
 from .record.results import status_of
-from .session import Session
 
 
 def run_ensemble(session: Session, cell: Cell) -> Outcome:

@@ -11,7 +11,7 @@ from .core.recovery import Recovery
 from .evidence import Kept, tail
 from .metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
 from .plan.cells import Cell
-from .session import Session
+from .prepare.session import Session
 
 
 @dataclass

@@ -13,10 +13,10 @@ from .core.faces import FaceSet
 from .core.leaks import Leak
 from .core.secrets import SecretSource
 from .core.surfaces import Surface
+from .isolation.views import further_views
 from .plan.cells import Cell
+from .prepare.session import Session
 from .published import published
-from .session import Session
-from .views import further_views
 
 
 @dataclass(frozen=True)

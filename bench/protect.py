@@ -24,7 +24,7 @@ from .core.secrets import SecretDraw, SecretSource
 from .core.seeding import sample_ids
 from .plan.toml import tomllib
 from .plan.track import DefenseSpec
-from .session import Session
+from .prepare.session import Session
 
 
 @dataclass

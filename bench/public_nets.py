@@ -12,7 +12,7 @@ from .core.code import code_of
 from .core.context import Keep, Weights
 from .core.progress import Progress
 from .core.seeding import Rng
-from .session import Session
+from .prepare.session import Session
 from .store.recipe import Recipe
 
 

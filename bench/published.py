@@ -9,7 +9,7 @@ from ..defenses.base import Defense
 from .core.code import code_of
 from .core.faces import FaceSet
 from .core.secrets import SecretSource
-from .session import Session
+from .prepare.session import Session
 from .store.recipe import Recipe
 
 _BATCH = 32

@@ -12,10 +12,10 @@ from ..datasets.splits import save_splits
 from .collect import Collected, failures_text
 from .parts import declared, measurements
 from .plan.cells import Cell, defense_traits, make_defense
+from .prepare.session import Session
 from .provenance import environment
 from .record.cell_files import plain
 from .record.results import write_results
-from .session import Session
 from .store.durable import write_if_changed, write_text
 
 _FILES = ("env", "manifest", "run")  # in the order in which they are written; .json

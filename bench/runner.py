@@ -27,11 +27,11 @@ from .parts import differs, measurements_of
 from .plan.cells import Cell, cells
 from .plan.saturation import last_steps
 from .plan.track import Track
+from .prepare.session import Session
 from .provenance import now
 from .record.cell_files import damage, has_ended, read_state
 from .record.command import FILTERS
 from .records import about_run, same_run, write_manifest, write_tables
-from .session import Session
 from .store.store import Store
 
 

@@ -15,7 +15,7 @@ from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.parts import said
 from faceleak.bench.plan.cells import Cell
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.defenses.base import Defense
 
 

@@ -15,7 +15,7 @@ from ...attacks.base import Attack
 from ..core.context import AttackContext, Weights
 from ..core.leaks import Leak
 from ..core.recovery import Recovery
-from ..views import recover_leaks
+from .views import recover_leaks
 
 
 @dataclass(frozen=True)

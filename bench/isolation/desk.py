@@ -24,7 +24,7 @@ from .harness import CannotTravel, Keeper, RemoteAttacker, pickled
 
 if TYPE_CHECKING:
     from ..plan.cells import Cell
-    from ..session import Session
+    from ..prepare.session import Session
 
 
 class Desk:

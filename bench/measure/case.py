@@ -19,8 +19,8 @@ from ..judges import Judge, judges_of
 from ..leaked import LeakedSet
 from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
+from ..prepare.session import Session
 from ..record.results import Row
-from ..session import Session
 from .shown import Published, shown_of
 
 

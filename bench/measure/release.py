@@ -27,10 +27,10 @@ from ..core.surfaces import Goal, Surface
 from ..metrics.pairs import make_pairs
 from ..metrics.verification import tenfold_accuracy
 from ..plan.cells import Cell
+from ..prepare.session import Session
 from ..recognizers.base import Recognizer
 from ..record.metrics import Metric
 from ..record.results import Row
-from ..session import Session
 from .base import Kept, Measurement
 from .case import Case
 from .rows import Rules, absent, folded, row_of

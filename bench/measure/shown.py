@@ -12,9 +12,9 @@ from ..core.faces import FaceSet
 from ..judges import Judge, make_judge
 from ..leaked import first_images, other_images
 from ..plan.cells import Cell
+from ..prepare.session import Session
 from ..published import published
 from ..record.words import PROTECTOR
-from ..session import Session
 
 
 @dataclass(frozen=True)

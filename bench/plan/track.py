@@ -80,7 +80,7 @@ class AttackSpec(_Strict):
     members: tuple[str, ...] = ()  # standard-ensemble only: labels of this track's attacks; empty: the standard ones
     views: int = Field(1, ge=1)  # leaks of each victim
     views_of: Literal["photograph", "person"] = "photograph"  # one under fresh sample secrets, or another for each view
-    views_joined: Literal["recoveries", "leaks"] = "recoveries"  # what is put together, see bench/views.py
+    views_joined: Literal["recoveries", "leaks"] = "recoveries"  # what is put together, see bench/isolation/views.py
     victims: int | None = Field(None, ge=2)  # only the first so many: what optimises each victim takes minutes apiece
 
     @property

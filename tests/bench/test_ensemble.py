@@ -23,7 +23,7 @@ from faceleak.bench.execute_ensemble import run_ensemble
 from faceleak.bench.plan.cells import Cell, cells
 from faceleak.bench.plan.ensemble import Candidate, choose
 from faceleak.bench.plan.track import load_track
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.store.store import Store
 from systems import TOY_TRACK
 from torch import Tensor, nn

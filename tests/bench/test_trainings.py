@@ -15,13 +15,13 @@ from faceleak.bench.evidence import tail
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.measure.verification import Verification
 from faceleak.bench.plan.track import Protocol, Track, load_track
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.fig_loss import draw_losses, read_losses
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.page import render_page
 from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
 from faceleak.defenses.composition import compose
 from faceleak.defenses.duetface import DuetFace

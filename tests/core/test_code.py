@@ -48,7 +48,7 @@ def test_what_decides_numbers_is_in_every_cell() -> None:
     reached = names(cell)
     for file in (
         "bench/plan/cells.py", "bench/cell.py", "bench/record/results.py", "bench/measure/case.py",
-        "bench/session.py", "bench/metrics/thresholds.py", "bench/prepare/embeddings.py", "bench/core/faces.py",
+        "bench/prepare/session.py", "bench/metrics/thresholds.py", "bench/prepare/embeddings.py", "bench/core/faces.py",
         "datasets/splits.py", "defenses/composition.py", "defenses/base.py", "attacks/base.py",
     ):  # fmt: skip
         assert file in reached, file

@@ -12,7 +12,7 @@ import pytest
 import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.front.system import Leaked
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.store.store import Store
 from systems import TOY_TRACK
 from torch import Tensor, nn

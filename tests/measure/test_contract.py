@@ -22,7 +22,7 @@ from faceleak.bench.measure.rows import Rules
 from faceleak.bench.parts import said
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.store.store import Store
 from faceleak.defenses.base import Defense
 from measuring import attack_case, system_case, through_disk

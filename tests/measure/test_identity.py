@@ -13,7 +13,7 @@ from faceleak.bench.judges import make_judge
 from faceleak.bench.leaked import LeakedSet, first_images, other_images
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.store.store import Store
 from measuring import attack_case, rows_of
 from systems import TOY_TRACK

@@ -21,10 +21,10 @@ from faceleak.bench.measure.publication import edits, geometry
 from faceleak.bench.measure.publication.keys import one_bit_off
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.published import published
 from faceleak.bench.record.results import read_results, write_results
 from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.session import Session
 from faceleak.bench.store.store import Store
 from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense

@@ -16,7 +16,7 @@ from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
 from faceleak.bench.plan.cells import Cell, cells
 from faceleak.bench.plan.track import load_track
-from faceleak.bench.session import Session
+from faceleak.bench.prepare.session import Session
 from faceleak.bench.store.store import Store
 from faceleak.defenses.base import Defense
 from measuring import rows_of, system_case

@@ -27,10 +27,10 @@ from ...core.registry import register_measurement
 from ...evidence import below, judges_in, thresholds, under
 from ...metrics.intervals import Interval
 from ...metrics.reidentification import sar_type2
+from ...prepare.session import Session
 from ...public_nets import public_context
 from ...record.metrics import Metric
 from ...record.results import Row
-from ...session import Session
 from ...zoo.editors import EditorSettings, attribute_editor, attribute_table
 from ..base import Kept
 from ..case import Case

@@ -22,15 +22,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core.context import AttackContext
-from .core.errors import DataError, NotApplicable
-from .core.faces import FaceSet
-from .core.leaks import Leak, leak_cat, leak_map
-from .core.recovery import Recovery
+from ..core.context import AttackContext
+from ..core.errors import DataError, NotApplicable
+from ..core.faces import FaceSet
+from ..core.leaks import Leak, leak_cat, leak_map
+from ..core.recovery import Recovery
 
 if TYPE_CHECKING:
-    from ..attacks.base import Attack
-    from .plan.track import AttackSpec
+    from ...attacks.base import Attack
+    from ..plan.track import AttackSpec
 
 
 def further_views(

@@ -12,26 +12,26 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..datasets.base import FaceDataset
-from ..defenses.base import Defense
-from .core.faces import FaceSet
-from .core.leaks import Leak, leak_cat
-from .core.progress import Progress
-from .core.secrets import SecretSource
-from .core.surfaces import Surface
-from .isolation.fingerprints import check_judges, fingerprint
-from .isolation.harness import Processes
-from .isolation.roots import SecretRoot, secret_root
-from .metrics.pairs import Pairs
-from .plan.cells import make_defense
-from .plan.track import DefenseSpec, TargetSpec, Track
-from .prepare.embeddings import Embeddings
-from .prepare.faces import Faces
-from .prepare.recognizers import Recognizers
-from .prepare.systems import Systems
-from .recognizers.base import Recognizer
-from .store.recipe import Recipe
-from .store.store import Store
+from ...datasets.base import FaceDataset
+from ...defenses.base import Defense
+from ..core.faces import FaceSet
+from ..core.leaks import Leak, leak_cat
+from ..core.progress import Progress
+from ..core.secrets import SecretSource
+from ..core.surfaces import Surface
+from ..isolation.fingerprints import check_judges, fingerprint
+from ..isolation.harness import Processes
+from ..isolation.roots import SecretRoot, secret_root
+from ..metrics.pairs import Pairs
+from ..plan.cells import make_defense
+from ..plan.track import DefenseSpec, TargetSpec, Track
+from ..recognizers.base import Recognizer
+from ..store.recipe import Recipe
+from ..store.store import Store
+from .embeddings import Embeddings
+from .faces import Faces
+from .recognizers import Recognizers
+from .systems import Systems
 
 _BATCH = 256
 
