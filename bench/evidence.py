@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .leaked import LeakedSet, gallery_of
+from .leak.leaked import LeakedSet, gallery_of
 from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
 
 Kept: TypeAlias = "dict[str, np.ndarray]"

@@ -26,11 +26,11 @@ from .core.threat import DefenseKnowledge
 from .isolation.attacker import Attacker, Handed
 from .isolation.desk import Desk, in_order, shared_weights
 from .isolation.turns import turns
-from .leaked import LeakedSet, leaked_set, photographs_of
+from .leak.leaked import LeakedSet, leaked_set, photographs_of
+from .leak.published import published
 from .plan.cells import Cell, make_attack, make_defense
 from .plan.track import DefenseSpec
 from .prepare.session import Session
-from .published import published
 from .store.recipe import Recipe
 
 

@@ -12,7 +12,7 @@ from .core.errors import FaceleakError, NotApplicable
 from .core.faces import resize
 from .core.recovery import Recovery
 from .execute import Outcome, attack_context, run_attack
-from .leaked import LeakedSet
+from .leak.leaked import LeakedSet
 from .plan.cells import Cell
 from .plan.ensemble import Candidate, choose
 from .prepare.session import Session

@@ -9,7 +9,7 @@ import numpy as np
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.execute import Outcome
-from faceleak.bench.leaked import LeakedSet
+from faceleak.bench.leak.leaked import LeakedSet
 from faceleak.bench.measure.base import Kept
 from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.rows import Rules

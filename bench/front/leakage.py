@@ -22,7 +22,7 @@ from ..core.seeding import Rng, presentation_ids
 from ..core.surfaces import Surface
 from ..core.target import Target
 from ..core.threat import DefenseKnowledge, ThreatModel
-from ..leaked import other_images
+from ..leak.leaked import other_images
 from ..plan.cells import levels
 from ..recognizers.base import Recognizer
 from .faces import check_apart

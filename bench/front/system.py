@@ -18,7 +18,7 @@ from ..core.progress import Progress
 from ..core.secrets import SecretSource
 from ..core.seeding import Rng
 from ..core.surfaces import Surface
-from ..leaked import LeakedSet, first_images
+from ..leak.leaked import LeakedSet, first_images
 from ..plan.cells import make_defense
 from ..plan.track import DefenseSpec
 from ..recognizers.base import Recognizer

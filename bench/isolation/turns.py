@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core.seeding import Rng
 
 if TYPE_CHECKING:
-    from ..leaked import LeakedSet
+    from ..leak.leaked import LeakedSet
 
 
 @dataclass(frozen=True)

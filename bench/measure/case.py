@@ -16,7 +16,7 @@ from ..enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
 from ..execute import Outcome, run_attack
 from ..execute_ensemble import run_ensemble
 from ..judges import Judge, judges_of
-from ..leaked import LeakedSet
+from ..leak.leaked import LeakedSet
 from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
 from ..prepare.session import Session

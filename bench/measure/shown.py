@@ -10,10 +10,10 @@ from torch import Tensor
 from ...defenses.base import Defense
 from ..core.faces import FaceSet
 from ..judges import Judge, make_judge
-from ..leaked import first_images, other_images
+from ..leak.leaked import first_images, other_images
+from ..leak.published import published
 from ..plan.cells import Cell
 from ..prepare.session import Session
-from ..published import published
 from ..record.words import PROTECTOR
 
 

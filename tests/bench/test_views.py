@@ -15,7 +15,7 @@ from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import ThreatModel
 from faceleak.bench.isolation.views import combined, further_views, mean_leak, recover_leaks
-from faceleak.bench.leaked import LeakedSet, first_images
+from faceleak.bench.leak.leaked import LeakedSet, first_images
 from faceleak.bench.plan.track import AttackSpec
 from systems import ToySystem, faces, recognizer
 

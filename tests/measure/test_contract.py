@@ -15,7 +15,7 @@ from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.surfaces import Goal, Secret
 from faceleak.bench.core.training import TrainLog
-from faceleak.bench.leaked import leaked_set
+from faceleak.bench.leak.leaked import leaked_set
 from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.rows import Rules

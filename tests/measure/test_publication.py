@@ -15,14 +15,14 @@ from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.secrets import SecretDraw, SecretSource
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Goal, Surface
-from faceleak.bench.leaked import first_images
+from faceleak.bench.leak.leaked import first_images
+from faceleak.bench.leak.published import published
 from faceleak.bench.measure.case import Case
 from faceleak.bench.measure.publication import edits, geometry
 from faceleak.bench.measure.publication.keys import one_bit_off
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session
-from faceleak.bench.published import published
 from faceleak.bench.record.results import read_results, write_results
 from faceleak.bench.runner import RunOptions, run_track
 from faceleak.bench.store.store import Store

@@ -24,7 +24,7 @@ from torch import Tensor
 from ...core.registry import register_measurement
 from ...evidence import below, judges_in, thresholds, under
 from ...judges import Judge
-from ...leaked import gallery_of, other_images
+from ...leak.leaked import gallery_of, other_images
 from ...metrics.intervals import Interval
 from ...metrics.reidentification import by_identity, chance, rank_k, sar_type2
 from ...record.metrics import Metric

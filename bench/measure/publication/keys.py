@@ -14,7 +14,7 @@ from torch import Tensor
 from ...core.leaks import Leak, leak_bytes, leak_map, leak_take
 from ...core.registry import register_measurement
 from ...evidence import under
-from ...leaked import gallery_of
+from ...leak.leaked import gallery_of
 from ...metrics.quality import psnr
 from ...record.metrics import Metric
 from ...record.results import Row

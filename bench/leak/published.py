@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..defenses.base import Defense
-from .core.code import code_of
-from .core.faces import FaceSet
-from .core.secrets import SecretSource
-from .prepare.session import Session
-from .store.recipe import Recipe
+from ...defenses.base import Defense
+from ..core.code import code_of
+from ..core.faces import FaceSet
+from ..core.secrets import SecretSource
+from ..prepare.session import Session
+from ..store.recipe import Recipe
 
 _BATCH = 32
 

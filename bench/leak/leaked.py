@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..defenses.base import Defense
-from .core.faces import FaceSet
-from .core.leaks import Leak
-from .core.secrets import SecretSource
-from .core.surfaces import Surface
-from .isolation.views import further_views
-from .plan.cells import Cell
-from .prepare.session import Session
+from ...defenses.base import Defense
+from ..core.faces import FaceSet
+from ..core.leaks import Leak
+from ..core.secrets import SecretSource
+from ..core.surfaces import Surface
+from ..isolation.views import further_views
+from ..plan.cells import Cell
+from ..prepare.session import Session
 from .published import published
 
 
