@@ -20,11 +20,11 @@ from .boundary import fatal
 from .core.code import code_of
 from .core.progress import Progress
 from .execute import attributes_sha
-from .flags import isolation_flag
 from .measure.base import Measurement
 from .measure.case import Case, costs_of
+from .measure.flags import isolation_flag
+from .measure.parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .measure.rows import REASON
-from .parts import Part, lacking, measurements_of, read_parts, take, write_parts
 from .plan.cells import Cell, make_attack, make_defense
 from .plan.track import DefenseSpec
 from .prepare.session import Session

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from .flags import cross_cell_flags
+from .measure.flags import cross_cell_flags
 from .record.cell_files import CellError, EndedCell, has_ended, read_cell
 from .record.results import Row
 from .record.words import CHOSEN

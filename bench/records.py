@@ -10,7 +10,7 @@ from typing import Any
 
 from ..datasets.splits import save_splits
 from .collect import Collected, failures_text
-from .parts import declared, measurements
+from .measure.parts import declared, measurements
 from .plan.cells import Cell, defense_traits, make_defense
 from .prepare.session import Session
 from .provenance import environment

@@ -23,7 +23,7 @@ from .core.matching import matching
 from .core.progress import Progress
 from .core.registry import nearest
 from .isolation.roots import publish_root
-from .parts import differs, measurements_of
+from .measure.parts import differs, measurements_of
 from .plan.cells import Cell, cells
 from .plan.saturation import last_steps
 from .plan.track import Track

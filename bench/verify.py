@@ -20,8 +20,8 @@ from .compare import DIGITS, Discord, Key, key_of, named
 from .core.errors import FaceleakError, InputError, RegistryError
 from .core.registry import MEASUREMENTS
 from .kept import all_discords, kept_of, notes_on
+from .measure.parts import Part, read_kept, read_parts, said
 from .measure.rows import Rules
-from .parts import Part, read_kept, read_parts, said
 from .plan.track import Protocol
 from .record.cell_files import damage
 from .record.results import PARTS, kept_file

@@ -12,8 +12,8 @@ from faceleak.bench.execute import Outcome
 from faceleak.bench.leak.leaked import LeakedSet
 from faceleak.bench.measure.base import Kept
 from faceleak.bench.measure.case import Case
+from faceleak.bench.measure.parts import said
 from faceleak.bench.measure.rows import Rules
-from faceleak.bench.parts import said
 from faceleak.bench.plan.cells import Cell
 from faceleak.bench.prepare.session import Session
 from faceleak.defenses.base import Defense

@@ -11,7 +11,6 @@ from torch import Tensor
 from ..core.attributes import Attributes
 from ..core.errors import ContractError
 from ..core.registry import register_measurement
-from ..evidence import under
 from ..metrics.attributes import auc_draws, auc_interval, mean_known
 from ..metrics.intervals import paired_difference
 from ..metrics.reidentification import by_identity
@@ -19,6 +18,7 @@ from ..record.metrics import Metric
 from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
+from .evidence import under
 from .rows import Rules, absent, measured, row_of
 
 _LIKELY = "/likely"

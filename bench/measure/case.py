@@ -12,15 +12,15 @@ from ...defenses.base import Defense
 from ..core.faces import FaceSet, resize
 from ..core.recovery import Recovery
 from ..core.threat import DefenseKnowledge
-from ..enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
 from ..execute import Outcome, run_attack
 from ..execute_ensemble import run_ensemble
-from ..judges import Judge, judges_of
 from ..leak.leaked import LeakedSet
 from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
 from ..prepare.session import Session
 from ..record.results import Row
+from .enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
+from .judges import Judge, judges_of
 from .shown import Published, shown_of
 
 

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import flags
 from ..core.registry import register_measurement
-from ..evidence import below, judges_in, leak_scores, thresholds, under
 from ..metrics.reidentification import sar_type1, sar_type2
 from ..metrics.thresholds import Threshold
 from ..record.metrics import Metric
 from ..record.results import Row
+from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
+from .evidence import below, judges_in, leak_scores, thresholds, under
 from .rows import Rules, at_rates, measured, per_identity, row_of
 
 _JUDGED = frozenset({"judge", "fmr"})

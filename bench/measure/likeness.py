@@ -11,12 +11,12 @@ from functools import cache
 import numpy as np
 from torch import Tensor
 
-from ..evidence import Kept
 from ..metrics.distribution import frechet_distance, kid
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
 from ..metrics.quality import psnr, ssim
 from ..record.metrics import Metric
 from ..record.results import Row
+from .evidence import Kept
 from .rows import Rules, absent, counted, measured, per_identity, row_of
 
 LEAST_FID = 50  # images; below it neither FID nor KID says anything

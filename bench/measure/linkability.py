@@ -10,13 +10,13 @@ import numpy as np
 from ...defenses.base import Defense
 from ..core.registry import register_measurement
 from ..core.seeding import Rng
-from ..enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs
-from ..evidence import tail, thresholds
 from ..metrics.unlinkability import d_sys, maximal_linkability, permutation_null, renewability
 from ..record.metrics import Metric
 from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
+from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs
+from .evidence import tail, thresholds
 from .rows import Rules, counted, row_of
 
 _LINKED = (

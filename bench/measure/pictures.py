@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import flags
 from ..core.faces import resize
 from ..core.registry import register_measurement
-from ..evidence import under
 from ..metrics.distribution import frechet_distance
 from ..record.metrics import Metric
 from ..record.results import Row
+from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
+from .evidence import under
 from .likeness import PAIRED, SETS, likeness, likeness_rows
 from .rows import Rules, counted, row_of
 

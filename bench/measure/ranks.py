@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ..core.registry import register_measurement
-from ..evidence import below, gallery_scores, under
 from ..metrics.reidentification import by_identity, chance, lift, rank_k, risk_ratio, shuffled
 from ..record.metrics import Metric
 from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
+from .evidence import below, gallery_scores, under
 from .rows import Rules, counted, measured, row_of
 
 _JUDGED = frozenset({"judge"})

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ...defenses.base import Defense
 from ..core.faces import FaceSet
-from ..judges import Judge, make_judge
 from ..leak.leaked import first_images, other_images
 from ..leak.published import published
 from ..plan.cells import Cell
 from ..prepare.session import Session
 from ..record.words import PROTECTOR
+from .judges import Judge, make_judge
 
 
 @dataclass(frozen=True)

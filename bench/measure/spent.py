@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import flags
 from ..core.registry import register_measurement
 from ..core.surfaces import Surface
 from ..core.threat import RecognizerAccess
 from ..record.metrics import Metric
 from ..record.results import Row
+from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from .. import flags
 from ..core.registry import register_measurement
 from ..record.metrics import Metric
 from ..record.results import Row
+from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .rows import Rules, counted, row_of

@@ -8,18 +8,18 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ...defenses.base import Defense
-from .. import flags
 from ..core.registry import register_measurement
 from ..core.seeding import Rng
 from ..core.surfaces import Goal
-from ..enrolment import compare_pairs, genuine_pairs
-from ..evidence import tail, thresholds
 from ..metrics.pairs import Pairs, make_pairs
 from ..metrics.verification import eer, tenfold_accuracy
 from ..record.metrics import Metric
 from ..record.results import Row
+from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
+from .enrolment import compare_pairs, genuine_pairs
+from .evidence import tail, thresholds
 from .rows import Rules, at_rates, counted, folded, per_identity, row_of
 from .training import learnt, trainings_of
 

@@ -14,7 +14,7 @@ from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.nets.editor import Critic, Editor
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.public_nets import PublicContext
+from faceleak.bench.measure.public_networks import PublicContext
 from faceleak.bench.zoo.editors import EditorSettings, adversarial_loss, attribute_editor, attribute_table
 from systems import CPU, faces, kept
 from torch import Tensor

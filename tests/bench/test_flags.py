@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from faceleak.bench import flags
+from faceleak.bench.measure import flags
 from faceleak.bench.plan.saturation import last_steps
 from faceleak.bench.plan.track import AttackSpec
 from faceleak.bench.record.flags import FLAGS

@@ -11,7 +11,7 @@ from faceleak.bench.core.nets.latent_diffusion import LatentDiffusion
 from faceleak.bench.core.nets.multiscale import Stages
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.public_nets import PublicContext
+from faceleak.bench.measure.public_networks import PublicContext
 from faceleak.bench.zoo.latent_diffusion import LatentDiffusionSettings, latent_diffusion
 from systems import CPU, SMALL_DIFFUSION, faces, recognizer
 from torch import Tensor

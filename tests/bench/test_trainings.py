@@ -11,7 +11,7 @@ import pytest
 import torch
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.training import TrainLog
-from faceleak.bench.evidence import tail
+from faceleak.bench.measure.evidence import tail
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.measure.verification import Verification
 from faceleak.bench.plan.track import Protocol, Track, load_track

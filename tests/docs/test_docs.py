@@ -15,7 +15,7 @@ from faceleak.bench.cli import app
 from faceleak.bench.core.registry import DATASETS, MEASUREMENTS
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess
-from faceleak.bench.enrolment import _IMPOSTORS
+from faceleak.bench.measure.enrolment import _IMPOSTORS
 from faceleak.bench.metrics.thresholds import REFUSE_BELOW, WARN_BELOW
 from faceleak.bench.plan.track import TRACKS, Protocol
 from faceleak.bench.record.flags import FLAGS, markdown

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from faceleak.bench import cell, parts
+from faceleak.bench import cell
 from faceleak.bench.cli import app
 from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, Registry
+from faceleak.bench.measure import parts
 from faceleak.bench.plan.toml import tomllib
 from faceleak.bench.report.board_measures import generic_metrics
 from faceleak.bench.report.boards import build_boards

@@ -18,8 +18,8 @@ from faceleak.bench.core.training import TrainLog
 from faceleak.bench.leak.leaked import leaked_set
 from faceleak.bench.measure import release
 from faceleak.bench.measure.case import Case
+from faceleak.bench.measure.parts import said
 from faceleak.bench.measure.rows import Rules
-from faceleak.bench.parts import said
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session

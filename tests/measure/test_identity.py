@@ -9,8 +9,8 @@ from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.judges import make_judge
 from faceleak.bench.leak.leaked import LeakedSet, first_images, other_images
+from faceleak.bench.measure.judges import make_judge
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session

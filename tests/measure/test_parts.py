@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from faceleak import Case, Measurement, Metric, Rules, TrackError, register_measurement
-from faceleak.bench.parts import measurements_of
+from faceleak.bench.measure.parts import measurements_of
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import Track, load_track
 from faceleak.bench.record.results import read_results

@@ -24,16 +24,16 @@ from ...core.errors import InputError
 from ...core.faces import resize
 from ...core.nets.editor import Kind
 from ...core.registry import register_measurement
-from ...evidence import below, judges_in, thresholds, under
 from ...metrics.intervals import Interval
 from ...metrics.reidentification import sar_type2
 from ...prepare.session import Session
-from ...public_nets import public_context
 from ...record.metrics import Metric
 from ...record.results import Row
 from ...zoo.editors import EditorSettings, attribute_editor, attribute_table
 from ..base import Kept
 from ..case import Case
+from ..evidence import below, judges_in, thresholds, under
+from ..public_networks import public_context
 from ..rows import Rules, absent, at_rates, measured, row_of
 from ..shown import Published
 from .base import OfPublished

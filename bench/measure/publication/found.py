@@ -22,8 +22,6 @@ import torch
 from torch import Tensor
 
 from ...core.registry import register_measurement
-from ...evidence import below, judges_in, thresholds, under
-from ...judges import Judge
 from ...leak.leaked import gallery_of, other_images
 from ...metrics.intervals import Interval
 from ...metrics.reidentification import by_identity, chance, rank_k, sar_type2
@@ -31,6 +29,8 @@ from ...record.metrics import Metric
 from ...record.results import Row
 from ..base import Kept
 from ..case import Case
+from ..evidence import below, judges_in, thresholds, under
+from ..judges import Judge
 from ..rows import Rules, at_rates, counted, measured, row_of
 from ..shown import Published
 from .base import OfPublished

@@ -19,12 +19,12 @@ from ...core.errors import InputError
 from ...core.faces import resize
 from ...core.registry import register_measurement
 from ...metrics.geometry import landmark_error
-from ...public_nets import public_context
 from ...record.metrics import Metric
 from ...record.results import Row
 from ...zoo.landmarks import LandmarkSettings, landmark_network
 from ..base import Kept
 from ..case import Case
+from ..public_networks import public_context
 from ..rows import Rules, absent, measured, row_of
 from .base import OfPublished
 

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ...core.leaks import Leak, leak_bytes, leak_map, leak_take
 from ...core.registry import register_measurement
-from ...evidence import under
 from ...leak.leaked import gallery_of
 from ...metrics.quality import psnr
 from ...record.metrics import Metric
 from ...record.results import Row
 from ..base import Kept
 from ..case import Case
+from ..evidence import under
 from ..rows import Rules, counted, measured, per_identity, row_of
 from .base import OfPublished
 from .found import first

@@ -13,8 +13,8 @@ from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.nets.heatmaps import HeatMapNet, centres, place_loss, spots, usual
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
+from faceleak.bench.measure.public_networks import PublicContext
 from faceleak.bench.metrics.geometry import landmark_error
-from faceleak.bench.public_nets import PublicContext
 from faceleak.bench.zoo.landmarks import LandmarkSettings, landmark_network
 
 CPU = torch.device("cpu")

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .leak.leaked import LeakedSet, gallery_of
-from .metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
+from ..leak.leaked import LeakedSet, gallery_of
+from ..metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
 
 Kept: TypeAlias = "dict[str, np.ndarray]"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from .core.code import code_of
-from .core.context import Keep, Weights
-from .core.progress import Progress
-from .core.seeding import Rng
-from .prepare.session import Session
-from .store.recipe import Recipe
+from ..core.code import code_of
+from ..core.context import Keep, Weights
+from ..core.progress import Progress
+from ..core.seeding import Rng
+from ..prepare.session import Session
+from ..store.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from .core.recovery import Recovery
+from ..core.recovery import Recovery
+from ..metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
+from ..plan.cells import Cell
+from ..prepare.session import Session
 from .evidence import Kept, tail
-from .metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
-from .plan.cells import Cell
-from .prepare.session import Session
 
 
 @dataclass

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from .core.code import code_of
-from .core.errors import ContractError, TrackError
-from .core.registry import MEASUREMENTS, nearest
-from .measure.base import Flag, Kept, Measurement
-from .measure.case import Case
-from .measure.rows import REASON, Rules
-from .plan.cells import Cell
-from .plan.track import Protocol
-from .record.cell_files import plain, read_state
-from .record.results import PARTS, Row, kept_file
-from .store.recipe import Recipe
+from ..core.code import code_of
+from ..core.errors import ContractError, TrackError
+from ..core.registry import MEASUREMENTS, nearest
+from ..plan.cells import Cell
+from ..plan.track import Protocol
+from ..record.cell_files import plain, read_state
+from ..record.results import PARTS, Row, kept_file
+from ..store.recipe import Recipe
+from .base import Flag, Kept, Measurement
+from .case import Case
+from .rows import REASON, Rules
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from .core.faces import FaceSet
-from .core.threat import DefenseKnowledge, RecognizerAccess
-from .record.results import Row
-from .record.words import WITHIN
+from ..core.faces import FaceSet
+from ..core.threat import DefenseKnowledge, RecognizerAccess
+from ..record.results import Row
+from ..record.words import WITHIN
 
 FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
 CEILINGS = ("same-photo", "other-photo")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..defenses.base import Defense
-from .core.faces import FaceSet
-from .core.leaks import Leak, leak_take
-from .core.seeding import Rng
-from .prepare.session import Session
+from ...defenses.base import Defense
+from ..core.faces import FaceSet
+from ..core.leaks import Leak, leak_take
+from ..core.seeding import Rng
+from ..prepare.session import Session
 
 _IMPOSTORS = 200_000  # impostor pairs that are compared at most
 
