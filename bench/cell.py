@@ -19,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from .boundary import fatal
 from .core.code import code_of
 from .core.progress import Progress
-from .execute import attributes_sha
 from .measure.base import Measurement
 from .measure.case import Case, costs_of
 from .measure.flags import isolation_flag
@@ -32,6 +31,7 @@ from .provenance import device_name, environment, now
 from .record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from .record.command import reproducing
 from .record.results import Row, kept_file, status_of
+from .recover.attack import attributes_sha
 from .store.recipe import Recipe
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"

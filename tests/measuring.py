@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import MEASUREMENTS
-from faceleak.bench.execute import Outcome
 from faceleak.bench.leak.leaked import LeakedSet
 from faceleak.bench.measure.base import Kept
 from faceleak.bench.measure.case import Case
@@ -16,6 +15,7 @@ from faceleak.bench.measure.parts import said
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.plan.cells import Cell
 from faceleak.bench.prepare.session import Session
+from faceleak.bench.recover.attack import Outcome
 from faceleak.defenses.base import Defense
 
 

@@ -12,13 +12,13 @@ from ...defenses.base import Defense
 from ..core.faces import FaceSet, resize
 from ..core.recovery import Recovery
 from ..core.threat import DefenseKnowledge
-from ..execute import Outcome, run_attack
-from ..execute_ensemble import run_ensemble
 from ..leak.leaked import LeakedSet
 from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
 from ..prepare.session import Session
 from ..record.results import Row
+from ..recover.attack import Outcome, run_attack
+from ..recover.ensemble import run_ensemble
 from .enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
 from .judges import Judge, judges_of
 from .shown import Published, shown_of

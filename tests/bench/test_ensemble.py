@@ -18,12 +18,12 @@ from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.registry import ATTACKS, RECOGNIZERS
 from faceleak.bench.core.surfaces import Surface
 from faceleak.bench.core.threat import RecognizerAccess, ThreatModel
-from faceleak.bench.execute import run_attack
-from faceleak.bench.execute_ensemble import run_ensemble
 from faceleak.bench.plan.cells import Cell, cells
 from faceleak.bench.plan.ensemble import Candidate, choose
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session
+from faceleak.bench.recover.attack import run_attack
+from faceleak.bench.recover.ensemble import run_ensemble
 from faceleak.bench.store.store import Store
 from systems import TOY_TRACK
 from torch import Tensor, nn

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core.errors import FaceleakError, NotApplicable
-from .core.faces import resize
-from .core.recovery import Recovery
-from .execute import Outcome, attack_context, run_attack
-from .leak.leaked import LeakedSet
-from .plan.cells import Cell
-from .plan.ensemble import Candidate, choose
-from .prepare.session import Session
-from .record.results import status_of
+from ..core.errors import FaceleakError, NotApplicable
+from ..core.faces import resize
+from ..core.recovery import Recovery
+from ..leak.leaked import LeakedSet
+from ..plan.cells import Cell
+from ..plan.ensemble import Candidate, choose
+from ..prepare.session import Session
+from ..record.results import status_of
+from .attack import Outcome, attack_context, run_attack
 
 
 def run_ensemble(session: Session, cell: Cell) -> Outcome:

@@ -11,27 +11,27 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..attacks.base import Attack
-from ..defenses.base import Defense
-from .core.code import code_of
-from .core.context import AttackContext, Weights
-from .core.errors import ContractError
-from .core.leaks import leak_take
-from .core.recovery import Recovery
-from .core.secrets import SecretSource
-from .core.seeding import Rng
-from .core.surfaces import Surface
-from .core.target import Target
-from .core.threat import DefenseKnowledge
-from .isolation.attacker import Attacker, Handed
-from .isolation.desk import Desk, in_order, shared_weights
-from .isolation.turns import turns
-from .leak.leaked import LeakedSet, leaked_set, photographs_of
-from .leak.published import published
-from .plan.cells import Cell, make_attack, make_defense
-from .plan.track import DefenseSpec
-from .prepare.session import Session
-from .store.recipe import Recipe
+from ...attacks.base import Attack
+from ...defenses.base import Defense
+from ..core.code import code_of
+from ..core.context import AttackContext, Weights
+from ..core.errors import ContractError
+from ..core.leaks import leak_take
+from ..core.recovery import Recovery
+from ..core.secrets import SecretSource
+from ..core.seeding import Rng
+from ..core.surfaces import Surface
+from ..core.target import Target
+from ..core.threat import DefenseKnowledge
+from ..isolation.attacker import Attacker, Handed
+from ..isolation.desk import Desk, in_order, shared_weights
+from ..isolation.turns import turns
+from ..leak.leaked import LeakedSet, leaked_set, photographs_of
+from ..leak.published import published
+from ..plan.cells import Cell, make_attack, make_defense
+from ..plan.track import DefenseSpec
+from ..prepare.session import Session
+from ..store.recipe import Recipe
 
 
 @dataclass
