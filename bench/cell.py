@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from safetensors.torch import load_file, save_file
 
-from .boundary import fatal
+from .core.boundary import fatal
 from .core.code import code_of
 from .core.progress import Progress
 from .measure.base import Measurement

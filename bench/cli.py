@@ -254,7 +254,7 @@ def _integers(text: str) -> list[int]:
 
 def main() -> None:
     """Entry point: a user's errors are one sentence, not a traceback (``boundary``)."""
-    from .boundary import plain_warnings, sentence
+    from .core.boundary import plain_warnings, sentence
 
     plain_warnings()
     try:

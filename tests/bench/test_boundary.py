@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from faceleak.bench import cli
-from faceleak.bench.boundary import fatal, sentence
+from faceleak.bench.core.boundary import fatal, sentence
 from faceleak.bench.core.device import choose_device
 from faceleak.bench.core.errors import InputError, PluginWarning, RegistryError, TrackError
 from faceleak.bench.core.matching import matching

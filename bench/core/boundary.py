@@ -11,7 +11,7 @@ import re
 import warnings
 from typing import Any
 
-from .core.errors import FaceleakError
+from .errors import FaceleakError
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space, or choose another folder, and give the command again: what has "
