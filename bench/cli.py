@@ -67,13 +67,13 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from .belonging import origin_of
     from .core.device import choose_device
     from .core.progress import Progress
     from .plan.track import load_track, with_seeds
-    from .provenance import spoken
-    from .runner import RunOptions, parse_only, run_track
-    from .running import bring_up, stoppable, told
+    from .run.belonging import origin_of
+    from .run.interrupted import bring_up, stoppable, told
+    from .run.provenance import spoken
+    from .run.runner import RunOptions, parse_only, run_track
     from .store.store import default_root
 
     _load(plugin)
@@ -150,7 +150,7 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
 @app.command()
 def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
     """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
-    from .verify import verify_run
+    from .run.verify import verify_run
 
     verdict = verify_run(run_folder)
     typer.echo(str(verdict))

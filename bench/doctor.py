@@ -16,7 +16,7 @@ from .core.registry import DATASETS, RECOGNIZERS
 from .listing import table
 from .metrics.perceptual import Fid, Lpips, MetricUnavailable
 from .plan.track import TRACKS, Track, load_track
-from .provenance import environment
+from .run.provenance import environment
 from .store.store import default_root
 from .zoo.packs import PREFIX, find_pack
 

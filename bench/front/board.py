@@ -22,7 +22,7 @@ from ..core.registry import ATTACKS, DEFENSES, Registry
 from ..plan.ensemble import StandardEnsemble
 from ..plan.track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from ..record.results import read_results
-from ..runner import RunOptions, parse_only, run_track
+from ..run.runner import RunOptions, parse_only, run_track
 from ..store.store import default_root
 from .results import typed
 

@@ -23,7 +23,7 @@ from faceleak.bench.plan.cells import Cell, cells
 from faceleak.bench.plan.track import Track, load_track, with_seeds
 from faceleak.bench.record.command import reproducing
 from faceleak.bench.report.style import stem
-from faceleak.bench.runner import parse_only, selected
+from faceleak.bench.run.runner import parse_only, selected
 from systems import TOY_TRACK
 
 ROOT = Path(cli.__file__).parents[1]

@@ -13,7 +13,7 @@ from faceleak.bench.cli import _given_threads, app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.doctor import examine, track_problems
 from faceleak.bench.plan.track import TRACKS, load_track
-from faceleak.bench.provenance import spoken
+from faceleak.bench.run.provenance import spoken
 from faceleak.bench.scaffold import scaffold
 from typer.testing import CliRunner
 

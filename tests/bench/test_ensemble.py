@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import torch
 from faceleak.attacks.base import Attack
-from faceleak.bench.cell import cell_key, run_cell
-from faceleak.bench.collect import collect
 from faceleak.bench.core.errors import ContractError, NotApplicable
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.recovery import Recovery
@@ -24,6 +22,8 @@ from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session
 from faceleak.bench.recover.attack import run_attack
 from faceleak.bench.recover.ensemble import run_ensemble
+from faceleak.bench.run.cell import cell_key, run_cell
+from faceleak.bench.run.collect import collect
 from faceleak.bench.store.store import Store
 from systems import TOY_TRACK
 from torch import Tensor, nn

@@ -12,8 +12,8 @@ from faceleak.bench.core.errors import DataError
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.boards import build_boards
-from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.verify import verify_run
+from faceleak.bench.run.runner import RunOptions, run_track
+from faceleak.bench.run.verify import verify_run
 from systems import TOY_TRACK
 
 CELLS = """

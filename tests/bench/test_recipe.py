@@ -14,7 +14,7 @@ from faceleak.bench.core.faces import FaceSet
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import TIMING_METRICS, VOLATILE, read_results
-from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak.bench.store.recipe import Recipe
 from faceleak.bench.store.store import Store
 

@@ -17,7 +17,7 @@ from faceleak.bench.cli import app
 from faceleak.bench.core.errors import TrackError
 from faceleak.bench.listing import listing
 from faceleak.bench.record.results import COLUMNS, TIMING_METRICS, VOLATILE, read_results
-from faceleak.bench.runner import parse_only
+from faceleak.bench.run.runner import parse_only
 from systems import TOY_TRACK
 from typer.testing import CliRunner, Result
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench import runner
-from faceleak.bench.belonging import origin_of
-from faceleak.bench.cell import run_cell
 from faceleak.bench.core.errors import TrackError
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.freshness import is_current, note_sources, sources_of
-from faceleak.bench.runner import RunOptions, RunSummary, run_track
-from faceleak.bench.running import stoppable, told
+from faceleak.bench.run import runner
+from faceleak.bench.run.belonging import origin_of
+from faceleak.bench.run.cell import run_cell
+from faceleak.bench.run.interrupted import stoppable, told
+from faceleak.bench.run.runner import RunOptions, RunSummary, run_track
 from systems import TOY_TRACK
 
 NONE = '[[defenses]]\nname = "none"\nsurfaces = ["template"]\n'

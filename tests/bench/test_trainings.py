@@ -21,7 +21,7 @@ from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.fig_loss import draw_losses, read_losses
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.page import render_page
-from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak.bench.store.store import Store
 from faceleak.defenses.composition import compose
 from faceleak.defenses.duetface import DuetFace

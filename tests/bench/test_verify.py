@@ -18,8 +18,8 @@ from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report import RunFolderError
-from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.verify import Verdict, verify_run
+from faceleak.bench.run.runner import RunOptions, run_track
+from faceleak.bench.run.verify import Verdict, verify_run
 from systems import TOY_TRACK
 from typer.testing import CliRunner
 

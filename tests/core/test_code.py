@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from edited import edit
-from faceleak.bench import cell
 from faceleak.bench.core import code
 from faceleak.bench.core.code import code_of, files_of
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, load_plugin
 from faceleak.bench.plan.track import load_track
+from faceleak.bench.run import cell
 
 ROOT = Path(code.__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ def test_each_file_that_an_import_runs_counts_and_no_other_does(monkeypatch: pyt
 def test_what_decides_numbers_is_in_every_cell() -> None:
     reached = names(cell)
     for file in (
-        "bench/plan/cells.py", "bench/cell.py", "bench/record/results.py", "bench/measure/case.py",
+        "bench/plan/cells.py", "bench/run/cell.py", "bench/record/results.py", "bench/measure/case.py",
         "bench/prepare/session.py", "bench/metrics/thresholds.py", "bench/prepare/embeddings.py", "bench/core/faces.py",
         "datasets/splits.py", "defenses/composition.py", "defenses/base.py", "attacks/base.py",
     ):  # fmt: skip

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from faceleak.bench import cell
 from faceleak.bench.cli import app
 from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, Registry
@@ -25,7 +24,8 @@ from faceleak.bench.report.board_measures import generic_metrics
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.page import render_page
-from faceleak.bench.verify import verify_run
+from faceleak.bench.run import cell
+from faceleak.bench.run.verify import verify_run
 from faceleak.datasets.synthetic import Synthetic
 from PIL import Image
 from recognizers.graphs import write_graph

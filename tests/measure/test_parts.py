@@ -15,8 +15,8 @@ from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import Track, load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.boards import build_boards
-from faceleak.bench.runner import RunOptions, run_track
-from faceleak.bench.verify import verify_run
+from faceleak.bench.run.runner import RunOptions, run_track
+from faceleak.bench.run.verify import verify_run
 from systems import TOY_TRACK
 
 CELLS = '[[defenses]]\nname = "none"\nsurfaces = ["template"]\n[[attacks]]\nname = "mean-face"\n'

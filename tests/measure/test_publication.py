@@ -24,9 +24,9 @@ from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session
 from faceleak.bench.record.results import read_results, write_results
-from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.run.runner import RunOptions, run_track
+from faceleak.bench.run.verify import verify_run
 from faceleak.bench.store.store import Store
-from faceleak.bench.verify import verify_run
 from faceleak.defenses.base import Defense
 from measuring import rows_of, system_case
 from systems import TOY_TRACK, toy_attributes

@@ -14,7 +14,7 @@ from faceleak.bench.core.registry import ATTACKS, load_plugin
 from faceleak.bench.isolation.roots import VARIABLE
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import TIMING_METRICS, VOLATILE, read_results
-from faceleak.bench.runner import RunOptions, run_track
+from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak_plugin_toys import TOY_TRACK
 
 CHEATS = Path(__file__).parent / "cheats.py"

@@ -15,24 +15,24 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from ..core.errors import TrackError
+from ..core.matching import matching
+from ..core.progress import Progress
+from ..core.registry import nearest
+from ..isolation.roots import publish_root
+from ..measure.parts import differs, measurements_of
+from ..plan.cells import Cell, cells
+from ..plan.saturation import last_steps
+from ..plan.track import Track
+from ..prepare.session import Session
+from ..record.cell_files import damage, has_ended, read_state
+from ..record.command import FILTERS
+from ..store.store import Store
 from .belonging import Earlier, earlier, settle_whose
 from .cell import cell_key, run_cell
 from .collect import Collected, collect
-from .core.errors import TrackError
-from .core.matching import matching
-from .core.progress import Progress
-from .core.registry import nearest
-from .isolation.roots import publish_root
-from .measure.parts import differs, measurements_of
-from .plan.cells import Cell, cells
-from .plan.saturation import last_steps
-from .plan.track import Track
-from .prepare.session import Session
+from .manifest import about_run, same_run, write_manifest, write_tables
 from .provenance import now
-from .record.cell_files import damage, has_ended, read_state
-from .record.command import FILTERS
-from .records import about_run, same_run, write_manifest, write_tables
-from .store.store import Store
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datasets.splits import save_splits
+from ...datasets.splits import save_splits
+from ..measure.parts import declared, measurements
+from ..plan.cells import Cell, defense_traits, make_defense
+from ..prepare.session import Session
+from ..record.cell_files import plain
+from ..record.results import write_results
+from ..store.durable import write_if_changed, write_text
 from .collect import Collected, failures_text
-from .measure.parts import declared, measurements
-from .plan.cells import Cell, defense_traits, make_defense
-from .prepare.session import Session
 from .provenance import environment
-from .record.cell_files import plain
-from .record.results import write_results
-from .store.durable import write_if_changed, write_text
 
 _FILES = ("env", "manifest", "run")  # in the order in which they are written; .json
 

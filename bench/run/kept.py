@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..record.results import read_results, results_text
+from ..report.freshness import MADE_FROM, is_current
+from ..report.load import RunFolder
 from .collect import FAILURES, Collected, collect, failures_text
 from .compare import Discord, discords, same_text
-from .record.results import read_results, results_text
-from .report.freshness import MADE_FROM, is_current
-from .report.load import RunFolder
 
 _NAMED = 5  # cells that are named where many are meant
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .record.results import COLUMNS
+from ..record.results import COLUMNS
 
 DIGITS = 1e-5  # relative; results.csv keeps six significant digits
 _ROW = ["cell", "metric", "judge", "split", "fmr", "place"]

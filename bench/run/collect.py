@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from .measure.flags import cross_cell_flags
-from .record.cell_files import CellError, EndedCell, has_ended, read_cell
-from .record.results import Row
-from .record.words import CHOSEN
+from ..measure.flags import cross_cell_flags
+from ..record.cell_files import CellError, EndedCell, has_ended, read_cell
+from ..record.results import Row
+from ..record.words import CHOSEN
 
 FAILURES = (
     "cell", "recognizer", "defense", "attack", "surface", "knowledge", "seed", "dataset", "status", "class", "message",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .core.errors import TrackError
-from .record.cell_files import CellError, read_state
+from ..core.errors import TrackError
+from ..record.cell_files import CellError, read_state
 
 Labels = Mapping[str, Any]
 _WHO = ("dataset", "recognizer", "defense", "attack", "surface", "knowledge")

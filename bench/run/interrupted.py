@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from .report import make_report
-from .report.freshness import is_current
+from ..report import make_report
+from ..report.freshness import is_current
 from .runner import RunSummary
 
 

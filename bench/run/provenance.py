@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .._version import __version__
+from ..._version import __version__
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "onnxruntime", "onnx2torch", "timm", "lpips")
 
@@ -51,7 +51,7 @@ def spoken(argv: Sequence[str]) -> list[str]:
 @cache
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and machine."""
-    sha, dirty = git_state(Path(__file__).resolve().parent.parent)
+    sha, dirty = git_state(Path(__file__).resolve().parent.parent.parent)
     versions = {}
     for package in _PACKAGES:
         try:

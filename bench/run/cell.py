@@ -16,23 +16,23 @@ from typing import Any
 import pandas as pd
 from safetensors.torch import load_file, save_file
 
-from .core.boundary import fatal
-from .core.code import code_of
-from .core.progress import Progress
-from .measure.base import Measurement
-from .measure.case import Case, costs_of
-from .measure.flags import isolation_flag
-from .measure.parts import Part, lacking, measurements_of, read_parts, take, write_parts
-from .measure.rows import REASON
-from .plan.cells import Cell, make_attack, make_defense
-from .plan.track import DefenseSpec
-from .prepare.session import Session
+from ..core.boundary import fatal
+from ..core.code import code_of
+from ..core.progress import Progress
+from ..measure.base import Measurement
+from ..measure.case import Case, costs_of
+from ..measure.flags import isolation_flag
+from ..measure.parts import Part, lacking, measurements_of, read_parts, take, write_parts
+from ..measure.rows import REASON
+from ..plan.cells import Cell, make_attack, make_defense
+from ..plan.track import DefenseSpec
+from ..prepare.session import Session
+from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
+from ..record.command import reproducing
+from ..record.results import Row, kept_file, status_of
+from ..recover.attack import attributes_sha
+from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
-from .record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
-from .record.command import reproducing
-from .record.results import Row, kept_file, status_of
-from .recover.attack import attributes_sha
-from .store.recipe import Recipe
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
 

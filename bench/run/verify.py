@@ -16,16 +16,16 @@ from typing import Any, TypeAlias
 import pandas as pd
 from pydantic import ValidationError
 
+from ..core.errors import FaceleakError, InputError, RegistryError
+from ..core.registry import MEASUREMENTS
+from ..measure.parts import Part, read_kept, read_parts, said
+from ..measure.rows import Rules
+from ..plan.track import Protocol
+from ..record.cell_files import damage
+from ..record.results import PARTS, kept_file
+from ..report.load import RunFolder, load_run
 from .compare import DIGITS, Discord, Key, key_of, named
-from .core.errors import FaceleakError, InputError, RegistryError
-from .core.registry import MEASUREMENTS
 from .kept import all_discords, kept_of, notes_on
-from .measure.parts import Part, read_kept, read_parts, said
-from .measure.rows import Rules
-from .plan.track import Protocol
-from .record.cell_files import damage
-from .record.results import PARTS, kept_file
-from .report.load import RunFolder, load_run
 
 Rows: TypeAlias = "dict[Key, dict[str, float]]"
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")
