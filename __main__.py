@@ -1,5 +1,5 @@
 """``python -m faceleak``."""
 
-from .bench.cli import main
+from .bench.cli.main import main
 
 main()

@@ -56,7 +56,7 @@ def test_a_wheel_works_from_another_directory(tmp_path: Path) -> None:
     target = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
     environment = os.environ | {"PYTHONPATH": str(target)}
-    code = "import faceleak, faceleak.bench.cli as c; print(faceleak.__file__); c.main()"
+    code = "import faceleak, faceleak.bench.cli.main as c; print(faceleak.__file__); c.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "list", "tracks"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceleak.bench import cli
+from faceleak.bench.cli import main as cli
 from faceleak.bench.core.boundary import fatal, sentence
 from faceleak.bench.core.device import choose_device
 from faceleak.bench.core.errors import InputError, PluginWarning, RegistryError, TrackError

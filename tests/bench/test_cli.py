@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from faceleak.bench.cli import _given_threads, app
+from faceleak.bench.cli.doctor import examine, track_problems
+from faceleak.bench.cli.main import _given_threads, app
+from faceleak.bench.cli.scaffold import scaffold
 from faceleak.bench.core.errors import InputError
-from faceleak.bench.doctor import examine, track_problems
 from faceleak.bench.plan.track import TRACKS, load_track
 from faceleak.bench.run.provenance import spoken
-from faceleak.bench.scaffold import scaffold
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,12 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from faceleak.bench import fetch as fetch_module
-from faceleak.bench.artefacts import ARTEFACTS, Artefact
-from faceleak.bench.cli import app
+from faceleak.bench.cli import fetch as fetch_module
+from faceleak.bench.cli.downloads import ARTEFACTS, Artefact
+from faceleak.bench.cli.fetch import fetch
+from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
-from faceleak.bench.fetch import fetch
 from faceleak.bench.metrics.perceptual import INCEPTION, TRUNKS
 from typer.testing import CliRunner
 

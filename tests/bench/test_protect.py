@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faceleak.bench.cli import app
+from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import FaceleakError
 from PIL import Image
 from safetensors.torch import load_file

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from faceleak.bench.cli import app
+from faceleak.bench.cli.listing import listing
+from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import TrackError
-from faceleak.bench.listing import listing
 from faceleak.bench.record.results import COLUMNS, TIMING_METRICS, VOLATILE, read_results
 from faceleak.bench.run.runner import parse_only
 from systems import TOY_TRACK

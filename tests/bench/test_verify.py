@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faceleak.bench.cli import app
+from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.plan.track import load_track

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceleak.bench import cli
+from faceleak.bench.cli import main as cli
 
 ROOT = Path(cli.__file__).parents[1]
 

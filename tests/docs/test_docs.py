@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
-from faceleak.bench.cli import app
+from faceleak.bench.cli.main import app
 from faceleak.bench.core.registry import DATASETS, MEASUREMENTS
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.bench.core.threat import DefenseKnowledge, RecognizerAccess

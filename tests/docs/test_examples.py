@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from faceleak.bench.cli import app
+from faceleak.bench.cli.main import app
 from faceleak.bench.core import registry
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, MEASUREMENTS, RECOGNIZERS, Registry
 from faceleak.bench.measure import parts

@@ -6,9 +6,9 @@ import inspect
 from pathlib import Path
 
 import pytest
-from faceleak.bench import catalogue as module
-from faceleak.bench import listing
-from faceleak.bench.catalogue import Unreadable, catalogue
+from faceleak.bench.cli import catalogue as module
+from faceleak.bench.cli import listing
+from faceleak.bench.cli.catalogue import Unreadable, catalogue
 from faceleak.bench.core.errors import PluginWarning
 from faceleak.bench.core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
 

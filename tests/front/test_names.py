@@ -12,8 +12,8 @@ import faceleak
 import faceleak.metrics
 import pandas as pd
 import pytest
+from faceleak.bench.cli.scaffold import KINDS
 from faceleak.bench.core.code import files_of
-from faceleak.bench.scaffold import KINDS
 
 ROOT = Path(faceleak.__file__).resolve().parent
 PROMISED = """
@@ -95,7 +95,7 @@ def test_listing_and_report_take_no_torch(tmp_path: Path) -> None:
     some = rows["attack"].isin(["", "mean-face"]) & (rows["defense"] == "none")
     rows[some & rows["surface"].isin(["", "template"])].to_csv(tmp_path / "results.csv", index=False)
     code = (
-        "import sys; from matplotlib.figure import Figure; from faceleak.bench.cli import app; "
+        "import sys; from matplotlib.figure import Figure; from faceleak.bench.cli.main import app; "
         "Figure.savefig = lambda self, file, **words: open(file, 'wb').close(); "  # drawn, not printed: seconds
         "[app(['list', kind], standalone_mode=False) "
         "for kind in ('attacks', 'defenses', 'datasets', 'recognizers', 'tracks')]; "

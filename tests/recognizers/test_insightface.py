@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from faceleak.bench.cli.doctor import track_problems
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.doctor import track_problems
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.recognizers.base import Recognizer
 from faceleak.bench.zoo.packs import find_model, find_pack

@@ -13,18 +13,18 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..datasets.files import DEAD_LINK, MISNAMED, Found, pictures_in
-from ..datasets.inventory import Inventory
-from ..datasets.pictures import HEIC, frames, open_picture
-from ..defenses.base import Defense, overrides
-from .core.errors import InputError
-from .core.leaks import leak_map
-from .core.registry import DEFENSES
-from .core.secrets import SecretDraw, SecretSource
-from .core.seeding import sample_ids
-from .plan.toml import tomllib
-from .plan.track import DefenseSpec
-from .prepare.session import Session
+from ...datasets.files import DEAD_LINK, MISNAMED, Found, pictures_in
+from ...datasets.inventory import Inventory
+from ...datasets.pictures import HEIC, frames, open_picture
+from ...defenses.base import Defense, overrides
+from ..core.errors import InputError
+from ..core.leaks import leak_map
+from ..core.registry import DEFENSES
+from ..core.secrets import SecretDraw, SecretSource
+from ..core.seeding import sample_ids
+from ..plan.toml import tomllib
+from ..plan.track import DefenseSpec
+from ..prepare.session import Session
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .core.errors import InputError
-from .core.registry import ATTACKS, DEFENSES
+from ..core.errors import InputError
+from ..core.registry import ATTACKS, DEFENSES
 
 _ATTACK = '''"""@NAME@: one sentence on what it does.
 

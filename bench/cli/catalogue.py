@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .core.surfaces import Fidelity, Goal, Secret, Surface
-from .core.threat import DefenseKnowledge, RecognizerAccess, ThreatModel
+from ..core.surfaces import Fidelity, Goal, Secret, Surface
+from ..core.threat import DefenseKnowledge, RecognizerAccess, ThreatModel
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 _VOCABULARY = {
     one.__name__: one for one in (DefenseKnowledge, Fidelity, Goal, RecognizerAccess, Secret, Surface, ThreatModel)
 }

@@ -67,14 +67,14 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from .core.device import choose_device
-    from .core.progress import Progress
-    from .plan.track import load_track, with_seeds
-    from .run.belonging import origin_of
-    from .run.interrupted import bring_up, stoppable, told
-    from .run.provenance import spoken
-    from .run.runner import RunOptions, parse_only, run_track
-    from .store.store import default_root
+    from ..core.device import choose_device
+    from ..core.progress import Progress
+    from ..plan.track import load_track, with_seeds
+    from ..run.belonging import origin_of
+    from ..run.interrupted import bring_up, stoppable, told
+    from ..run.provenance import spoken
+    from ..run.runner import RunOptions, parse_only, run_track
+    from ..store.store import default_root
 
     _load(plugin)
     torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
@@ -120,13 +120,13 @@ def protect(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Protect a folder of pictures before they are published."""
-    from .core.device import choose_device
-    from .core.progress import Progress
-    from .plan.track import load_track
-    from .prepare.session import Session
+    from ..core.device import choose_device
+    from ..core.progress import Progress
+    from ..plan.track import load_track
+    from ..prepare.session import Session
+    from ..store.store import Store, default_root
     from .protect import named_defense
     from .protect import protect as protect_folder
-    from .store.store import Store, default_root
 
     _load(plugin)
     session = Session(load_track(track), Store(store or default_root()), choose_device(device), Progress(quiet=quiet))
@@ -150,7 +150,7 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
 @app.command()
 def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
     """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
-    from .run.verify import verify_run
+    from ..run.verify import verify_run
 
     verdict = verify_run(run_folder)
     typer.echo(str(verdict))
@@ -178,8 +178,8 @@ def fetch(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Download weights or data of others, after showing their licence. Nothing else ever downloads."""
-    from .artefacts import artefact
-    from .core.progress import Progress
+    from ..core.progress import Progress
+    from .downloads import artefact
     from .fetch import fetch as get
     from .fetch import notice, overview, place
 
@@ -219,13 +219,13 @@ def new(
 
 
 def _report(folder: Path) -> Path:
-    from .report import make_report
+    from ..report import make_report
 
     return make_report(folder)
 
 
 def _load(plugins: list[Path] | None) -> None:
-    from .core.registry import load_plugin
+    from ..core.registry import load_plugin
 
     for file in plugins or []:
         load_plugin(file)
@@ -244,7 +244,7 @@ def _given_threads() -> int:
 
 
 def _integers(text: str) -> list[int]:
-    from .core.errors import InputError
+    from ..core.errors import InputError
 
     try:
         return [int(part) for part in text.split(",")]
@@ -254,7 +254,7 @@ def _integers(text: str) -> list[int]:
 
 def main() -> None:
     """Entry point: a user's errors are one sentence, not a traceback (``boundary``)."""
-    from .core.boundary import plain_warnings, sentence
+    from ..core.boundary import plain_warnings, sentence
 
     plain_warnings()
     try:

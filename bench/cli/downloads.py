@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .core.errors import InputError
-from .core.registry import nearest
+from ..core.errors import InputError
+from ..core.registry import nearest
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 
-from .core.errors import FaceleakError
-from .core.paths import expand
-from .core.registry import DATASETS, RECOGNIZERS
+from ..core.errors import FaceleakError
+from ..core.paths import expand
+from ..core.registry import DATASETS, RECOGNIZERS
+from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
+from ..plan.track import TRACKS, Track, load_track
+from ..run.provenance import environment
+from ..store.store import default_root
+from ..zoo.packs import PREFIX, find_pack
 from .listing import table
-from .metrics.perceptual import Fid, Lpips, MetricUnavailable
-from .plan.track import TRACKS, Track, load_track
-from .run.provenance import environment
-from .store.store import default_root
-from .zoo.packs import PREFIX, find_pack
 
 _FOLDERS = {
     "FACELEAK_DATA": "real faces and recognisers of the tracks lfw, lfw-ci and lfw-defenses",

@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .artefacts import ARTEFACTS, Artefact
-from .core.errors import InputError
-from .core.paths import expand
-from .core.progress import Progress
+from ..core.errors import InputError
+from ..core.paths import expand
+from ..core.progress import Progress
+from .downloads import ARTEFACTS, Artefact
 from .listing import table
 
 _BLOCK = 1 << 20  # bytes per step, so that progress counts MiB

@@ -6,13 +6,13 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from ..core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
+from ..core.surfaces import Fidelity
+from ..plan.toml import tomllib
+from ..record.words import AUTO_ATTACK, ENSEMBLE
 from .catalogue import Unreadable, catalogue
-from .core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS, Registry
-from .core.surfaces import Fidelity
-from .plan.toml import tomllib
-from .record.words import AUTO_ATTACK, ENSEMBLE
 
-TRACKS = Path(__file__).parent / "tracks"
+TRACKS = Path(__file__).parent.parent / "tracks"
 
 
 def listing(kind: str) -> str:
