@@ -1,6 +1,7 @@
 """The parts of a cell: one per measurement, each with a key of its own, so that a new metric costs only itself.
 
-A cell's folder keeps ``measures.json``, what every measurement said, and ``measure-NAME.npz``, what that follows from.
+A cell's folder keeps ``measures.json``, what every measurement said, and ``measure-NAME.npz``, what that follows from
+(``scores.npz`` of ``identity``).
 """
 
 from __future__ import annotations

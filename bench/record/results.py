@@ -35,9 +35,12 @@ _ORDER = [
 ]  # fmt: skip
 
 
+SCORES = "scores.npz"  # of ``identity``: whom each judge takes the recoveries for
+
+
 def kept_file(measurement: str) -> str:
-    """Where a cell keeps what the rows of a measurement are computed from."""
-    return f"measure-{measurement}.npz"
+    """Where a cell keeps what the rows of a measurement are computed from; the scores have had their name longest."""
+    return SCORES if measurement == "identity" else f"measure-{measurement}.npz"
 
 
 def status_of(error: BaseException) -> str:

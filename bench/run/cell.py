@@ -29,7 +29,7 @@ from ..plan.track import DefenseSpec
 from ..prepare.session import Session
 from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from ..record.command import reproducing
-from ..record.results import Row, kept_file, status_of
+from ..record.results import SCORES, Row, kept_file, status_of
 from ..recover.attack import attributes_sha
 from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
@@ -143,8 +143,8 @@ def _save(
     if trace:
         (folder / TRACE).write_text(trace, encoding="utf-8")
     belonging = {kept_file(name) for name in parts}
-    for file in folder.glob(kept_file("*")):  # of measurements that the track no longer has
-        if file.name not in belonging:
+    for file in (*folder.glob(kept_file("*")), folder / SCORES):  # of measurements that the track no longer has
+        if file.name not in belonging and file.is_file():
             file.unlink()
     if losses := _losses(case):
         pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(folder / "loss.csv", index=False)

@@ -105,7 +105,7 @@ def test_what_is_right_is_left_alone(place: Path, store: Path) -> None:
 def test_every_file_of_a_cell_that_cannot_be_read_is_made_anew_and_named(place: Path, store: Path) -> None:
     cell = next((place / "out" / "cells").glob("*/pictures.safetensors")).parent
     files = sorted(file.name for file in cell.iterdir())
-    assert {"pictures.safetensors", "rows.json", "measures.json", "measure-identity.npz", "state.json"} <= set(files)
+    assert {"pictures.safetensors", "rows.json", "measures.json", "scores.npz", "state.json"} <= set(files)
     for name, spoil in zip(files, itertools.cycle((empty, cut, other_bytes, Path.unlink, empty)), strict=False):
         spoil(cell / name)
         summary = run(place / "a.toml", place / "out", store)

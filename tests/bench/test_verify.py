@@ -118,8 +118,8 @@ def test_rows_of_the_leaked_photographs_cannot_be_taken_away_either(run: Path) -
     cell = frame.loc[frame["metric"] == "cosine", "cell"].iloc[0]
     frame[(frame["cell"] != cell) | (frame["metric"] != "cosine")].to_csv(run / "results.csv", index=False)
     assert {(found.key.metric, found.cell) for found in verify_run(run).differences} == {("cosine", cell)}
-    (run / "cells" / cell / "measure-identity.npz").unlink()
-    assert verify_run(run).gaps == {cell: "missing: measure-identity.npz"}
+    (run / "cells" / cell / "scores.npz").unlink()
+    assert verify_run(run).gaps == {cell: "missing: scores.npz"}
 
 
 def whole_cell(t: pd.DataFrame) -> pd.DataFrame:
@@ -239,16 +239,16 @@ def test_failures_that_were_taken_out_are_missed(run: Path) -> None:
 
 
 def test_a_missing_or_broken_score_file_is_said(run: Path) -> None:
-    first, second, third, fourth = sorted(path.parent for path in run.glob("cells/*/measure-identity.npz"))[:4]
-    (first / "measure-identity.npz").unlink()
-    (second / "measure-identity.npz").write_bytes(b"")
-    with np.load(third / "measure-identity.npz") as archive:
-        np.savez(third / "measure-identity.npz", **dict(list(archive.items())[:2]))
+    first, second, third, fourth = sorted(path.parent for path in run.glob("cells/*/scores.npz"))[:4]
+    (first / "scores.npz").unlink()
+    (second / "scores.npz").write_bytes(b"")
+    with np.load(third / "scores.npz") as archive:
+        np.savez(third / "scores.npz", **dict(list(archive.items())[:2]))
     (fourth / "measures.json").unlink()
     verdict = verify_run(run)
     assert set(verdict.gaps) == {first.name, second.name, third.name, fourth.name}
-    assert verdict.gaps[first.name] == "missing: measure-identity.npz"
-    assert all("cannot be read (measure-identity.npz" in verdict.gaps[cell.name] for cell in (second, third))
+    assert verdict.gaps[first.name] == "missing: scores.npz"
+    assert all("cannot be read (scores.npz" in verdict.gaps[cell.name] for cell in (second, third))
     assert verdict.gaps[fourth.name] == "missing: measures.json"
     assert not verdict.differences
     assert not verdict.clean
