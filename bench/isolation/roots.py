@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from filelock import FileLock
 
 from ..core.errors import InputError
 from ..core.secrets import SecretSource
-from ..store.durable import write_if_changed
+from ..store.durable import write_if_changed, write_text
 
 VARIABLE = "FACELEAK_SECRET_ROOT"
 PUBLISHED = "secrets.json"
@@ -60,32 +61,42 @@ class SecretRoot:
         return SecretSource.installation(self.seed(seed, "installation"), key)
 
 
-def secret_root(store: Path) -> SecretRoot:
+def secret_root(store: Path, say: Callable[[str], None] = lambda text: None) -> SecretRoot:
     """The root that ``FACELEAK_SECRET_ROOT`` gives, else the store's own, made when it is first asked for.
 
+    A file that a power cut left empty or cut is made anew, as all of the store is, and ``say`` is told.
+
     Raises:
-        InputError: what is given or kept is not 64 hex digits.
+        InputError: what the variable gives is not 64 hex digits.
     """
-    given = os.environ.get(VARIABLE, "")
+    if given := os.environ.get(VARIABLE, ""):
+        found = _parsed(given)
+        if found is None:
+            raise InputError(
+                f"A secret root is {2 * _BYTES} hex digits, or {NO_ROOT!r}; {VARIABLE} has {len(given)} characters."
+            )
+        return found
     file = store / "secret_root"
-    if not given:
-        store.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(file) + ".lock"):
-            if not file.is_file():
-                file.touch(mode=0o600)
-                file.write_text(secrets.token_hex(_BYTES) + "\n", encoding="utf-8")
-            given = file.read_text(encoding="utf-8").strip()
-    if given == NO_ROOT:
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(file) + ".lock"):
+        found = _parsed(file.read_text(encoding="utf-8", errors="replace").strip()) if file.is_file() else None
+        if found is None:
+            if file.is_file():
+                say(f"{file} is no secret root any more; it is made anew, and what was made with the old one with it.")
+            found = SecretRoot(secrets.token_bytes(_BYTES))
+            write_text(file, found.text + "\n")
+            file.chmod(0o600)
+    return found
+
+
+def _parsed(text: str) -> SecretRoot | None:
+    if text == NO_ROOT:
         return SecretRoot(b"")
     try:
-        entropy = bytes.fromhex(given)
+        entropy = bytes.fromhex(text)
     except ValueError:
-        entropy = b""
-    if len(entropy) != _BYTES:
-        raise InputError(
-            f"A secret root is {2 * _BYTES} hex digits, or {NO_ROOT!r}; {VARIABLE} or {file} has {len(given)} of them."
-        )
-    return SecretRoot(entropy)
+        return None
+    return SecretRoot(entropy) if len(entropy) == _BYTES else None
 
 
 def publish_root(root: SecretRoot, out: Path) -> None:

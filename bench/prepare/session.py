@@ -51,7 +51,7 @@ class Session:
         protocol = track.protocol
         self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # attacks run here, for debugging
         self.out: Path | None = None  # run folder, where there is one: closed to attacks
-        self.root: SecretRoot = secret_root(store.root)
+        self.root: SecretRoot = secret_root(store.root, progress.say)
         self.pictures = Faces(track.dataset, track.splits, store, progress)
         self.recognizers = Recognizers(track.recognizers, self.pictures, store, device, progress)
         self.systems = Systems(

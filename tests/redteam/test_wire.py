@@ -6,13 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from faceleak.bench.core.errors import BudgetError, ThreatModelError
+from faceleak.bench.core.errors import BudgetError, InputError, ThreatModelError
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.isolation.roots import SecretRoot
+from faceleak.bench.isolation.roots import VARIABLE, SecretRoot, secret_root
 from faceleak.bench.isolation.wire import AttackError, Peer, ProcessDied
 
 CPU = torch.device("cpu")
@@ -111,3 +112,20 @@ def test_secrets_follow_from_the_root_and_not_from_the_seed() -> None:
     assert torch.equal(keys[0], SecretRoot(b"1" * 32).installation(0).deployment.uniform(ids))
     assert not torch.equal(keys[0], Rng(0, "deployment", 0).uniform(ids))
     assert one.seed(0, "installation") not in {one.seed(0, "adversary"), one.seed(1, "installation")}
+
+
+@pytest.mark.parametrize("left", ["", "00ff", "not hex at all"])
+def test_a_broken_root_is_made_anew_and_named(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    said: list[str] = []
+    first = secret_root(tmp_path, said.append)
+    assert secret_root(tmp_path, said.append) == first
+    assert not said
+    (tmp_path / "secret_root").write_text(left, encoding="utf-8")
+    second = secret_root(tmp_path, said.append)
+    assert second != first
+    assert len(second.entropy) == 32
+    assert "made anew" in " ".join(said)
+    monkeypatch.setenv(VARIABLE, left or "zz")
+    with pytest.raises(InputError, match="64 hex digits"):
+        secret_root(tmp_path)
