@@ -30,6 +30,28 @@ from faceleak.defenses.base import Defense
 CPU = torch.device("cpu")
 # Through the registry: conftest loads the toys as a plug-in, and a second import would register them twice.
 TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
+# With a train split, in a second; targets, defences and attacks are the test's own.
+TRAINED_TRACK = """
+[dataset]
+name = "toy-faces"
+[splits]
+train = { identities = 12 }
+public = { identities = 12, images = 3 }
+calibration = { identities = 16 }
+victims = { min_images = 2, identities = 8 }
+[protocol]
+fmrs = [0.1]
+headline_fmr = 0.1
+resolution = 16
+verification_pairs = 40
+bootstrap = 100
+pictures = 0
+unlinkability_keys = 2
+[recognizers.mine]
+type = "toy-a"
+[recognizers.judge]
+type = "toy-b"
+"""
 NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind", "surrogate-inversion")
 RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
 

@@ -17,29 +17,12 @@ from faceleak.bench.record.results import TIMING_METRICS, VOLATILE, read_results
 from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak.bench.store.recipe import Recipe
 from faceleak.bench.store.store import Store
+from systems import TRAINED_TRACK
 
 # Recognisers that bring their own weights: nothing but a defence's fit looks at the train split.
-TRACK = """
-[dataset]
-name = "toy-faces"
-[splits]
-train = { identities = 12 }
-public = { identities = 12, images = 3 }
-calibration = { identities = 16 }
-victims = { min_images = 2, identities = 8 }
-[protocol]
-fmrs = [0.1]
-headline_fmr = 0.1
-resolution = 16
-verification_pairs = 40
-bootstrap = 100
-pictures = 0
-unlinkability_keys = 2
-[recognizers.mine]
-type = "toy-a"
-[recognizers.judge]
-type = "toy-b"
-[[targets]]
+TRACK = (
+    TRAINED_TRACK
+    + """[[targets]]
 recognizer = "mine"
 judges = ["judge"]
 [[defenses]]
@@ -48,6 +31,7 @@ settings = { components = 6 }
 [[attacks]]
 name = "linear-ridge"
 """
+)
 
 
 def numbers(text: str, folder: Path, store: Path) -> pd.DataFrame:

@@ -26,26 +26,12 @@ from faceleak.bench.store.store import Store
 from faceleak.defenses.composition import compose
 from faceleak.defenses.duetface import DuetFace
 from faceleak.defenses.quantise import Quantise
+from systems import TRAINED_TRACK
 
 CPU = torch.device("cpu")
-TRACK = """
-[dataset]
-name = "toy-faces"
-[splits]
-train = { identities = 12 }
-public = { identities = 12, images = 3 }
-calibration = { identities = 16 }
-victims = { min_images = 2, identities = 20 }
-[protocol]
-fmrs = [0.1]
-headline_fmr = 0.1
-resolution = 16
-verification_pairs = 40
-bootstrap = 100
-unlinkability_keys = 2
-[recognizers.mine]
-type = "toy-a"
-[[targets]]
+TRACK = (
+    TRAINED_TRACK
+    + """[[targets]]
 recognizer = "mine"
 judges = []
 [[defenses]]
@@ -54,6 +40,7 @@ settings = { side = 16, client_steps = 4, server_steps = 8, server_batch = 9 }
 [[attacks]]
 name = "grey"
 """
+)
 
 
 def track(folder: Path, text: str = TRACK) -> Track:
