@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
     try:
         if float(torch.ones(2, device=device).sum()) == 2:
             return device
-    except Exception as error:  # each backend has its own: AssertionError, RuntimeError, NotImplementedError
+    except Exception as error:  # each backend raises another kind where it is absent
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"device {name!r}: this machine has no such device ({why}); {advice}.") from error
     raise InputError(f"device {name!r} does not add two numbers; {advice}.")
