@@ -49,14 +49,33 @@ def staged(steps: int, share: float, first: Loss, second: Loss | None) -> list[S
 
 
 def learn_to_draw(net: Begun, recipe: Recipe, n: int, context: AttackContext, rng: Rng, title: str) -> TrainLog:
-    """Fit ``net`` on the first n public pictures: begin as the recipe says, then ``learn_on_top``."""
+    """Fit ``net`` on the first n public pictures: begin as the recipe says, then ``learn_on_top``.
+
+    The line is that of the people who are not held out: one that has seen the held-out people too is nearer to them
+    than to anybody else, and what helps strangers would be given up. Where nothing is kept, the line is that of all.
+    """
     with torch.no_grad():
         z = torch.cat([recipe.read(part, 0).cpu() for part in torch.arange(n).split(512)])  # (n, K)
-    weight, offset = ridge_to_pictures(z, context)
+    learn = (~_aside(context, n)).nonzero()[:, 0]
+    net.begin(*_line(z, learn, recipe, context))
+    log = learn_on_top(net, recipe, n, context, rng, title)
+    if not log.kept:
+        net.begin(*_line(z, torch.arange(n), recipe, context))
+    return log
+
+
+def _line(z: Tensor, index: Tensor, recipe: Recipe, context: AttackContext) -> tuple[Tensor, Tensor]:
+    """Where a network begins, of the public pictures at ``index``."""
+    weight, offset = ridge_to_pictures(z[index], context, index=index)
     if recipe.begin == "mean":
-        offset, weight = context.public.resized(torch.arange(n), context.resolution).mean(0).flatten(), 0 * weight
-    net.begin(weight, offset)
-    return learn_on_top(net, recipe, n, context, rng, title)
+        offset, weight = context.public.resized(index, context.resolution).mean(0).flatten(), 0 * weight
+    return weight, offset
+
+
+def _aside(context: AttackContext, n: int) -> Tensor:
+    """(n,) bool: pictures of the people by whom is judged how much is kept; of nobody where there is one person."""
+    held = held_out(context.public.labels[:n])
+    return held & ~held.all()
 
 
 def learn_on_top(net: OnTop, recipe: Recipe, n: int, context: AttackContext, rng: Rng, title: str) -> TrainLog:
@@ -65,9 +84,7 @@ def learn_on_top(net: OnTop, recipe: Recipe, n: int, context: AttackContext, rng
     Where training made the pictures of held-out people worse than the line's, by pixels or by the likeness that the
     adversary can measure, less of what was learnt is kept, down to nothing (``TrainLog.kept``).
     """
-    held = held_out(context.public.labels[:n])
-    if bool(held.all()):  # one person: nobody to judge by
-        held = torch.zeros_like(held)
+    held = _aside(context, n)
     learn, log = (~held).nonzero()[:, 0], TrainLog()
     for number, stage in enumerate(recipe.stages):
 

@@ -73,25 +73,30 @@ class LinearRidge(Attack):
         return Recovery(y.reshape(-1, 3, side, side).clamp(0, 1))
 
 
-def ridge_to_pictures(z: Tensor, context: AttackContext, penalty: float = 0.0) -> tuple[Tensor, Tensor]:
+def ridge_to_pictures(
+    z: Tensor, context: AttackContext, penalty: float = 0.0, index: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """W (K, 3 s s) and b (3 s s,), float32: the best linear map from vectors to the public pictures.
 
     Args:
-        z: (n, K) of the first n public pictures.
+        z: (n, K) of the first n public pictures, or of those at ``index``.
         context: pictures and their side s.
         penalty: as in ``ridge``; 0: chosen on held-out public people.
+        index: (n,) positions.
     """
-    penalty = penalty or _choose(z, context)
+    index = torch.arange(len(z)) if index is None else index
+    penalty = penalty or _choose(z, context, index)
     moments = Moments(z.shape[1], 3 * context.resolution**2)
     for part in torch.arange(len(z)).split(_BLOCK):
-        moments.add(z[part], context.public.resized(part, context.resolution).flatten(1))
+        moments.add(z[part], context.public.resized(index[part], context.resolution).flatten(1))
     weight, offset = moments.solve(penalty)
     return weight.float(), offset.float()
 
 
-def _choose(z: Tensor, context: AttackContext) -> float:
+def _choose(z: Tensor, context: AttackContext, index: Tensor) -> float:
     """What errs least on pictures of people it was not learnt from, as far as 16 pixels show."""
     side = min(_COARSE, context.resolution)
-    parts = torch.arange(len(z)).split(_BLOCK)
-    small = [F.adaptive_avg_pool2d(context.public.resized(part, context.resolution), side) for part in parts]
-    return penalty_by_people(z, torch.cat(small).flatten(1), context.public.labels[: len(z)])
+    small = [
+        F.adaptive_avg_pool2d(context.public.resized(part, context.resolution), side) for part in index.split(_BLOCK)
+    ]
+    return penalty_by_people(z, torch.cat(small).flatten(1), context.public.labels[index])

@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from faceleak.attacks.inversion import staged
+from faceleak.attacks.linear_ridge import ridge_to_pictures
+from faceleak.bench.core.nets.begun import Begun
 from faceleak.bench.core.people import held_out
 from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.threat import DefenseKnowledge
@@ -48,6 +50,21 @@ def test_what_only_does_harm_is_given_up_and_said() -> None:
     ridge = ATTACKS.get("linear-ridge")().fit(context)
     found = [one.recover(leak, torch.arange(20), context).images for one in (attack, ridge)]
     assert torch.allclose(*found, atol=1e-5)
+
+
+def test_the_line_has_not_seen_the_people_by_whom_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ridge regression of all people is nearest to those it was made from: no stranger's gain would look like one."""
+    system = ToySystem("none")
+    context = system.context(ATTACKS.get("decoder").threat)
+    judged: list[torch.Tensor] = []
+    monkeypatch.setattr(Begun, "settle", lambda net, *about: judged.append(net.weight.clone()) or 0.5)
+    attack = ATTACKS.get("decoder")(small("decoder")).fit(context)
+    z = attack.inputs(context.target.all_pairs())
+    learn = (~held_out(system.public.labels)).nonzero()[:, 0]
+    weight, _ = ridge_to_pictures(z[learn], context, index=learn)
+    assert torch.allclose(judged[0], weight, atol=1e-5)
+    assert not torch.allclose(judged[0], ridge_to_pictures(z, context)[0], atol=1e-5)
+    assert torch.equal(attack.net.weight, judged[0]), "what is kept stays on the line that it was learnt on"
 
 
 def test_stages_share_the_steps() -> None:
