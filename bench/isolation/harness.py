@@ -97,6 +97,8 @@ class Processes:
         if self._control is not None:
             self._control.close()
         if self._template is not None:
+            if not self._ready:  # still importing, so it would hear of it late
+                self._template.terminate()
             self._template.wait()
         self._control = self._template = None
 

@@ -9,6 +9,7 @@ JSON), then forks a child for every socket that it is sent.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -28,7 +29,12 @@ def main(number: int) -> None:
     _import(start["plugins"])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ends when the harness does
-    control.sendall(READY)
+    with contextlib.suppress(ConnectionError):  # a harness that was killed hangs up too
+        control.sendall(READY)
+        _serve(control)
+
+
+def _serve(control: socket.socket) -> None:
     while True:
         _, handles, _, _ = socket.recv_fds(control, 1, 1)
         if not handles:

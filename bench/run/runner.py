@@ -89,19 +89,10 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     wanted = {key: cell for key, cell in wanted.items() if id(cell) in chosen}
     left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
     run.folder.mkdir(parents=True, exist_ok=True)
-    if left:
-        if not run.session.in_process:
-            run.session.processes.begin()  # imports what attacks need while data is read
-        run.write_about(run.collected(), "running")
-    failed = 0
-    changed = False
     try:
-        for number, (key, cell) in enumerate(left.items(), 1):
-            options.progress.say(f"[{number}/{len(left)}] {cell}")
-            failed += not run_cell(run.session, cell, run.folder / key, options.progress, options.again)
-    finally:  # also when it is asked to stop
+        failed, changed = run.through(left)
+    finally:  # also when it is refused or asked to stop
         run.session.close()
-        changed = run.settle()
     kept = len(wanted) - len(left)
     return RunSummary(len(left), kept, failed, options.out / "results.csv", changed, tuple(run.notes))
 
@@ -139,6 +130,21 @@ class _Run:
         if read_state(folder)["status"] == "failed":
             return True
         return differs(folder, measurements_of(self.track.protocol, self.planned[key]))
+
+    def through(self, left: Mapping[str, Cell]) -> tuple[int, bool]:
+        """Run cells, then settle. Returns how many failed and whether a table changed."""
+        if left:
+            if not self.session.in_process:
+                self.session.processes.begin()  # imports what attacks need while data is read
+            self.write_about(self.collected(), "running")
+        failed, say = 0, self.options.progress.say
+        try:
+            for number, (key, cell) in enumerate(left.items(), 1):
+                say(f"[{number}/{len(left)}] {cell}")
+                failed += not run_cell(self.session, cell, self.folder / key, self.options.progress, self.options.again)
+        finally:  # also when it is asked to stop
+            changed = self.settle()
+        return failed, changed
 
     def collected(self) -> Collected:
         """The cells that have ended, with the flags that need more than one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,3 +178,19 @@ settings = { steps = 3, batch = 16, width = 16, student_steps = 2, feature_batch
         frame = frame[~frame.metric.isin(TIMING_METRICS)].drop(columns=[*VOLATILE, "flags"])
         found.append(frame.reset_index(drop=True))
     pd.testing.assert_frame_equal(*found, check_exact=True)
+
+
+def test_a_run_that_is_refused_leaves_nobody_behind_who_complains(tmp_path: Path) -> None:
+    """The process that attacks are forked from is still importing then; its end is nobody's business."""
+    text = TOY_TRACK.replace("victims = { identities = 30", "victims = { identities = 4000")
+    text += '[[defenses]]\nname = "none"\nsurfaces = ["template"]\n[[attacks]]\nname = "mean-face"\n'
+    (tmp_path / "t.toml").write_text(text)
+    toys = Path(__file__).parent.parent / "toys.py"
+    words = ("run", "t.toml", "--plugin", str(toys), "--store", "store", "--out", "run")
+    command = [sys.executable, "-m", "faceleak", *words]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"FACELEAK_IN_PROCESS": ""}, capture_output=True, text=True, timeout=120
+    )  # returns when the last one that could write has ended
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("faceleak: toy-faces: split 'victims' asks for 4000")
+    assert "Traceback" not in done.stderr
