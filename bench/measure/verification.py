@@ -11,6 +11,7 @@ from ...defenses.base import Defense
 from ..core.registry import register_measurement
 from ..core.seeding import Rng
 from ..core.surfaces import Goal
+from ..metrics.arrays import MetricInputError
 from ..metrics.pairs import Pairs, make_pairs
 from ..metrics.verification import eer, tenfold_accuracy
 from ..record.metrics import Metric
@@ -20,7 +21,7 @@ from .base import Flag, Kept, Measurement
 from .case import Case
 from .enrolment import compare_pairs, genuine_pairs
 from .evidence import tail, thresholds
-from .rows import Rules, at_rates, counted, folded, per_identity, row_of
+from .rows import Rules, absent, at_rates, counted, folded, per_identity, row_of
 from .training import learnt, trainings_of
 
 _ACCURACY = Metric("accuracy", "fraction", "higher", "Face pairs that the system decides rightly, ten-fold.")
@@ -43,16 +44,14 @@ class Verification(Measurement):
 
     def observe(self, case: Case) -> Kept:
         """``tail`` of the defended system's own scores; ``pairs`` with ``pairs_same``, ``pairs_fold`` and
-        ``pairs_split``, ``pairs_plain`` the undefended system's scores of the same pairs; ``genuine`` with
-        ``genuine_owner`` and ``impostor`` of the victims; what the flags ask."""
+        ``pairs_split``, ``pairs_plain`` the undefended system's scores of the same pairs, or ``pairs_absent``, why
+        there are none; ``genuine`` with ``genuine_owner`` and ``impostor`` of the victims; what the flags ask."""
         session, defense = case.session, case.system
         both = case.enrolled(defense, "victims")
-        split, pairs, scores = _paired(case, defense)
         genuine = genuine_pairs(both.faces)
         reported = session.track.recognizers[case.alias].reported_accuracy
         known = defense.name == "none" and session.official_pairs() is not None
         kept = tail(case.impostors(defense, "calibration"), case.protocol.fmrs) | {
-            "pairs": scores, "pairs_same": pairs.same, "pairs_fold": pairs.fold, "pairs_split": np.array(split),
             "genuine": compare_pairs(defense, both, *genuine), "genuine_owner": both.faces.labels.numpy()[genuine[0]],
             "impostor": case.impostors(defense, "victims"),
             "reported": np.array(np.nan if reported is None or not known else reported),
@@ -60,16 +59,10 @@ class Verification(Measurement):
             # Users of a released data set never meet the deployed system.
             "deployed": np.array(defense.goal is not Goal.RELEASE_DATASET),
         }  # fmt: skip
-        if defense.name != "none":
-            kept["pairs_plain"] = _paired(case, session.undefended(case.alias))[2]
-        return kept | learnt(case)
+        return kept | _pairs(case, defense) | learnt(case)
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
-        own, plain = _folds(kept)
-        row = row_of(_ACCURACY, split=str(kept["pairs_split"]))  # "pairs": the set's own, which hold other people too
-        yield folded(_ACCURACY, row, own, len(kept["pairs"]))
-        if plain is not None:
-            yield counted(_DIFFERENCE, row_of(_DIFFERENCE), -(plain.mean() - own.mean()))
+        yield from _accuracy(kept)
         yield counted(_EER, row_of(_EER), eer(kept["genuine"], kept["impostor"]))
 
         def tar(threshold: float) -> np.ndarray:
@@ -83,11 +76,12 @@ class Verification(Measurement):
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
         own, plain = _folds(kept)
         reported = float(kept["reported"])
-        yield from flags.answer_flag(float(own.mean()), None if np.isnan(reported) else reported)
+        if own is not None:
+            yield from flags.answer_flag(float(own.mean()), None if np.isnan(reported) else reported)
         yield from flags.unreadable_flag(int(kept["unreadable"]))
         # One that is half trained has no verdict yet: that is F17, of `training`.
         unfinished = flags.unfinished_flag(trainings_of(kept), rules.protocol.least_epochs)
-        if plain is not None and kept["deployed"] and not unfinished:
+        if own is not None and plain is not None and kept["deployed"] and not unfinished:
             yield from flags.utility_flag(float(plain.mean() - own.mean()), rules.protocol.utility_loss)
         yield from flags.threshold_flags(
             ("the defended system", fmr, t.false_accepts)
@@ -96,14 +90,36 @@ class Verification(Measurement):
         )
 
 
-def _folds(kept: Kept) -> tuple[np.ndarray, np.ndarray | None]:
-    """(10,) accuracies of the defended and of the undefended system."""
+def _accuracy(kept: Kept) -> Iterator[Row]:
+    own, plain = _folds(kept)
+    if own is None:
+        yield absent(row_of(_ACCURACY), str(kept["pairs_absent"]))
+        return
+    row = row_of(_ACCURACY, split=str(kept["pairs_split"]))  # "pairs": the set's own, which hold other people too
+    yield folded(_ACCURACY, row, own, len(kept["pairs"]))
+    if plain is not None:
+        yield counted(_DIFFERENCE, row_of(_DIFFERENCE), -(plain.mean() - own.mean()))
+
+
+def _folds(kept: Kept) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(10,) accuracies of the defended and of the undefended system; None where there are no scores of it."""
     own, plain = (
         tenfold_accuracy(kept[name], kept["pairs_same"], kept["pairs_fold"]).per_fold if name in kept else None
         for name in ("pairs", "pairs_plain")
     )
-    assert own is not None
     return own, plain
+
+
+def _pairs(case: Case, defense: Defense) -> Kept:
+    """Ten-fold pairs and their scores, or why there are none: a handful of victims does not fill ten folds."""
+    try:
+        split, pairs, scores = _paired(case, defense)
+    except MetricInputError as error:
+        return {"pairs_absent": np.array(f"Ten-fold accuracy: {error}.")}
+    kept = {"pairs": scores, "pairs_same": pairs.same, "pairs_fold": pairs.fold, "pairs_split": np.array(split)}
+    if defense.name != "none":
+        kept["pairs_plain"] = _paired(case, case.session.undefended(case.alias))[2]
+    return kept
 
 
 def _paired(case: Case, defense: Defense) -> tuple[str, Pairs, np.ndarray]:
