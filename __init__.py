@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .bench.core.seeding import Rng as Rng
     from .bench.core.surfaces import Fidelity as Fidelity
     from .bench.core.surfaces import Goal as Goal
+    from .bench.core.surfaces import Role as Role
     from .bench.core.surfaces import Secret as Secret
     from .bench.core.surfaces import Surface as Surface
     from .bench.core.target import Target as Target
@@ -110,7 +111,7 @@ _MODULES = {
     ),
     "bench.core.secrets": "SecretDraw SecretSource",
     "bench.core.seeding": "Rng",
-    "bench.core.surfaces": "Fidelity Goal Secret Surface",
+    "bench.core.surfaces": "Fidelity Goal Role Secret Surface",
     "bench.core.target": "Target",
     "bench.core.threat": "DefenseKnowledge RecognizerAccess ThreatModel",
     "bench.core.training": "Batch TrainLog TrainSettings train",

@@ -33,7 +33,7 @@ from ..bench.core.nets.standardize import Standardize
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import nearest, register_attack
 from ..bench.core.seeding import Rng
-from ..bench.core.surfaces import Fidelity
+from ..bench.core.surfaces import Fidelity, Role
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Attack
@@ -123,6 +123,7 @@ class AttributeProbe(Attack):
 class AttributePhoto(AttributeProbe):
     """The same probe on the very photographs that leaked: what there is to be read at all."""
 
+    role = Role.CEILING
     threat = ThreatModel(victims=True)
     trained = False
     fidelity = Fidelity.BASELINE

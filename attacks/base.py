@@ -16,7 +16,7 @@ from ..bench.core.leaks import Leak, leak_length, leak_shape, leak_take, leak_to
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.plugin import Plugin
 from ..bench.core.recovery import Recovery
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Role, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from ..bench.core.training import TrainLog
 
@@ -26,6 +26,7 @@ class Attack(nn.Module, Plugin, ABC):
 
     Class attributes:
         threat: the least access it needs.
+        role: attack, floor or ceiling, on boards and in flags.
         surfaces: the leaks it can read.
         recovers: ``image``, ``identity`` or both; or ``attributes``.
         trained: whether it learns from (image, leak) pairs; such an attack is run oblivious and adaptive, and its
@@ -36,6 +37,7 @@ class Attack(nn.Module, Plugin, ABC):
     """
 
     threat: ClassVar[ThreatModel] = ThreatModel()
+    role: ClassVar[Role] = Role.ATTACK
     surfaces: ClassVar[frozenset[Surface]] = frozenset(Surface)
     recovers: ClassVar[frozenset[str]] = frozenset({"image"})
     trained: ClassVar[bool] = False

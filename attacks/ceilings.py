@@ -9,6 +9,7 @@ from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
+from ..bench.core.surfaces import Role
 from ..bench.core.threat import ThreatModel
 from .base import Attack
 
@@ -17,6 +18,7 @@ from .base import Attack
 class SamePhoto(Attack):
     """The very photograph that leaked, at the resolution of the attacks: perfect reconstruction."""
 
+    role = Role.CEILING
     threat = ThreatModel(victims=True)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
@@ -27,6 +29,7 @@ class SamePhoto(Attack):
 class OtherPhoto(Attack):
     """Another photograph of the victim: what a perfect thief of identity, not of pixels, would show."""
 
+    role = Role.CEILING
     threat = ThreatModel(victims=True)
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

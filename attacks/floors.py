@@ -17,7 +17,7 @@ from ..bench.core.faces import resize
 from ..bench.core.leaks import Leak, leak_length
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Role, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from .base import Attack
 
@@ -25,6 +25,8 @@ from .base import Attack
 @register_attack("grey")
 class Grey(Attack):
     """A constant grey picture (0.5): many published PSNRs of defended faces lie below it."""
+
+    role = Role.FLOOR
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         side = context.resolution
@@ -35,6 +37,7 @@ class Grey(Attack):
 class MeanFace(Attack):
     """The mean of the public faces: the best constant picture under the squared error."""
 
+    role = Role.FLOOR
     mean: Tensor
 
     def _fit(self, context: AttackContext) -> None:
@@ -50,6 +53,8 @@ class MeanFace(Attack):
 class RandomPublicFace(Attack):
     """A public photograph drawn at random for each victim."""
 
+    role = Role.FLOOR
+
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         draw = context.rng.child("random-face").uniform(ids)
         chosen = (draw * len(context.public)).long().clamp(max=len(context.public) - 1)
@@ -60,6 +65,7 @@ class RandomPublicFace(Attack):
 class NearestPublicFace(Attack):
     """The public photograph whose leak is most alike (cosine of the standardised leaks); pictures at 16x16."""
 
+    role = Role.FLOOR
     threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     uses_pairs = True
 
@@ -84,6 +90,7 @@ class NearestPublicFace(Attack):
 class AsIs(Attack):
     """The leak taken as a picture: what is recognised without any attack."""
 
+    role = Role.FLOOR
     surfaces = frozenset({Surface.IMAGE, Surface.WIRE})
 
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:

@@ -23,7 +23,7 @@ from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.linear import ridge
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Role, Surface
 from ..bench.core.threat import ThreatModel
 from .base import Attack
 
@@ -43,6 +43,7 @@ class LinearInverseSettings:
 class LinearInverse(Attack):
     """Map -> picture by one small convolution, fitted in closed form."""
 
+    role = Role.FLOOR
     threat = ThreatModel()
     surfaces = frozenset({Surface.WIRE, Surface.IMAGE})
     uses_pairs = True

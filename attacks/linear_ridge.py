@@ -23,7 +23,7 @@ from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.linear import Moments, penalty_by_people
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
-from ..bench.core.surfaces import Surface
+from ..bench.core.surfaces import Role, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from .base import Attack
 
@@ -43,6 +43,7 @@ class LinearRidgeSettings:
 class LinearRidge(Attack):
     """Closed form; runs in seconds."""
 
+    role = Role.FLOOR
     threat = ThreatModel(recognizer=RecognizerAccess.BLACK_BOX)
     surfaces = frozenset({Surface.TEMPLATE})
     uses_pairs = True

@@ -32,6 +32,14 @@ class Goal(str, Enum):
     RELEASE_DATASET = "release-dataset"
 
 
+class Role(str, Enum):
+    """What an attack's numbers stand for; declared by its class and told in ``run.json``."""
+
+    ATTACK = "attack"
+    FLOOR = "floor"  # what anybody gets without an attack; one that stays below it is broken or defeated
+    CEILING = "ceiling"  # the victim's own photographs, scored like recoveries
+
+
 class Fidelity(str, Enum):
     """How close a file stands to its paper; on every row."""
 

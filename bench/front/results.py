@@ -35,7 +35,7 @@ def load_results(run_folder: str | Path, board: str = "results") -> pd.DataFrame
     run = load_run(place.parent if place.name.startswith("results.csv") else place)
     if board == "results":
         return typed(run.results)
-    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run))
+    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss)
     if board not in boards:
         raise InputError(f"No board is called {board!r}; {nearest(board, ['results', *boards])}")
     return boards[board].convert_dtypes(convert_string=False, convert_floating=False)

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from ..core.faces import FaceSet
+from ..core.surfaces import Role
 from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..record.results import Row
+from ..record.roles import role_of
 from ..record.words import WITHIN
 
-FLOORS = ("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge")
-CEILINGS = ("same-photo", "other-photo")
 UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
 PERFECT = 0.9995  # mean cosine to the leaked photograph that no recovery of a defended leak reaches
 SAME = 1e-6  # two mean cosines this close are one
@@ -125,16 +125,19 @@ def utility_flag(loss: float, bound: float) -> list[dict[str, str]]:
     return [flag("F7", f"The defended system loses {loss:.1%} of accuracy, more than {bound:.0%}.")]
 
 
-def cross_cell_flags(rows: list[Row], last_steps: Iterable[tuple[str, str]] = ()) -> dict[str, set[str]]:
+def cross_cell_flags(
+    rows: list[Row], last_steps: Iterable[tuple[str, str]] = (), roles: Mapping[str, str] | None = None
+) -> dict[str, set[str]]:
     """F1, F2, F13, F15 and F18 by cell key; they need several cells of one system.
 
     Args:
         rows: of all cells.
         last_steps: titles of attacks that are one attack at a smaller and a larger budget (``saturation.py``).
+        roles: title of an attack -> its role; empty for runs from before they were kept.
     """
     raised: dict[str, set[str]] = defaultdict(set)
     last_steps = list(last_steps)
-    for group in _systems(rows).values():
+    for group in _systems(rows, roles or {}).values():
         _below_floor(group, raised)
         _not_saturated(group, last_steps, raised)
         _black_beats_white(group, raised)
@@ -143,17 +146,18 @@ def cross_cell_flags(rows: list[Row], last_steps: Iterable[tuple[str, str]] = ()
     return raised
 
 
-def _systems(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows of attacks on the victims by (recogniser, defence, surface, seed)."""
+def _systems(rows: list[Row], roles: Mapping[str, str]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows of attacks on the victims, with their role, by (recogniser, defence, surface, seed)."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         if row.get("attack") and row.get("status") == "ok" and row.get("split") == "victims":
-            groups[row["recognizer"], row["defense"], row["surface"], row["seed"]].append(row)
+            told = {**row, "role": role_of(row["attack"], roles)}
+            groups[row["recognizer"], row["defense"], row["surface"], row["seed"]].append(told)
     return groups
 
 
 def _is_attack(row: Mapping[str, Any]) -> bool:
-    return row["attack"] not in (*FLOORS, *CEILINGS, "as-is")
+    return row["role"] is Role.ATTACK
 
 
 def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
@@ -162,7 +166,7 @@ def _below_floor(group: list[Row], raised: dict[str, set[str]]) -> None:
     No more knowledge of the defence, no more access to the recogniser and, where the attack has pairs, no more of them.
     """
     sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None]
-    floors = [row for row in sar if row["attack"] in FLOORS and row.get("ci_lo") is not None]
+    floors = [row for row in sar if row["role"] is Role.FLOOR and row.get("ci_lo") is not None]
     for row in filter(_is_attack, sar):
         for floor in floors:
             same = (row["judge"], row["fmr"]) == (floor["judge"], floor["fmr"])
@@ -240,11 +244,14 @@ def _impossible(group: list[Row], raised: dict[str, set[str]]) -> None:
     Equal cosines are compared, not equal rates: an attack on an easy system may well have a ceiling's rate.
     """
     cosines = [row for row in group if row["metric"] == "cosine" and row.get("value") is not None]
-    ceilings = {(row["attack"], row["judge"]): row["value"] for row in cosines if row["attack"] in CEILINGS}
+    ceilings: dict[str, list[float]] = defaultdict(list)
+    for row in cosines:
+        if row["role"] is Role.CEILING:
+            ceilings[row["judge"]].append(row["value"])
     for row in filter(_is_attack, cosines):
         perfect = row["value"] >= PERFECT and row["defense"] != "none" and row["knowledge"] != "K3"
-        alike = (ceilings.get((name, row["judge"])) for name in CEILINGS)
-        if perfect or (row["defense"] != "none" and any(c is not None and abs(row["value"] - c) < SAME for c in alike)):
+        alike = any(abs(row["value"] - ceiling) < SAME for ceiling in ceilings[row["judge"]])
+        if perfect or (row["defense"] != "none" and alike):
             raised[row["cell"]].add("F18")
     sar = [row for row in group if row["metric"] == "sar_type2" and row.get("value") is not None and _is_attack(row)]
     knowing = {(row["attack"], row["judge"], row["fmr"]): row for row in sar if row["knowledge"] == "K1"}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.faces import resize
 from ..core.registry import register_measurement
+from ..core.surfaces import Role
 from ..metrics.distribution import frechet_distance
 from ..record.metrics import Metric
 from ..record.results import Row
@@ -46,7 +47,7 @@ class Pictures(Measurement):
             original = judge.embeddings(case.leaked.faces.name)[case.leaked.index].numpy()
             kept |= under(judge.name, {"recovered": judge.embed(y), "original": original})
         kept |= {
-            "aligned": np.array(case.attack.aligned), "baseline": np.array(case.attack.fidelity.value == "baseline")
+            "aligned": np.array(case.attack.aligned), "attack": np.array(case.attack.role is Role.ATTACK)
         }  # fmt: skip
         if len(y) > 1:
             apart = (y - y.roll(1, 0)).flatten(1).square().mean(1).sqrt().median()
@@ -62,7 +63,7 @@ class Pictures(Measurement):
             yield counted(metric, row, frechet_distance(recovered, original), len(recovered), "images")
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
-        if "spread" in kept and not kept["baseline"]:
+        if "spread" in kept and kept["attack"]:
             yield from flags.spread_flag(float(kept["spread"]))
         if not kept["aligned"]:
             yield from flags.alignment_flag()

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.registry import register_measurement
-from ..core.surfaces import Surface
+from ..core.surfaces import Role, Surface
 from ..core.threat import RecognizerAccess
 from ..record.metrics import Metric
 from ..record.results import Row
@@ -36,7 +36,7 @@ class Spent(Measurement):
             "peak_memory_mb": np.array(outcome.peak_memory_mb),
             "still_falling": np.array(outcome.still_falling),
             "learnt": np.array(outcome.kept),
-            "baseline": np.array(attack.fidelity.value == "baseline"),
+            "attack": np.array(attack.role is Role.ATTACK),
             "randomised": np.array(case.system.randomised(Surface(case.cell.surface))),
             "draws": np.array(int(case.leaked.presentation.max()) + 1),
         }
@@ -52,7 +52,7 @@ class Spent(Measurement):
         yield counted(memory, row_of(memory), float(kept["peak_memory_mb"]))
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
-        if not kept["baseline"]:
+        if kept["attack"]:
             yield from flags.start_flag(float(kept["learnt"]))
         if not kept.get("gradient", True):
             yield flags.dead_gradient()

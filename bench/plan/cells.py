@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from ...defenses.base import Defense
 from ...defenses.composition import compose
 from ..core.matching import matching
 from ..core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
-from ..core.surfaces import Secret, Surface
+from ..core.surfaces import Role, Secret, Surface
 from ..core.threat import DefenseKnowledge, ThreatModel
 from ..record.words import WITHIN
 from .ensemble import REFEREE, StandardEnsemble
@@ -69,6 +69,13 @@ def defense_traits(defense: Defense) -> dict[str, Any]:
     """What the page filters defences by, kept so that a report needs no plug-in."""
     secrets = sorted(secret.value for secret in defense.secrets)
     return {"protects": defense.protects.value, "goal": defense.goal.value, "secrets": secrets}
+
+
+def roles(entries: Sequence[AttackSpec]) -> dict[str, str]:
+    """Title of each attack -> attack, floor or ceiling, as its class declares it."""
+    told = {spec.title: Role.ATTACK for spec in entries}
+    told |= {spec.title: ATTACKS.get(spec.name).role for spec in entries if spec.name != StandardEnsemble.name}
+    return {title: role.value for title, role in told.items()}
 
 
 def cells(track: Track) -> list[Cell]:

@@ -15,6 +15,7 @@ from ..core.ranges import Rate, Rates, Seed, Seeds
 from ..core.registry import nearest
 from ..core.surfaces import Surface
 from ..core.threat import DefenseKnowledge
+from ..record.words import UTILITY_LOSS
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
 from .toml import tomllib
 
@@ -137,7 +138,7 @@ class Protocol(_Strict):
     measure: tuple[str, ...] = ("*",)  # which measurements are made, by name
     published_victims: int = Field(60, ge=2)  # publication only: how many people publish pictures
     unlinkability_keys: int = Field(10, ge=2)
-    utility_loss: float = Field(0.01, ge=0, le=1)  # matched utility: accuracy lost at most
+    utility_loss: float = Field(UTILITY_LOSS, ge=0, le=1)  # matched utility: accuracy lost at most
     least_epochs: float = Field(5.0, ge=0, le=1e6)  # of each network of a defence; fewer: no verdict
     pictures: int = Field(6, ge=0)
 

@@ -22,4 +22,5 @@ ATTRIBUTE_METRICS = {
 }  # fmt: skip
 
 PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
+UTILITY_LOSS = 0.01  # of accuracy at most, where systems are compared by leakage alone; a track may state another
 BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage

@@ -11,7 +11,6 @@ from .board_attacks import ROLE_ORDER, interval
 from .rows import AttackId, View
 
 ALL = "mean of all"
-CEILING = "attribute-photo"  # the probe on the photograph itself
 _PREFIX = "attribute_"
 _KEYS = ("dataset", "recognizer", "surface", "defense", "role", "attack", "knowledge", "attribute")
 ATTRIBUTE_COLUMNS = (
@@ -46,7 +45,7 @@ def _row(view: View, who: AttackId, attribute: str) -> dict[str, Any]:
     cells = view.cells[who]
     row: dict[str, Any] = {
         **who._asdict(),
-        "role": "ceiling" if who.attack.startswith(CEILING) else "attack",
+        "role": view.role(who),
         "attribute": attribute or ALL,
         "status": cells.status,
         **{name: getattr(cells, name) for name in ("n_cells", "n_failed", "flags")},

@@ -10,7 +10,6 @@ import pandas as pd
 from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
 from .strongest import Choice, strongest, value_of
 
-MATCHED_LOSS = 0.01  # rank only where at most one point of verification accuracy is lost
 UNFINISHED = "not trained out"  # what ``matched`` says in place of yes and no (F17)
 _SURFACE_ORDER = {"template": 0, "wire": 1, "image": 2}
 
@@ -87,7 +86,7 @@ def _utility(view: View, system: tuple[str, str, str], surface: str) -> dict[str
         **spread("accuracy_diff", difference),
         **spread("tar", tar),
         "eer": value_of(view.use(system, "eer")),
-        "matched": "" if math.isnan(loss) else "yes" if loss <= MATCHED_LOSS + 1e-9 else "no",
+        "matched": "" if math.isnan(loss) else "yes" if loss <= view.utility_loss + 1e-9 else "no",
         "d_sys_excess": value_of(linkable) - value_of(null),
         "protect_ms": value_of(view.use(system, "protect_ms")),
         "leak_bytes": value_of(view.use(system, "leak_bytes", surface) or view.use(system, "leak_bytes")),

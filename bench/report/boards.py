@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..record.metrics import Metric
+from ..record.words import UTILITY_LOSS
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
 from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
@@ -21,7 +23,11 @@ BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attribute
 
 
 def build_boards(
-    results: pd.DataFrame, fmr: float = DEFAULT_FMR, metrics: tuple[Metric, ...] = ()
+    results: pd.DataFrame,
+    fmr: float = DEFAULT_FMR,
+    metrics: tuple[Metric, ...] = (),
+    roles: Mapping[str, str] | None = None,
+    utility_loss: float = UTILITY_LOSS,
 ) -> dict[str, pd.DataFrame]:
     """All boards of a run, by name (``BOARDS``).
 
@@ -29,9 +35,11 @@ def build_boards(
         results: rows of ``bench/record/results.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
         metrics: that ask for a column; without any there is no board ``measures``.
+        roles: title of an attack -> attack, floor or ceiling; empty for runs from before they were kept.
+        utility_loss: of accuracy at most, for a rank.
     """
     probes, others = split_probes(results)
-    view = prepare(others, fmr)
+    view = prepare(others, fmr, roles, utility_loss)
     matrix = matrix_board(view)
     boards = {
         "defenses": defense_board(view),
@@ -39,10 +47,10 @@ def build_boards(
         "matrix": matrix,
         "matrix_wide": matrix_wide(matrix),
         "transfer": transfer_board(view),
-        "attributes": attribute_board(prepare(probes, fmr)),
+        "attributes": attribute_board(prepare(probes, fmr, roles)),
         "publication": publication_board(others, view),
     }
-    return boards | ({"measures": measures_board(prepare(results, fmr), metrics)} if metrics else {})
+    return boards | ({"measures": measures_board(prepare(results, fmr, roles), metrics)} if metrics else {})
 
 
 def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:

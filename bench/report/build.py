@@ -24,7 +24,7 @@ def build_report(folder: Path) -> Path:
     sources = sources_of(folder)
     run = load_run(folder)
     problems = list(run.problems)
-    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run))
+    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss)
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")

@@ -21,10 +21,11 @@ COLUMN_HELP: dict[str, str] = {
     "published image.",
     "defense": "The protection in place; none is the unprotected system.",
     "rank": "1 leaks least, by the larger of SAR-II and identity SAR-II. Given only to defenses that keep verification "
-    "accuracy within 1 point of the unprotected system; "
+    "accuracy within what the protocol allows (utility_loss, 1 point unless the track says otherwise); "
     "neighbors whose intervals overlap are not proven different.",
     "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
-    "matched": "yes if at most 1 point of verification accuracy is lost, no if more, not trained out if the defense's "
+    "matched": "yes if no more verification accuracy is lost than the protocol allows (utility_loss), no if more, "
+    "not trained out if the defense's "
     "networks learnt too little for a verdict (F17); only rows with yes can be compared by leakage "
     "alone.",
     "accuracy": "Share of face pairs (same person or not) that the protected system decides correctly, 10-fold.",

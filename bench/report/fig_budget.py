@@ -37,7 +37,8 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     if not len(run.results):
         return []
     made = []
-    for place, rows in budget_table(prepare(run.results, run.headline_fmr), _plugins(run.run)).groupby(_PLACE):
+    table = budget_table(prepare(run.results, run.headline_fmr, run.roles), _plugins(run.run))
+    for place, rows in table.groupby(_PLACE):
         dataset, recognizer, surface, defense, axis = (str(part) for part in place)
         name = stem(f"success-vs-{axis}", dataset, recognizer, surface, defense)
         _draw(rows, (dataset, recognizer, surface, defense), axis, run.headline_fmr, folder / name)

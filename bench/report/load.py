@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import FaceleakError
+from ..core.surfaces import Role
 from ..record.results import COLUMNS, read_results
+from ..record.words import UTILITY_LOSS
 
 DEFAULT_FMR = 0.01
 
@@ -66,6 +68,18 @@ class RunFolder:
             return float(stated)
         seen = self.results.loc[self.results["metric"] == "sar_type2", "fmr"].dropna()
         return DEFAULT_FMR if seen.empty or (seen - DEFAULT_FMR).abs().min() < 1e-9 else float(seen.max())
+
+    @property
+    def utility_loss(self) -> float:
+        """Accuracy lost at most where systems are compared by leakage alone."""
+        stated = _mapping(self.run.get("protocol")).get("utility_loss")
+        return float(stated) if isinstance(stated, (int, float)) else UTILITY_LOSS
+
+    @property
+    def roles(self) -> Mapping[str, str]:
+        """Title of an attack -> attack, floor or ceiling; empty for runs from before they were kept."""
+        known = {role.value for role in Role}
+        return {str(title): role for title, role in _mapping(self.run.get("roles")).items() if role in known}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

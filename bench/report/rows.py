@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
+from ..record.roles import role_of
+from ..record.words import UTILITY_LOSS
+
 UNDEFENDED = "none"
-CEILINGS = frozenset({"same-photo", "other-photo"})  # real photos of the victim; every other baseline is a floor
 _SYSTEM = ["dataset", "recognizer", "defense"]
 _ID = [*_SYSTEM, "surface", "attack", "knowledge"]
 _VARIANT = ["recognizer_access", "n_protected_pairs", "n_aux", "secrets_granted", "protocol"]
@@ -78,6 +80,7 @@ class View:
         judges: (dataset, recognizer) -> the independent judge, empty if there is none.
         roles: attack -> ``attack``, ``floor`` or ``ceiling``.
         fmr: the headline false match rate.
+        utility_loss: accuracy lost at most where systems are compared by leakage alone.
     """
 
     stats: dict[tuple[AttackId, str, str, str, float], Stat]
@@ -89,6 +92,7 @@ class View:
     judges: dict[tuple[str, str], str]
     roles: dict[str, str]
     fmr: float
+    utility_loss: float = UTILITY_LOSS
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
         """A number of an attack; SAR rows are read at the headline FMR."""
@@ -122,12 +126,16 @@ class View:
         return self.roles.get(who.attack, "attack")
 
 
-def prepare(results: pd.DataFrame, fmr: float) -> View:
+def prepare(
+    results: pd.DataFrame, fmr: float, told: Mapping[str, str] | None = None, utility_loss: float = UTILITY_LOSS
+) -> View:
     """Read ``results`` once for all boards.
 
     Args:
         results: rows of ``bench/record/results.py``.
         fmr: the headline false match rate.
+        told: title of an attack -> its role, as a run keeps it; empty for runs from before.
+        utility_loss: as the protocol states it.
     """
     frame = results.assign(fmr=results["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))
     attacks, utility = frame[frame["attack"] != ""].copy(), frame[frame["attack"] == ""]
@@ -137,7 +145,8 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
     for who, split, metric, judge, _ in stats:
         if (split, metric) == ("victims", "sar_type2"):
             seen.setdefault(who, set()).add(judge)
-    roles = {str(name): _role(str(name), rows) for name, rows in attacks.groupby("attack")}
+    by_name = attacks.groupby("attack")["fidelity"].agg(lambda told: "baseline" if (told == "baseline").any() else "")
+    roles = {str(name): role_of(str(name), told or {}, fidelity).value for name, fidelity in by_name.items()}
     return View(
         stats=stats,
         seen_judges=seen,
@@ -148,6 +157,7 @@ def prepare(results: pd.DataFrame, fmr: float) -> View:
         judges=_independent_judges(seen, roles),
         roles=roles,
         fmr=float(f"{fmr:.6g}"),
+        utility_loss=utility_loss,
     )
 
 
@@ -160,12 +170,6 @@ def union(flags: Iterable[str]) -> str:
     """Comma-separated flag names, each once, F2 before F10."""
     names = {name.strip() for text in flags for name in str(text).split(",")} - {"", "nan"}
     return ",".join(sorted(names, key=lambda name: (len(name), name)))
-
-
-def _role(name: str, rows: pd.DataFrame) -> str:
-    if name.split(" [")[0] in CEILINGS:
-        return "ceiling"
-    return "floor" if (rows["fidelity"] == "baseline").any() else "attack"
 
 
 def _variants(attacks: pd.DataFrame) -> pd.Series:

@@ -99,14 +99,14 @@ def _best(protected: pd.DataFrame) -> str:
         return "Verification accuracy was not measured, so no defense is ranked."
     if ranked.empty:
         able = "No defense that was trained out" if (protected["matched"] == UNFINISHED).any() else "No defense"
-        return f"{able} keeps verification accuracy within 1 point of the unprotected system, so none is ranked."
+        return f"{able} keeps verification accuracy as the protocol asks, so none is ranked."
     row = ranked.iloc[0]
     change = f"{100 * row['accuracy_diff']:+.1f}".replace("-", "−")
     named = _named(row, row["identity_attack"])
     drawn = f": {percent(row['sar2'])}{_range(row)} under its strongest attack, {row['worst_attack']}"
     text = (
         f"Of {len(protected)} defense{'s' * (len(protected) != 1)}, {len(ranked)} keep{'s' * (len(ranked) == 1)} "
-        f"verification accuracy within 1 point. Of these, {row['defense']} leaks least"
+        f"verification accuracy as the protocol asks. Of these, {row['defense']} leaks least"
         f"{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
     )
     reached = ranked.join(reach(ranked))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,19 @@ class Collected:
         return sum(not cell.failed for cell in self.cells.values())
 
 
-def collect(folder: Path, keys: Iterable[str], last_steps: Iterable[tuple[str, str]] = ()) -> Collected:
+def collect(
+    folder: Path,
+    keys: Iterable[str],
+    last_steps: Iterable[tuple[str, str]] = (),
+    roles: Mapping[str, str] | None = None,
+) -> Collected:
     """The cells of ``keys`` that have ended, and their rows with the flags that need more than one cell.
 
     Args:
         folder: ``cells/`` of a run.
         keys: of the planned cells, in their order.
         last_steps: titles of attacks that are one attack at a smaller and a larger budget (``saturation.py``).
+        roles: title of an attack -> its role; empty for runs from before they were kept.
     """
     found = Collected()
     for key in keys:
@@ -69,7 +75,7 @@ def collect(folder: Path, keys: Iterable[str], last_steps: Iterable[tuple[str, s
     found.rows = [dict(row) for cell in found.cells.values() for row in cell.rows]
     # An ensemble holds members of every access: it would hide that a black box beats the white ones (F2).
     ensembles = {row["cell"] for row in found.rows if row["metric"].startswith(CHOSEN)}
-    extra = cross_cell_flags([row for row in found.rows if row["cell"] not in ensembles], last_steps)
+    extra = cross_cell_flags([row for row in found.rows if row["cell"] not in ensembles], last_steps, roles)
     for row in found.rows:
         if added := extra.get(row["cell"]):
             row["flags"] = ",".join(sorted({*filter(None, str(row["flags"]).split(",")), *added}))

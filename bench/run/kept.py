@@ -23,7 +23,7 @@ def kept_of(run: RunFolder) -> Collected:
     keys = list(plan) if plan is not None else sorted(path.name for path in (run.path / "cells").glob("*/"))
     steps = run.run.get("curves")
     pairs = [step for step in steps if isinstance(step, list) and len(step) == 2] if isinstance(steps, list) else []
-    return collect(run.path / "cells", keys, [(str(smaller), str(larger)) for smaller, larger in pairs])
+    return collect(run.path / "cells", keys, [(str(smaller), str(larger)) for smaller, larger in pairs], run.roles)
 
 
 def all_discords(run: RunFolder, found: Collected) -> list[Discord]:

@@ -21,7 +21,7 @@ from ..core.progress import Progress
 from ..core.registry import nearest
 from ..isolation.roots import publish_root
 from ..measure.parts import differs, measurements_of
-from ..plan.cells import Cell, cells
+from ..plan.cells import Cell, cells, roles
 from ..plan.saturation import last_steps
 from ..plan.track import Track
 from ..prepare.session import Session
@@ -105,6 +105,7 @@ class _Run:
         self.session = Session(track, Store(options.store), options.device, options.progress)
         self.session.in_process, self.session.out = self.session.in_process or options.in_process, options.out
         self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
+        self.roles = roles(track.attacks)
         before = earlier(options.out)
         self.planned = self._plan(before)
         plan = {key: self._labels(cell) for key, cell in self.planned.items()}
@@ -148,7 +149,7 @@ class _Run:
 
     def collected(self) -> Collected:
         """The cells that have ended, with the flags that need more than one."""
-        return collect(self.folder, self.planned, self.curves)
+        return collect(self.folder, self.planned, self.curves, self.roles)
 
     def settle(self) -> bool:
         """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""
@@ -167,7 +168,7 @@ class _Run:
         """The manifest, unless it says all that already."""
         about = about_run(self.session, self.planned, self.seeds, self.options.command)
         about |= {"origin": self.options.origin, "ended": len(found.cells), "state": state}
-        about |= {"curves": [list(step) for step in self.curves]}
+        about |= {"curves": [list(step) for step in self.curves], "roles": self.roles}
         if not same_run(self.options.out, about):
             about |= {"started": self.started, "finished": None if state == "running" else now()}
             write_manifest(self.session, self.options.out, about, found)

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from faceleak.bench.core.surfaces import Role
 from faceleak.bench.measure import flags
+from faceleak.bench.plan.cells import roles
 from faceleak.bench.plan.saturation import last_steps
 from faceleak.bench.plan.track import AttackSpec
 from faceleak.bench.record.flags import FLAGS
 from faceleak.bench.record.results import Row
+from faceleak.bench.record.roles import role_of
 from systems import faces, recognizer
 
 FLAT, FALLING = (5.0, 0.0), (30.0, 0.2)
@@ -81,6 +84,19 @@ def test_an_attack_below_a_floor() -> None:
     assert flags.cross_cell_flags([row | {"knowledge": "K1"} for row in knowing]) == {"c1": {"F1"}}
     assert flags.cross_cell_flags([floor, below | {"recognizer_access": "scores"}]) == {}, "the floor has more access"
     assert flags.cross_cell_flags([floor | {"n_aux": 900}, below | {"n_aux": 300}]) == {}, "the floor has more pairs"
+
+
+def test_a_floor_is_what_its_class_declares_under_any_title() -> None:
+    entries = [AttackSpec(name="linear-ridge", label="ridge, 300 pairs"), AttackSpec(name="decoder", label="grey"),
+               AttackSpec(name="same-photo"), AttackSpec(name="standard-ensemble")]  # fmt: skip
+    told = roles(entries)
+    assert told == {"ridge, 300 pairs": "floor", "grey": "attack", "same-photo": "ceiling",
+                    "standard-ensemble": "attack"}  # fmt: skip
+    floor, below = _row("c0", "ridge, 300 pairs", "sar_type2", 0.5), _row("c1", "grey", "sar_type2", 0.3)
+    assert flags.cross_cell_flags([floor, below], roles=told) == {"c1": {"F1"}}
+    assert role_of("grey [pairs 300]", told) is Role.ATTACK
+    assert role_of("my-attack", told) is Role.ATTACK, "a stranger's attack without a paper is no floor"
+    assert role_of("grey", {}) is Role.FLOOR, "of a run from before roles were kept"
 
 
 def test_a_curve_that_still_rises_is_not_saturated() -> None:
