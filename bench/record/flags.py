@@ -116,8 +116,8 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F16": FlagDoc(
         "Training did not help",
-        "What an inversion network learnt made pictures of held-out public people worse, by pixels or by the likeness "
-        "that the adversary can measure, however little of it was kept.",
+        "What an inversion network learnt made pictures of held-out public people less alike, by the measure that the "
+        "adversary has, or cost more than 2 % of their pixel error, however little of it was kept.",
         "The row is that of the linear start: as strong as linear algebra, no stronger.",
         "Give it more steps or pairs, or a lower learning rate, before concluding that there is nothing to learn.",
     ),

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learnt, tried from the whole down
+# The line has the least squared error: whatever makes its picture more like the person costs some of it (the trade of
+# distortion for perception, Blau and Michaeli, CVPR 2018). So much of mean |y - x| may be paid, not more.
+PRICE = 0.02
 
 
 class OnTop(nn.Module, ABC):
@@ -68,8 +71,8 @@ class OnTop(nn.Module, ABC):
             likeness: pictures (n, 3, s, s) -> (n,) how much they are the people's, a cosine.
 
         Returns:
-            The share kept: that with the greatest mean likeness among those whose likeness and mean |y - x| are no
-            worse than the start's; 0, the start itself, where there is none.
+            The share kept: that with the greatest mean likeness among those that are more alike than the start at no
+            more than ``PRICE`` of its mean |y - x|, or no less alike at none; 0, the start itself, where none is.
         """
 
         def judged(share: float) -> tuple[float, float]:
@@ -79,7 +82,8 @@ class OnTop(nn.Module, ABC):
 
         alike, apart = judged(0.0)
         found = {share: judged(share) for share in SHARES}
-        good = [share for share in SHARES if found[share][0] >= alike and found[share][1] <= apart]
+        price = {share: PRICE if likely > alike else 0.0 for share, (likely, _) in found.items() if likely >= alike}
+        good = [share for share, paid in price.items() if found[share][1] <= (1 + paid) * apart]
         best = max(good, key=lambda share: found[share][0], default=0.0)
         self.share.fill_(best)
         return best
