@@ -9,12 +9,16 @@ with g the surrogate, w the estimate, v a shift, mirror, scale, blur and noise, 
 the public faces: inside them whatever is found stays a face, and transfers. It begins at the ridge regression of the
 public pictures on their embeddings, and hands that in for whom the search came no closer. ``pixel_steps`` more steps
 then work on the pixels themselves, held by the total variation.
+Amortised, ``network_steps`` > 0: a network adds to the ridge's c what makes the same objective small, learnt on the
+embeddings of public faces and of mixtures of two, which need no picture. It knows no defence, so one serves all systems
+of a track; with ``steps`` = 0 it draws in one pass, else the search begins where it ends.
 After Mahendran and Vedaldi, CVPR 2015, and Zhmoginov and Sandler, arXiv 1606.04189, who have the attacked network's
 gradients. Fidelity: simplified.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -24,15 +28,20 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ..bench.core.context import AttackContext, Weights
+from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.errors import InputError, NotApplicable
 from ..bench.core.leaks import Leak
 from ..bench.core.nets.latent_noise import ROWS, padded
+from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
+from ..bench.core.seeding import Rng
+from ..bench.core.training import Batch, TrainSettings, train
 from .identity_extraction import IdentityExtraction, IdentityExtractionSettings
 from .linear_ridge import ridge_to_pictures
 from .pixel_inversion import variation
+
+_NETWORK = ("steps", "batch", "lr", "width")
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,10 @@ class SurrogateInversionSettings(IdentityExtractionSettings):
     mirror: float = 0.5  # chance of a mirror image, [0, 1]
     noise: float = 0.02  # standard deviation, of pixels in [0, 1]
     faces: int = 4096  # public pictures that the components are taken from, at most
+    network_steps: Annotated[int, Field(ge=0)] = 0  # training of the network that draws in one pass; 0: none
+    network_batch: Annotated[int, Field(ge=1)] = 32  # embeddings per step
+    network_lr: Annotated[float, Field(gt=0)] = 2e-3  # peak learning rate
+    network_width: Annotated[int, Field(ge=1)] = 1024  # hidden units
 
 
 @register_attack("surrogate-inversion")
@@ -80,7 +93,10 @@ class SurrogateInversion(IdentityExtraction):
         super()._build(context)
         # Not in the state of every fit: they depend on the public faces and the surrogate alone, and are kept once.
         spec = {"components": s.components, "faces": s.faces}
-        self.face = context.keep("eigenfaces and their ridge", spec, lambda: self._face(context))
+        face = context.keep("eigenfaces and their ridge", spec, lambda: self._face(context))
+        face = {name: value.to(context.device) for name, value in face.items()}
+        self.face = face | {"scaled": face["basis"] * face["spread"]}  # (P, k)
+        self.network = self._network(context) if s.network_steps else None
 
     def _face(self, context: AttackContext) -> Weights:
         """Mean (P,), components (P, k) times their spread, and the ridge regression from the surrogate's space."""
@@ -96,6 +112,46 @@ class SurrogateInversion(IdentityExtraction):
         spread = (spread / len(x) ** 0.5).clamp(min=1e-6)
         return {"mean": mean, "basis": basis.contiguous(), "spread": spread, "weight": weight, "offset": offset}
 
+    def _network(self, context: AttackContext) -> ResidualMlp:
+        """(N, D) embeddings in the surrogate's space -> (N, k) what the search would add to the ridge's components."""
+        assert context.surrogate_embeddings is not None
+        known, s = context.surrogate_embeddings(), self.settings
+        rng, net = Rng(context.rng.seed, "surrogate network"), self._silent(known.shape[1], context)
+
+        def make() -> Weights:
+            views = rng.child("views").torch()
+
+            def loss(batch: Batch) -> Tensor:
+                w = self._mixed(known[batch.index], known, views).to(context.device)
+                c = self._begin_at(w) + net(w)
+                z = context.surrogate(self._seen(self._drawn(c), views))  # type: ignore[misc]
+                return (1 - F.cosine_similarity(z, w, dim=1) + s.weight_prior * c.square().mean(1)).mean()
+
+            budget = TrainSettings(s.network_steps, s.network_batch, s.network_lr, weight_decay=1e-3)
+            train(net, loss, len(known), budget, rng=rng, progress=context.progress, title="search in one pass")
+            return net.state_dict()
+
+        own = ("components", "faces", "weight_prior", "shift", "scale", "mirror", "noise")
+        spec = {name: getattr(s, name) for name in (*own, *(f"network_{part}" for part in _NETWORK))}
+        as_kept(net, context.keep("surrogate network", spec, make))
+        return net.eval().requires_grad_(False)
+
+    def _silent(self, dim: int, context: AttackContext) -> ResidualMlp:
+        """A network that adds nothing yet."""
+        with Rng(context.rng.seed, "surrogate network").child("weights").seeds_torch():
+            net = ResidualMlp(dim, self.face["basis"].shape[1], self.settings.network_width)
+        torch.nn.init.zeros_(net.skip.weight)
+        torch.nn.init.zeros_(net.skip.bias)
+        return net.to(context.device)
+
+    @staticmethod
+    def _mixed(w: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, D) unit norm: every second embedding, by chance, is moved towards another person's."""
+        mate = known[torch.randint(len(known), (len(w),), generator=generator)]
+        share = torch.rand(len(w), 1, generator=generator)
+        moved = torch.rand(len(w), 1, generator=generator) < 0.5
+        return F.normalize(torch.where(moved, share * w + (1 - share) * mate, w), dim=1)
+
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         with torch.no_grad():
             wanted = self._embed(leak, context)
@@ -108,26 +164,31 @@ class SurrogateInversion(IdentityExtraction):
     def _search(self, wanted: Tensor, context: AttackContext) -> Tensor:
         """(``ROWS``, D) -> pictures; always so many rows, since kernels round differently for other batch sizes."""
         assert context.surrogate is not None
-        s, side = self.settings, context.resolution
-        face = {name: value.to(wanted.device) for name, value in self.face.items()}
-        scaled = face["basis"] * face["spread"]  # (P, k)
-        start = torch.addmm(face["offset"], wanted, face["weight"]) - face["mean"]
-        c = (start @ face["basis"]) / face["spread"]  # (n, k)
-
-        def drawn(c: Tensor) -> Tensor:
-            return torch.addmm(face["mean"], c, scaled.T).reshape(-1, 3, side, side).clamp(0, 1)
+        s, c = self.settings, self._begin_at(wanted)
 
         def beyond(c: Tensor) -> Tensor:
             return s.weight_prior * c.square().mean(1)
 
-        generator, first = context.rng.child("views").torch(), drawn(c)
-        x = drawn(self._descend(c, s.steps, s.lr, drawn, beyond, wanted, context, generator))
+        generator, first = context.rng.child("views").torch(), self._drawn(c)
+        c = c if self.network is None else c + self.network(wanted)
+        x = self._drawn(self._descend(c, s.steps, s.lr, self._drawn, beyond, wanted, context, generator))
         rough = lambda x: s.weight_tv * variation(x)  # noqa: E731
         within = lambda x: x.clamp(0, 1)  # noqa: E731
         x = within(self._descend(x, s.pixel_steps, s.pixel_lr, within, rough, wanted, context, generator))
         own = context.surrogate.embed
         near, near_first = (F.cosine_similarity(own(y), wanted, dim=1) for y in (x, first))  # type: ignore[operator]
         return torch.where((near > near_first)[:, None, None, None], x, first)
+
+    def _begin_at(self, wanted: Tensor) -> Tensor:
+        """(n, D) -> (n, k): the ridge's picture, by its components in standard deviations."""
+        picture = torch.addmm(self.face["offset"], wanted, self.face["weight"]) - self.face["mean"]
+        return picture @ self.face["basis"] / self.face["spread"]
+
+    def _drawn(self, c: Tensor) -> Tensor:
+        """(n, k) components -> (n, 3, s, s)."""
+        side = math.isqrt(len(self.face["mean"]) // 3)
+        y = torch.addmm(self.face["mean"], c, self.face["scaled"].T)
+        return y.reshape(-1, 3, side, side).clamp(0, 1)
 
     def _descend(
         self, x: Tensor, steps: int, lr: float, drawn: Callable[[Tensor], Tensor], penalty: Callable[[Tensor], Tensor],

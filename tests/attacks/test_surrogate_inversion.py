@@ -36,6 +36,15 @@ def test_more_steps_come_closer() -> None:
     assert search(steps=0, pixel_steps=10, **still)[0] > near_0
 
 
+def test_a_network_does_in_one_pass_what_the_search_does() -> None:
+    still = {"shift": 0.0, "mirror": 0.0, "scale": 0.0, "steps": 0}
+    (near_0, _), (near_1, transferred) = search(**still), search(network_steps=60, network_width=64, **still)
+    assert near_1 > near_0 + 0.01
+    assert transferred > 0.3
+    searched, _ = search(network_steps=60, network_width=64, **(still | {"steps": 20}))
+    assert searched > near_1, "the search goes on from there"
+
+
 def test_it_is_never_further_than_its_start() -> None:
     assert search(steps=30)[0] >= search(steps=0)[0], "mirror images mislead where a recogniser tells them apart"
 
