@@ -15,6 +15,7 @@ from ..bench.core.code import code_of
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.seeding import stable_hash
+from ..bench.core.spreadsheet import defused
 from .base import FaceDataset
 
 SPLITS = ("train", "public", "calibration", "victims")
@@ -126,7 +127,7 @@ def check_disjoint(splits: pd.DataFrame) -> None:
 
 def save_splits(splits: pd.DataFrame, file: Path) -> str:
     """Write the splits; returns the sha256 of the file's content."""
-    text = splits.to_csv(index=False, lineterminator="\n")
+    text = splits.map(defused).to_csv(index=False, lineterminator="\n")
     file.write_text(text, encoding="utf-8")
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from ..core.errors import NotApplicable, ThreatModelError
+from ..core.spreadsheet import defused, restored
 from ..store.durable import write_if_changed
 
 Row: TypeAlias = "dict[str, Any]"
@@ -51,8 +52,10 @@ def status_of(error: BaseException) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Six significant digits, so that a git diff of results is readable."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    """Six significant digits, so that a git diff of results is readable; text that no spreadsheet runs."""
+    if isinstance(value, str):
+        return defused(value)
+    if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
@@ -93,7 +96,7 @@ def read_results(path: Path | io.StringIO) -> pd.DataFrame:
         raise ValueError(f"no column {', '.join(missing[:3])}")
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
-    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("")  # a line that was cut
+    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("").map(restored)  # a line that was cut
     return frame
 
 

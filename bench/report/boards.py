@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..core.spreadsheet import defused
 from ..record.metrics import Metric
 from ..record.words import UTILITY_LOSS
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
@@ -68,4 +69,4 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 def _text(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
-    return "" if value is None else value
+    return "" if value is None else defused(value)
