@@ -120,7 +120,7 @@ def _read_list(file: Path, columns: list[str], skipped: int) -> pd.DataFrame:
             file, sep=r"\s+", header=None, names=names, skiprows=skipped, index_col=False, dtype={"sample": str}
         )
         table = table.astype(dict.fromkeys(columns, np.int64))
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(
             f"{file}: expected a picture and {len(columns)} whole numbers in each line ({error})."
         ) from error

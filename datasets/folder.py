@@ -175,7 +175,7 @@ class FolderDataset(FaceDataset):
 
 def _way(one: Found) -> tuple[str, ...]:
     """The folders on the way to a picture."""
-    return PurePosixPath(one.file).parts[:-1]
+    return PurePosixPath(one.name).parts[:-1]
 
 
 def _several(table: pd.DataFrame) -> tuple[str, ...]:

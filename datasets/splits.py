@@ -128,7 +128,7 @@ def check_disjoint(splits: pd.DataFrame) -> None:
 def save_splits(splits: pd.DataFrame, file: Path) -> str:
     """Write the splits; returns the sha256 of the file's content."""
     text = splits.map(defused).to_csv(index=False, lineterminator="\n")
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8", newline="\n")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

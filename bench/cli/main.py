@@ -150,10 +150,11 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
 @app.command()
 def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
     """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
+    from ..core.errors import shown
     from ..run.verify import verify_run
 
     verdict = verify_run(run_folder)
-    typer.echo(str(verdict))
+    typer.echo(shown(str(verdict), 1 << 24))
     if not verdict.clean:
         raise typer.Exit(1)
 

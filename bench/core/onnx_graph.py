@@ -201,6 +201,8 @@ class TorchNet(nn.Module):
         from onnx2torch import convert
 
         model = onnx.load_model_from_string(graph.content)
+        for number, node in enumerate(model.graph.node):
+            node.name = f"node_{number}"  # torch writes names into a program that it runs; a file's could be one
         keep = [item for item in model.graph.output if item.name == graph.output]
         del model.graph.output[:]
         model.graph.output.extend(keep)

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from .errors import shown
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class Progress:
     def say(self, message: str) -> None:
         """One plain line on standard error, unless quiet."""
         if not self.quiet:
-            tqdm.write(message, file=sys.stderr)
+            tqdm.write(shown(message), file=sys.stderr)
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterator[T]:
         """Pass ``items`` through and show how far they are."""

@@ -55,7 +55,9 @@ class Processes:
         self._copies: dict[int, tuple[nn.Module, bytes]] = {}
 
     def begin(self) -> None:
-        """Start the template without waiting for it."""
+        """Start the template without waiting for it; nothing where there is no fork."""
+        if not hasattr(os, "fork"):
+            return
         plugins = plugin_files()
         if self._template is not None and self._plugins == plugins and self._template.poll() is None:
             return

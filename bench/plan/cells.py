@@ -9,6 +9,7 @@ from typing import Any
 from ...attacks.base import Attack
 from ...defenses.base import Defense
 from ...defenses.composition import compose
+from ..core.errors import TrackError
 from ..core.matching import matching
 from ..core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
 from ..core.surfaces import Role, Secret, Surface
@@ -22,6 +23,9 @@ def make_defense(spec: DefenseSpec) -> Defense:
     """The defence of a track's entry, not fitted."""
     if isinstance(spec.name, str):
         return DEFENSES.get(spec.name)(spec.settings)  # type: ignore[no-any-return]
+    for name, values in spec.settings.items():
+        if name not in spec.name or not isinstance(values, dict):
+            raise TrackError(f"defense {spec.title!r}: settings of two are tables of their names, not {name!r}.")
     first, second = (DEFENSES.get(name)(spec.settings.get(name, {})) for name in spec.name)
     return compose(first, second)
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from ...datasets.splits import SPLITS, SplitSpec
 from ..core.errors import TrackError
 from ..core.matching import matching
-from ..core.ranges import Rate, Rates, Seed, Seeds
+from ..core.ranges import FolderName, Rate, Rates, Seed, Seeds
 from ..core.registry import nearest
 from ..core.surfaces import Surface
 from ..core.threat import DefenseKnowledge
 from ..record.words import UTILITY_LOSS
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
-from .toml import tomllib
+from .toml import loads, tomllib
 
 TRACKS = Path(__file__).parent.parent / "tracks"
 
@@ -146,7 +146,7 @@ class Protocol(_Strict):
 class Track(_Strict):
     """One benchmark."""
 
-    name: str = ""
+    name: FolderName = ""
     title: str = ""
     expected: str = ""  # machine and time
     seeds: Seeds = (0,)
@@ -176,7 +176,7 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
         known = sorted(path.stem for path in folder.glob("*.toml"))
         raise TrackError(f"No track {name!r} ({file} does not exist); {nearest(name, known)}")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        values = loads(file.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise TrackError(f"{file} is not valid TOML: {error}.") from error
     except UnicodeDecodeError as error:

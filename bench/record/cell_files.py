@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FaceleakError
+from ..core.json_file import read_json
 from ..store.durable import damaged, force_all, hashes, write_text
 from .results import Row
 
@@ -68,9 +69,44 @@ def read_state(folder: Path) -> dict[str, Any]:
         CellError: the state cannot be read, or is no state.
     """
     state = _json(folder / STATE)
-    if not isinstance(state, dict) or not {"status", "cell"} <= set(state) or not isinstance(state["cell"], dict):
+    if not _is_state(state):
         raise CellError(f"{_named(folder / STATE)} is no cell's state.")
-    return state
+    return state  # type: ignore[no-any-return]
+
+
+def _is_state(state: Any) -> bool:
+    """Whether whoever reads a state finds in it what they look for: of optional things, that they are of their kind."""
+    if not isinstance(state, dict) or not isinstance(state.get("status"), str):
+        return False
+    cell, error, flags = state.get("cell"), state.get("error"), state.get("flags") or []
+    return (
+        isinstance(cell, dict)
+        and all(one is None or isinstance(one, str | int | float) for one in cell.values())
+        and (
+            not error
+            or (isinstance(error, dict) and all(isinstance(error.get(name), str) for name in ("class", "message")))
+        )
+        and isinstance(flags, list)
+        and all(isinstance(flag, dict) and isinstance(flag.get("flag"), str) for flag in flags)
+        and isinstance(state.get("absent") or {}, dict)
+        and isinstance(state.get("costs") or {}, dict)
+        and isinstance(state.get("seconds", 0.0), int | float)
+    )
+
+
+_ROW = frozenset(
+    {"metric", "cell", "status", "flags", "defense", "attack", "surface", "knowledge", "recognizer", "dataset"}
+)
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is a mapping of plain values that says whose row it is."""
+    return (
+        isinstance(row, dict)
+        and {"metric", "cell", "flags"} <= set(row)
+        and all(isinstance(row.get(name, ""), str) for name in _ROW)
+        and all(isinstance(one, str | int | float | None) for one in row.values())
+    )
 
 
 def read_cell(folder: Path) -> EndedCell:
@@ -80,7 +116,7 @@ def read_cell(folder: Path) -> EndedCell:
         CellError: they cannot be read, or are no state and no rows.
     """
     state, rows = read_state(folder), _json(folder / ROWS)
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "metric" in row for row in rows):
+    if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
         raise CellError(f"{_named(folder / ROWS)} holds no rows.")
     return EndedCell(folder, state, rows)
 
@@ -108,7 +144,7 @@ def plain(value: Any) -> Any:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except FileNotFoundError:
         raise CellError(f"{_named(file)} is missing.") from None
     except (OSError, ValueError) as error:

@@ -63,7 +63,8 @@ def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """A table the way the whole report writes them."""
-    path.write_text(frame.map(_text).rename(columns=defused).to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    text = frame.map(_text).rename(columns=defused).to_csv(index=False, lineterminator="\n")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _text(value: Any) -> Any:

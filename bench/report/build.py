@@ -32,8 +32,9 @@ def build_report(folder: Path) -> Path:
         (work / "figures").mkdir()
         losses = read_losses(run.cells, problems)
         made = draw_figures(boards, run, losses, work / "figures", problems)
-        (work / "cells.html").write_text(render_cells(run, losses), encoding="utf-8")
-        (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")
+        (work / "cells.html").write_text(render_cells(run, losses), encoding="utf-8", newline="\n")
+        page = render_page(run, boards, made, problems)
+        (work / "index.html").write_text(page, encoding="utf-8", newline="\n")
         for name in _PARTS:
             _swap(work, folder, name)
         note_sources(folder, sources)

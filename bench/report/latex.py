@@ -37,7 +37,7 @@ def write_tables(board: pd.DataFrame, run: RunFolder, folder: Path) -> list[Path
     attacked = board[board["surface"] != ""]
     for (dataset, recognizer, surface), rows in attacked.groupby(["dataset", "recognizer", "surface"], sort=False):
         file = folder / f"{stem('defenses', str(dataset), str(recognizer), str(surface))}.tex"
-        file.write_text(_table(rows, run, str(dataset), str(recognizer), str(surface)), encoding="utf-8")
+        file.write_text(_table(rows, run, str(dataset), str(recognizer), str(surface)), encoding="utf-8", newline="\n")
         made.append(file)
     return made
 

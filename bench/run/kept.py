@@ -6,8 +6,6 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from ..record.results import read_results, results_text
 from ..report.freshness import MADE_FROM, is_current
 from ..report.load import RunFolder

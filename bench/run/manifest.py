@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.splits import save_splits
+from ..core.json_file import read_json
 from ..measure.parts import declared, measurements
 from ..plan.cells import Cell, defense_traits, make_defense
 from ..prepare.session import Session
@@ -81,7 +82,7 @@ def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int
 def same_run(out: Path, about: Mapping[str, Any]) -> bool:
     """Whether the files of ``write_manifest`` are there and tell of the same run, however it was called and when."""
     try:
-        env, manifest, run = (json.loads((out / f"{name}.json").read_text("utf-8")) for name in _FILES)
+        env, manifest, run = (read_json(out / f"{name}.json") for name in _FILES)
         splits = hashlib.sha256((out / "splits.csv").read_bytes()).hexdigest()
     except (OSError, ValueError):
         return False

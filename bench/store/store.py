@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..core.code import code_of
+from ..core.json_file import read_json
 from .durable import damaged, force, force_all, hashes
 from .recipe import Recipe
 
@@ -115,7 +116,7 @@ def _broken(final: Path) -> str:
     if not final.is_dir():
         return ""
     try:
-        files = json.loads((final / SEAL).read_text(encoding="utf-8"))["files"]
+        files = read_json(final / SEAL)["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{SEAL} cannot be read ({error})"
     wrong = damaged(final, files) if isinstance(files, dict) else (SEAL, "names no files")

@@ -38,7 +38,14 @@ def test_numbers_and_nothing_stay() -> None:
 
 @pytest.mark.parametrize(
     ("text", "marked"),
-    [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), (" =1", " '=1"), ("a;-1+1", "a;'-1+1"), ("'=1", "''=1"), ("-x", "'-x")],
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", " '=1"),
+        ("a;-1", "a;'-1"),
+        ("'=1", "''=1"),
+        ("-x", "'-x"),
+    ],
 )
 def test_formulas_are_marked(text: str, marked: str) -> None:
     assert defused(text) == marked
