@@ -74,7 +74,7 @@ $(VENV)/.security: $(VENV)/.installed
 
 lint-security: $(VENV)/.security ## bandit over the code, pip-audit over the pins (asks a database on the network)
 	$(BIN)/bandit --quiet --ini .bandit --recursive .
-	@$(BIN)/pip-audit --progress-spinner off --disable-pip --no-deps --requirement constraints.txt || { echo \
+	@$(BIN)/pip-audit --progress-spinner off --strict --disable-pip --no-deps --requirement constraints.txt || { echo \
 	  "pip-audit: the pins are not known to be clean: it names what is wrong above, or could not ask its database" \
 	  "(no network?), and then nothing is known of them."; exit 1; }
 

@@ -162,7 +162,7 @@ def download(url: str, part: Path, progress: Progress) -> int:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", mark)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # nosec B310
             have = _answered(response, have, url, part)
             _copy(response, part, have, progress)
     except urllib.error.HTTPError as error:

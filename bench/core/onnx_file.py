@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import IO, Any
 
 from .errors import InputError
 
 MOST_BYTES = (1 << 31) - 1  # of a serialised model; protobuf takes no more
 MOST_NUMBERS = 1 << 28  # of a value on the way through a graph, for one picture; networks of faces have 2^24
 _PROGRAMS = frozenset({"Loop", "Scan", "SequenceMap", "StringNormalizer", "TfIdfVectorizer", "StringSplit"})
+_BLOCK = 1 << 24  # bytes
 _SMALL = 1 << 12  # bytes of a constant that may decide a shape
 
 
@@ -26,7 +27,7 @@ def load_model(path: Path | zipfile.Path, owner: str) -> tuple[Any, bytes]:
 
     try:
         with path.open("rb") as file:
-            model = onnx.load_model_from_string(_at_most(file.read(MOST_BYTES + 1)))
+            model = onnx.load_model_from_string(read_whole(file))
         _check_outside(model, path)
         _check_nodes(model)
         if isinstance(path, Path):
@@ -40,10 +41,18 @@ def load_model(path: Path | zipfile.Path, owner: str) -> tuple[Any, bytes]:
         ) from error
 
 
-def _at_most(content: bytes) -> bytes:
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
-    return content
+def read_whole(file: IO[bytes]) -> bytes:
+    """What ``file`` holds, read in blocks: asked for all at once, Python reserves as much as it is asked for.
+
+    Raises:
+        ValueError: more than ``MOST_BYTES``.
+    """
+    blocks: list[bytes] = []
+    while block := file.read(_BLOCK):
+        blocks.append(block)
+        if len(blocks) * _BLOCK > MOST_BYTES + _BLOCK:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
+    return b"".join(blocks)
 
 
 def _parts(model: Any) -> tuple[list[Any], list[Any]]:

@@ -7,6 +7,7 @@ that many numbers, a compressed record. Here the names that it may call are fewe
 from __future__ import annotations
 
 import io
+import mmap
 import pickletools
 import zipfile
 from pathlib import Path
@@ -49,8 +50,10 @@ def load_tensors(file: Path | io.BytesIO) -> Any:
         if zipped:
             _check_zip(opened, size)
         else:
+            # A file that is asked for more bytes than it has reserves them; a map of it does not.
+            held = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) if isinstance(file, Path) else opened
             for _ in range(_LEGACY):
-                _check_content(opened, size)
+                _check_content(held, size)
         opened.seek(0)
         return torch.load(opened, map_location="cpu", weights_only=True)
 
@@ -64,7 +67,7 @@ def _check_zip(opened: BinaryIO, size: int) -> None:
                 _check_content(io.BytesIO(archive.read(member)), size)
 
 
-def _check_content(opened: BinaryIO, size: int) -> None:
+def _check_content(opened: Any, size: int) -> None:
     """One pickle, from where ``opened`` stands to its end; ``size`` is that of the whole file."""
     number = 0
     for opcode, argument, _ in pickletools.genops(opened):

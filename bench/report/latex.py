@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .style import fmr_text, stem, surface_text
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 }  # fmt: skip
 
 
@@ -43,8 +43,17 @@ def write_tables(board: pd.DataFrame, run: RunFolder, folder: Path) -> list[Path
 
 
 def escape(text: str) -> str:
-    """``text`` as LaTeX prints it literally."""
-    return re.sub(r"[\\&%$#_{}~^]", lambda found: _SPECIAL[found[0]], text)
+    """``text`` as LaTeX prints it literally, in text and at the beginning of a table's row."""
+    plain = "".join(_SPECIAL.get(letter) or _letter(letter) for letter in " ".join(text.split()))
+    return f"{{{plain[0]}}}{plain[1:]}" if plain[:1] in ("[", "*") else plain  # would belong to the \\ before it
+
+
+def _letter(letter: str) -> str:
+    """Greek letters are mathematics to LaTeX's own fonts; others are the document's affair."""
+    name = unicodedata.name(letter, "").split()
+    if name[:3] == ["GREEK", "SMALL", "LETTER"] and len(name) == 4 and letter not in "ος":
+        return rf"\ensuremath{{\{'lambda' if name[3] == 'LAMDA' else name[3].lower()}}}"
+    return letter if letter.isprintable() else " "
 
 
 def percent(value: float, lo: float = math.nan, hi: float = math.nan) -> str:
@@ -104,6 +113,7 @@ def _table(rows: pd.DataFrame, run: RunFolder, dataset: str, recognizer: str, su
         "best": bool(best),
     }
     folder = Path(__file__).parent / "templates"
-    loader = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=False, keep_trailing_newline=True)
+    files = jinja2.FileSystemLoader(folder)
+    loader = jinja2.Environment(loader=files, autoescape=False, keep_trailing_newline=True)  # nosec B701
     template = loader.get_template("defenses.tex")
     return template.render(lines=lines, label="tab:" + stem("defenses", dataset, recognizer, surface), **facts)

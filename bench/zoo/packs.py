@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
-from ..core.onnx_file import MOST_BYTES, describe_error
+from ..core.onnx_file import describe_error, read_whole
 from ..core.paths import expand
 
 PREFIX = "insightface:"
@@ -131,11 +131,9 @@ def _models(pack: str, stamp: tuple[tuple[str, int, int], ...]) -> tuple[PackMod
 def _model(source: Source) -> PackModel:
     import onnx
 
-    with source.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
     try:
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES >> 20} MiB")
+        with source.open("rb") as file:
+            content = read_whole(file)
         graph = onnx.load_model_from_string(content).graph
     except Exception as error:  # protobuf's errors share no public base class
         raise InputError(f"{source} is no readable ONNX file; it may be cut: get the pack again.") from error

@@ -16,8 +16,8 @@ from systems import TOY_TRACK
 ROOT = Path(cli.__file__).parents[2]
 POSIX = frozenset({"resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "posix", "syslog", "readline", "crypt"})
 POSIX_NAMES = frozenset({
-    "fork", "getuid", "geteuid", "setsid", "killpg", "mkfifo", "sched_getaffinity", "O_NOFOLLOW", "O_DIRECTORY", "AF_UNIX",
-    "SIGKILL", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGUSR1", "MSG_WAITALL", "send_fds", "recv_fds",
+    "fork", "getuid", "geteuid", "setsid", "killpg", "mkfifo", "sched_getaffinity", "O_NOFOLLOW", "O_DIRECTORY",
+    "AF_UNIX", "SIGKILL", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGUSR1", "MSG_WAITALL", "send_fds", "recv_fds",
 })  # fmt: skip
 
 

@@ -80,6 +80,7 @@ def campaign(names: Sequence[str], seconds: float, inputs: int, first: int, seed
                 if seen[where] == 1:
                     file = keep(name, fault, makers[name](fault.number), folder)
                     print(f"FOUND {name} {fault.number}: {fault.where} ({file})\n   {fault.told[:400]}", flush=True)
+        print(f"{sum(done.values())} inputs, {len(seen)} faults so far", flush=True)
     for name in names:
         causes = sum(1 for other, _ in seen if other == name)
         rate = done[name] / spent[name] if spent[name] else 0
