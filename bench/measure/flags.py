@@ -5,6 +5,7 @@ Flags of one cell are raised while it is scored; those that compare cells are ra
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -195,6 +196,15 @@ def _not_saturated(group: list[Row], last_steps: list[tuple[str, str]], raised: 
                 raised[row["cell"]].add("F15")
 
 
+def _low(row: Row) -> float:
+    """The lower end of its interval; without one, nothing is above another."""
+    return -math.inf if row.get("ci_lo") is None else float(row["ci_lo"])
+
+
+def _high(row: Row) -> float:
+    return math.inf if row.get("ci_hi") is None else float(row["ci_hi"])
+
+
 def _black_beats_white(group: list[Row], raised: dict[str, set[str]]) -> None:
     """F2: a black-box attack beats every white-box one of the same knowledge under the attacked judge.
 
@@ -210,7 +220,7 @@ def _black_beats_white(group: list[Row], raised: dict[str, set[str]]) -> None:
         same = [row for row in sar if (row["fmr"], row["knowledge"]) == (fmr, knowledge)]
         white = [row for row in same if row["recognizer_access"] == "white-box"]
         black = [row for row in same if row["recognizer_access"] in ("black-box", "scores")]
-        if white and black and max(r["ci_lo"] for r in black) > max(r["ci_hi"] for r in white):
+        if white and black and max(_low(r) for r in black) > max(_high(r) for r in white):
             for row in white:
                 raised[row["cell"]].add("F2")
 
@@ -229,10 +239,10 @@ def _metrics_disagree(group: list[Row], raised: dict[str, set[str]]) -> None:
     for cell, row in psnr.items():
         if not _is_attack(row):
             continue
-        better_pixels = row["ci_lo"] > psnr[floor]["ci_hi"]
-        worse_pixels = row["ci_hi"] < psnr[floor]["ci_lo"]
+        better_pixels = _low(row) > _high(psnr[floor])
+        worse_pixels = _high(row) < _low(psnr[floor])
         pairs = [(r, base[r["judge"], r["fmr"]]) for r in sar[cell] if (r["judge"], r["fmr"]) in base]
-        clears = any(r["ci_lo"] > b["ci_hi"] for r, b in pairs)
+        clears = any(_low(r) > _high(b) for r, b in pairs)
         if pairs and ((worse_pixels and clears) or (better_pixels and not clears)):
             raised[cell].add("F13")
 
@@ -257,5 +267,5 @@ def _impossible(group: list[Row], raised: dict[str, set[str]]) -> None:
     knowing = {(row["attack"], row["judge"], row["fmr"]): row for row in sar if row["knowledge"] == "K1"}
     for row in sar:
         more = knowing.get((row["attack"], row["judge"], row["fmr"]))
-        if row["knowledge"] == "K0" and more is not None and row["ci_lo"] > more["ci_hi"]:
+        if row["knowledge"] == "K0" and more is not None and _low(row) > _high(more):
             raised[row["cell"]].add("F18")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.errors import FaceleakError
 from ..core.json_file import read_json
+from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..store.durable import damaged, force_all, hashes, write_text
 from .results import Row
 
@@ -94,19 +95,31 @@ def _is_state(state: Any) -> bool:
     )
 
 
-_ROW = frozenset(
-    {"metric", "cell", "status", "flags", "defense", "attack", "surface", "knowledge", "recognizer", "dataset"}
-)
+_TEXTS = (
+    "metric", "cell", "status", "flags", "recognizer", "defense", "attack", "surface", "knowledge", "dataset", "split",
+    "judge", "recognizer_access",
+)  # fmt: skip
+_NUMBERS = ("value", "ci_lo", "ci_hi", "fmr", "n_aux", "seed")
+_WHOSE = frozenset({"recognizer", "defense", "surface", "seed"})
+_NEEDED = {
+    "sar_type1": frozenset({"judge", "fmr"}), "sar_type2": frozenset({"judge", "fmr"}), "cosine": frozenset({"judge"}),
+}  # fmt: skip
+_KNOWN = frozenset(level.value for level in DefenseKnowledge)
+_ACCESS = frozenset(access.value for access in RecognizerAccess)
 
 
 def _is_row(row: Any) -> bool:
-    """Whether it is a mapping of plain values that says whose row it is."""
-    return (
-        isinstance(row, dict)
-        and {"metric", "cell", "flags"} <= set(row)
-        and all(isinstance(row.get(name, ""), str) for name in _ROW)
-        and all(isinstance(one, str | int | float | None) for one in row.values())
-    )
+    """Whether it is a mapping of plain values that has what flags and tables look for in such a row."""
+    if not isinstance(row, dict) or not {"metric", "cell", "flags"} <= set(row):
+        return False
+    plain_values = all(isinstance(one, str | int | float | None) for one in row.values())
+    texts = all(isinstance(row.get(name) or "", str) for name in _TEXTS)
+    if not (plain_values and texts and all(isinstance(row.get(name) or 0, int | float) for name in _NUMBERS)):
+        return False
+    if not row.get("attack") or row.get("status") != "ok" or row.get("split") != "victims":
+        return True
+    told = all(row.get(name) is not None for name in _WHOSE | _NEEDED.get(row["metric"], frozenset()))
+    return told and row.get("knowledge") in _KNOWN and row.get("recognizer_access") in _ACCESS
 
 
 def read_cell(folder: Path) -> EndedCell:

@@ -66,7 +66,8 @@ def test_a_report_has_its_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("[weak]", "{[}weak]"), ("*", "{*}"), ("eps [weak]", "eps [weak]"), ("a\nb\tc", "a b c"), ("σ=0.1", r"\ensuremath{\sigma}=0.1"),
+        ("[weak]", "{[}weak]"), ("*", "{*}"), ("eps [weak]", "eps [weak]"), ("a\nb\tc", "a b c"),
+        ("σ=0.1", r"\ensuremath{\sigma}=0.1"),
         ("<b>|", r"\textless{}b\textgreater{}\textbar{}"), ("λ", r"\ensuremath{\lambda}"), ("50 % é", r"50 \% é"),
     ],
 )  # fmt: skip
