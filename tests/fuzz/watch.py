@@ -20,7 +20,7 @@ from faceleak.bench.core.boundary import sentence
 from faceleak.bench.core.errors import FaceleakError
 
 SECONDS = 5  # of the processor's time that an input may take
-ASLEEP = 120  # seconds on the wall after which a child that computes nothing counts as hung; machines may be busy
+ASLEEP = 900  # seconds on the wall after which a child that computes nothing counts as hung; machines may be busy
 MEMORY = 1 << 30  # bytes that a child may hold more than at its start
 FILE = 256 << 20  # bytes of a file that it may write
 LONGEST = 2100  # characters of a message
