@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from .lineups import lineup, lineup_score
+
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
     no_args_is_help=True,
@@ -156,6 +158,10 @@ def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
     typer.echo(str(verdict))
     if not verdict.clean:
         raise typer.Exit(1)
+
+
+app.command("lineup")(lineup)
+app.command("lineup-score")(lineup_score)
 
 
 @app.command()
