@@ -78,6 +78,14 @@ def shares(trials: int, conditions: int) -> tuple[int, int]:
     return trials - catch, catch
 
 
+def most(people: int) -> int:
+    """So many trials at most, with so many people for the line-ups that count."""
+    trials = people
+    while trials + 1 - max(2, (trials + 1) // 10) <= people:
+        trials += 1
+    return trials
+
+
 def lineup(pool: Pool, person: str, truth: int, others: Sequence[int], size: int, seed: int) -> Lineup:
     """The person among the ``size`` - 1 most alike of ``others``; ties and the order fall by a hash.
 

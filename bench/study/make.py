@@ -20,7 +20,7 @@ from ..report.board_attacks import matrix_board
 from ..report.board_attributes import split_probes
 from ..report.load import RunFolder
 from ..report.rows import UNDEFENDED, prepare
-from .design import CATCH, Lineup, Trial, foils_of, lineup, shares, trials_of
+from .design import CATCH, Lineup, Trial, foils_of, lineup, most, shares, trials_of
 from .stimuli import Photographs, Stimuli, photographs, stimuli_of
 
 _NAMES = ("recognizer", "defense", "surface", "attack", "knowledge")
@@ -114,7 +114,7 @@ def assembled(conditions: Sequence[Stimuli], photos: Photographs, trials: int, f
     if faces < 2:
         raise InputError(f"--faces {faces}: a line-up needs at least 2 faces.")
     count, catch = shares(trials, len(conditions))
-    people = _people(conditions, photos, count, catch, seed)
+    people = _people(conditions, photos, count, seed)
     caught = _strangers(photos, people, seed)[:catch]
     if len(caught) < catch:
         raise InputError(f"{catch} catch trials need {catch} people who are in no other line-up; lower --trials.")
@@ -123,14 +123,14 @@ def assembled(conditions: Sequence[Stimuli], photos: Photographs, trials: int, f
     return _shown(conditions, photos, plan, lineups, seed, faces)
 
 
-def _people(conditions: Sequence[Stimuli], photos: Photographs, count: int, catch: int, seed: int) -> list[str]:
+def _people(conditions: Sequence[Stimuli], photos: Photographs, count: int, seed: int) -> list[str]:
     """Victims of every condition with another photograph, in the order of a hash."""
     able = [who for who in conditions[0].images if who in photos.position]
     able = [who for who in able if all(who in one.images for one in conditions)]
     if len(able) < count:
         raise InputError(
             f"{count} different victims are needed, {len(able)} have a recovery in every chosen cell and another "
-            f"photograph; ask for at most {len(able) + catch} trials."
+            f"photograph; ask for at most {most(len(able))} trials."
         )
     return sorted(able, key=lambda who: _word(seed, "person", who))[:count]
 

@@ -71,8 +71,9 @@ def test_one_lineup_for_a_person_whatever_is_shown_above(key: dict[str, Any]) ->
 
 def test_the_page_says_nothing_of_who_is_who_and_loads_nothing(tmp_path: Path) -> None:
     page = written(tmp_path, study(), contact="<b>Dr. & Co</b>").read_text()
-    assert not re.search(r"id0\d+|baseline|catch|blur", page)
-    assert not re.search(r"https?:|//[a-z]", page)
+    before, data, after = re.split(r'<script type="application/json" id="study">|</script>\n<script>', page)
+    assert not re.search(r"id0\d+|baseline|catch|blur", data.replace(f'"study": "{data[11:23]}"', ""))
+    assert not re.search(r"https?:|src=|//\w", before + after.replace("data:image/png", ""))
     assert "&lt;b&gt;Dr. &amp; Co&lt;/b&gt;" in page
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
@@ -159,6 +160,7 @@ def test_too_few_trials_people_or_faces_are_said(tmp_path: Path) -> None:
         study(trials=60)
 
 
+@pytest.mark.slow
 def test_from_a_run_to_its_page(tmp_path: Path) -> None:
     """By the commands: the strongest attack that draws pictures is the condition, the track comes out of run.json."""
     track = TOY_TRACK.replace("[protocol]", '[protocol]\nmeasure = ["identity"]')
@@ -173,6 +175,5 @@ def test_from_a_run_to_its_page(tmp_path: Path) -> None:
     assert "Condition: a / none / template / linear-ridge / K0" in output
     made = json.loads((tmp_path / "page" / "lineup-key.json").read_text())
     assert (made["forms"], made["trials_per_form"]) == (2, 20)
-    assert call(*page, "--only", "attack=grey", "--only", "attack=ridge")[0] == 1
     code, output = call(*page, "--trials", "200")
-    assert "200 trials" in output or "ask for at most 33 trials" in output
+    assert (code, output.endswith("ask for at most 33 trials.")) == (1, True), output
