@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
+from .sharing import merge
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -162,6 +163,7 @@ def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
 
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
+app.command("merge")(merge)
 
 
 @app.command()

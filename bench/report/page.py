@@ -14,6 +14,7 @@ from .board_measures import KEYS, generic_metrics, lines_of, words_for
 from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
 from .html import environment, filters_of
 from .load import RunFolder, table_of
+from .newcomers import newcomers_of
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
@@ -69,6 +70,7 @@ def render_page(
 
 def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made]) -> list[Section]:
     found: list[Section] = []
+    newcomers = newcomers_of(run.run)
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
@@ -104,6 +106,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:
                 drawn.setdefault(made.kind, []).append(made)
+        if newcomers:
+            tables = {kind: newcomers.marked(table) for kind, table in tables.items()}
         title = surface_text(key[2])
         about = f"data {key[0]}, recognizer {key[1]}"
         findings = sentences(defenses, run.headline_fmr)

@@ -52,6 +52,7 @@ class Line:
     defense: str = ""
     knowledge: str = ""
     tone: str = ""
+    new: bool = False  # of a newcomer to a merged board
 
 
 @dataclass(frozen=True)

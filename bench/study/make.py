@@ -69,7 +69,7 @@ def strongest(run: RunFolder, cells: Sequence[Cell]) -> Cell:
     Raises:
         InputError: the run has no such cell.
     """
-    board = matrix_board(prepare(split_probes(run.results)[1], run.headline_fmr))
+    board = matrix_board(prepare(split_probes(run.results)[1], run.headline_fmr, run.roles))
     board = board[(board["defense"] == UNDEFENDED) & board["sar2"].notna()].sort_values("sar2", ascending=False)
     here = {tuple(cell.labels()[name] for name in _NAMES): cell for cell in reversed(cells) if _pictured(cell)}
     for role in ("attack", "floor"):
@@ -79,7 +79,7 @@ def strongest(run: RunFolder, cells: Sequence[Cell]) -> Cell:
                 if cell := here.get(tuple(named[name] for name in _NAMES)):
                     return cell
     raise InputError(
-        f"{run.path} has no result of an attack that recovers pictures of the undefended system; name cells with --only."
+        f"{run.path} has no attack that recovers pictures of the undefended system; name cells with --only."
     )
 
 

@@ -1,4 +1,4 @@
-"""The line-up page in a real browser, answered by a scripted respondent: by keyboard, by touch, wide and phone-narrow."""
+"""The line-up page in a real browser, answered by a scripted respondent: by keyboard and touch, wide and narrow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ frame.addEventListener("load", () => {
   const page = frame.contentDocument, at = id => page.getElementById(id);
   page.addEventListener("securitypolicyviolation", () => { seen.refused += 1; });
   const study = JSON.parse(at("study").textContent);
-  const whose = Object.fromEntries(Object.entries(study.trials).map(([name, [above]]) => [study.pictures[above], name]));
+  // One picture stands above two line-ups, in another form: the baseline shows what was recovered of somebody else.
+  const whose = (picture, faces) => Object.entries(study.trials).find(
+    ([name, [above, candidates]]) => study.pictures[above] === picture && candidates.every(id => faces.includes(id)))[0];
   const press = key => page.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
   const wide = () => seen.overflow.push(page.documentElement.scrollWidth - frame.clientWidth);
   wide();
@@ -36,8 +38,8 @@ frame.addEventListener("load", () => {
   at("agree").click(); at("begin").click();
   for (let number = 0; !at("trial").hidden && number < 99; number += 1) {
     if (number === %(stop)d) { at("stop").click(); break; }
-    const trial = key.trials[whose[at("above").src.split(",")[1]]];
-    const inputs = [...at("faces").querySelectorAll("input")];
+    const inputs = [...at("faces").querySelectorAll("input")], faces = inputs.map(input => input.value);
+    const trial = key.trials[whose(at("above").src.split(",")[1], faces)];
     seen.orders.push(inputs.findIndex(input => input.value === trial.truth));
     if (!number) { wide(); seen.early = at("next").disabled; press("Enter"); seen.count = at("count").textContent; }
     // Knows everybody who is shown; in the baseline, where nobody can be known, takes the first.

@@ -140,7 +140,7 @@ def test_answers_that_are_not_the_studys_are_refused_in_a_sentence(key: dict[str
         read_answers([place], key)
     for bad in ("nowhere", str(place / "one.csv")):
         code, output = call("lineup-score", bad, str(place))
-        assert code == 1 and "lineup-key.json" in output
+        assert (code, "lineup-key.json" in output) == (1, True)
 
 
 def test_a_key_is_not_overwritten_by_that_of_another_study(tmp_path: Path) -> None:
