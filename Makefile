@@ -14,7 +14,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow perf attack defense lint format report clean distclean
+.PHONY: help leaderboard test test-cpu test-slow perf attack defense lint format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -66,6 +66,11 @@ lint: $(VENV)/.installed ## ruff and mypy
 format: $(VENV)/.installed ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## the site of docs/ with the API, in build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@mkdir -p .lint && ln -sfn .. .lint/faceleak
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 report: $(VENV)/.installed ## write boards, figures and page of RUN anew from its CSV
 	$(BIN)/faceleak report $(RUN)

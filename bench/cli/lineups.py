@@ -40,9 +40,10 @@ def lineup(
     from ..prepare.session import Session
     from ..report.load import load_run
     from ..run.provenance import environment, spoken
+    from ..run.rerun import track_of
     from ..run.runner import parse_only, selected
     from ..store.store import Store, default_root
-    from ..study.make import make_study, strongest, track_of
+    from ..study.make import make_study, strongest
     from ..study.page import CONSENT, write_study
 
     for file in plugin or []:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
-from .sharing import merge
+from .sharing import merge, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -150,20 +150,10 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with re
     typer.echo(f"Page: {_report(run_folder)}")
 
 
-@app.command()
-def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
-    """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
-    from ..run.verify import verify_run
-
-    verdict = verify_run(run_folder)
-    typer.echo(str(verdict))
-    if not verdict.clean:
-        raise typer.Exit(1)
-
-
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
+app.command("verify")(verify)
 
 
 @app.command()

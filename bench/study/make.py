@@ -12,9 +12,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ..core.errors import InputError, TrackError
+from ..core.errors import InputError
 from ..plan.cells import Cell, make_attack
-from ..plan.track import Track
 from ..prepare.session import Session
 from ..report.board_attacks import matrix_board
 from ..report.board_attributes import split_probes
@@ -42,24 +41,6 @@ class Study:
     shown: Mapping[str, tuple[str, tuple[str, ...]]]
     forms: Sequence[Sequence[str]]
     key: Mapping[str, Any]
-
-
-def track_of(run: RunFolder) -> Track:
-    """The track as the run resolved it.
-
-    Raises:
-        TrackError: the run does not say, or says it in another version's words.
-    """
-    resolved = run.run.get("resolved")
-    if not isinstance(resolved, Mapping):
-        raise TrackError(f"{run.path}: run.json does not hold the track that was run; run it again with this version.")
-    try:
-        return Track.model_validate(dict(resolved))
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise TrackError(
-            f"{run.path}: the track in run.json is not one of this version ({' '.join(first[1:3])})."
-        ) from error
 
 
 def strongest(run: RunFolder, cells: Sequence[Cell]) -> Cell:

@@ -29,8 +29,9 @@ frame.addEventListener("load", () => {
   page.addEventListener("securitypolicyviolation", () => { seen.refused += 1; });
   const study = JSON.parse(at("study").textContent);
   // One picture stands above two line-ups, in another form: the baseline shows what was recovered of somebody else.
-  const whose = (picture, faces) => Object.entries(study.trials).find(
-    ([name, [above, candidates]]) => study.pictures[above] === picture && candidates.every(id => faces.includes(id)))[0];
+  const fits = ([above, all], picture, faces) =>
+    study.pictures[above] === picture && all.every(id => faces.includes(id));
+  const whose = (...seen) => Object.entries(study.trials).find(([, trial]) => fits(trial, ...seen))[0];
   const press = key => page.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
   const wide = () => seen.overflow.push(page.documentElement.scrollWidth - frame.clientWidth);
   wide();
