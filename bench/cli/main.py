@@ -145,9 +145,18 @@ def protect(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")]) -> None:
-    """Write boards, figures and the page of a run anew, from its CSV."""
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")],
+    tables: Annotated[str, typer.Option(help="For a paper: main,attacks,transfer,publication, or some of them.")] = "",
+    style: Annotated[str, typer.Option(help="Of --tables: ieee, acm or springer.")] = "ieee",
+) -> None:
+    """Write boards, figures and the page of a run anew, from its CSV; with --tables what a paper needs, too."""
     typer.echo(f"Page: {_report(run_folder)}")
+    if tables:
+        from ..report.paper import write_paper
+
+        wanted = [name.strip() for name in tables.split(",") if name.strip()]
+        typer.echo(f"Paper: {write_paper(run_folder, wanted, style)}")
 
 
 app.command("lineup")(lineup)

@@ -1,7 +1,7 @@
 """``faceleak verify --rerun``: a random part of somebody's cells run anew, and what came of it held against their rows.
 
-Scores can be made up together with the rows that follow from them; the people who leaked, the weights and the code cannot.
-Secrets are fresh (``bench/isolation/roots.py``), so that an attack that was made for the submitter's keys is found out;
+Scores can be made up together with the rows that follow from them; people, weights and code cannot. Secrets are fresh
+(``bench/isolation/roots.py``), so that an attack that was made for the submitter's keys is found out;
 ``FACELEAK_SECRET_ROOT`` set to that of ``secrets.json`` repeats a run to the last digit instead.
 """
 
@@ -62,8 +62,8 @@ class Rerun:
         lines = [str(one) for one in self.departures]
         lines += [f"{title} ended otherwise here: {how}" for title, how in self.failed.items()]
         lines.append(
-            f"{len(self.cells)} cells were run again ({'; '.join(self.cells)}): {self.same} rows are the same, {self.near} "
-            f"agree within their intervals, {len(self.departures)} do not."
+            f"{len(self.cells)} cells were run again ({'; '.join(self.cells)}): {self.same} rows are the same, "
+            f"{self.near} agree within their intervals, {len(self.departures)} do not."
         )
         return "\n".join(lines)
 
