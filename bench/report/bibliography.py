@@ -94,7 +94,7 @@ def _entry(name: str, paper: str, head: str) -> Entry:
     fields = (
         {"author": _authors(read["who"]), "title": f"{{{escape(read['title'])}}}"} if read else {"title": escape(paper)}
     )
-    fields |= {"year": when, "howpublished": escape(" ".join((read["where"] or "").split())) if read else ""}
+    fields |= {"year": when, "howpublished": escape(_place(read["where"] or "")) if read else ""}
     fields |= {"eprint": arxiv[1] if arxiv else "", "archiveprefix": "arXiv" if arxiv else ""}
     fields["note"] = f"Cited in faceleak as: {escape(paper)}" if paper and read else ""
     return Entry(f"faceleak:{name}", "misc", fields)
@@ -104,6 +104,13 @@ def _agree(read: re.Match[str], paper: str) -> bool:
     """Whether the head's first author, title or year is that of the short citation."""
     first = re.split(r"[ ,]", read["who"])[0]
     return first in paper or any(year in (read["where"] or "") for year in _YEAR.findall(paper))
+
+
+def _place(where: str) -> str:
+    """Journal or conference and year, without the section that a file follows."""
+    return re.split(r",?\s+(?:sections?|supplement|chapter|variant|with|where)\b|\s\(|:", " ".join(where.split()))[
+        0
+    ].strip(" ,")
 
 
 def _authors(who: str) -> str:

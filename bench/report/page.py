@@ -15,6 +15,7 @@ from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATIO
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .newcomers import newcomers_of
+from .one_judge import under_one_judge
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
@@ -80,15 +81,13 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
             tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
-        kinds = [kind for kind in ("independent", "target", "other") if (matrix["judge_kind"] == kind).any()]
-        if kinds:
-            shown = matrix[matrix["judge_kind"] == kinds[0]]
-            shown = shown[shown["judge"] == shown["judge"].iloc[0]]
+        shown, judge = under_one_judge(matrix)
+        if judge:
             tables["matrix"] = matrix_table(
                 shown,
                 _first_cells(run, key),
                 f"{anchor}-matrix",
-                f"Every attack on every defense, judge {shown['judge'].iloc[0]}",
+                f"Every attack on every defense, judge {judge}",
             )
         if len(probes):
             means = probes[probes["attribute"] == ALL]
