@@ -108,9 +108,8 @@ def _agree(read: re.Match[str], paper: str) -> bool:
 
 def _place(where: str) -> str:
     """Journal or conference and year, without the section that a file follows."""
-    return re.split(r",?\s+(?:sections?|supplement|chapter|variant|with|where)\b|\s\(|:", " ".join(where.split()))[
-        0
-    ].strip(" ,")
+    ends = r",?\s+(?:sections?|supplement|chapter|variant|with|where)\b|\s\(|:"
+    return re.split(ends, " ".join(where.split()))[0].strip(" ,")
 
 
 def _authors(who: str) -> str:

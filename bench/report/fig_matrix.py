@@ -33,7 +33,7 @@ def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
     made = []
     for (dataset, recognizer, surface), rows in groups_of(with_undefended(matrix)):
         shown, judge = under_one_judge(rows)
-        if not judge:
+        if shown["sar2"].isna().all():
             continue
         name = stem("matrix", dataset, recognizer, surface)
         _draw(shown, f"data {dataset}  ·  recognizer {recognizer}  ·  judge {judge}", surface, fmr, folder / name)

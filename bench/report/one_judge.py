@@ -18,11 +18,11 @@ def under_one_judge(matrix: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         matrix: rows of the long matrix.
     """
     scored = set(matrix.loc[matrix["sar2"].notna(), "judge_kind"])
-    kind = next((kind for kind in _KINDS if kind in scored), "")
+    kind = next((kind for kind in _KINDS if kind in (scored or set(matrix["judge_kind"]))), "")
     if not kind:
-        return matrix.iloc[:0], ""
+        return matrix, ""
     shown = matrix[matrix["judge_kind"] == kind]
-    judge = str(shown.loc[shown["sar2"].notna(), "judge"].iloc[0])
+    judge = str((shown[shown["sar2"].notna()] if scored else shown)["judge"].iloc[0])
     shown = shown[shown["judge"] == judge]
     drawn = set(shown.loc[shown["sar2"].notna(), "attack"])
     own = matrix[~matrix["attack"].isin(drawn) & (matrix["judge"] != judge)]

@@ -115,11 +115,9 @@ def matrix_table(matrix: pd.DataFrame, keys: Mapping[tuple[str, ...], str], name
     reach = full.groupby("attack")["sar2"].max().fillna(-1.0)
     for role, attack, knowledge in sorted(shown, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
         cells = [Cell(attack, attack), Cell(knowledge, knowledge)]
+        plain = attack.removesuffix(OWN_SPACE)
         cells += [
-            _matrix_cell(
-                found.get((attack, knowledge, d)), d, keys.get((attack.removesuffix(OWN_SPACE), knowledge, d), "")
-            )
-            for d in defenses
+            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((plain, knowledge, d), "")) for d in defenses
         ]
         lines.append(Line(cells, "", knowledge if role == "attack" else "", role))
     return Table(
