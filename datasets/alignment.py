@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from ..bench.core.errors import InputError
+from ..bench.core.extras import need
 from ..bench.core.onnx_graph import RuntimeNet, open_session, read_graph
 from ..bench.core.paths import expand
 from ..bench.core.weights import file_sha256
@@ -184,10 +185,9 @@ class PhotographFinder:
 
     @cached_property
     def _detector(self) -> Any:
-        from insightface.model_zoo.scrfd import SCRFD
-
+        scrfd = need("insightface.model_zoo.scrfd", "Whole photographs (align = 'photographs')")
         with self.model.source.open("rb") as file:
-            detector = SCRFD(session=open_session(file.read()))
+            detector = scrfd.SCRFD(session=open_session(file.read()))
         if not detector.use_kps:
             raise InputError(f"{self.owner}: {self.model.source} finds faces but no landmarks; use another pack.")
         detector.prepare(-1, input_size=(640, 640), det_thresh=0.5)  # insightface's own defaults

@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from .errors import InputError
+from .extras import need
 
 MOST_BYTES = (1 << 31) - 1  # of a serialised model; protobuf takes no more
 
@@ -18,8 +19,7 @@ def load_model(path: Path | zipfile.Path, owner: str) -> tuple[Any, bytes]:
     Raises:
         InputError: no ONNX file, weights that lie elsewhere, or more than 2 GB, which is protobuf's limit.
     """
-    import onnx
-
+    onnx = need("onnx", "Recognizers in ONNX files")
     try:
         with path.open("rb") as file:
             model = onnx.load_model_from_string(_at_most(file.read(MOST_BYTES + 1)))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..core.extras import need
 from ..core.paths import expand
 
 PREFIX = "insightface:"
@@ -128,8 +129,7 @@ def _models(pack: str, stamp: tuple[tuple[str, int, int], ...]) -> tuple[PackMod
 
 
 def _model(source: Source) -> PackModel:
-    import onnx
-
+    onnx = need("onnx", "Packs of ONNX files")
     with source.open("rb") as file:
         content = file.read()
     try:
