@@ -102,7 +102,7 @@ def _entry(name: str, paper: str, head: str) -> Entry:
 
 def _agree(read: re.Match[str], paper: str) -> bool:
     """Whether the head's first author, title or year is that of the short citation."""
-    first = re.split(r"[ ,]", read["who"])[0]
+    first = re.split(r" and ", _authors(read["who"]))[0]
     return first in paper or any(year in (read["where"] or "") for year in _YEAR.findall(paper))
 
 
@@ -113,5 +113,6 @@ def _place(where: str) -> str:
 
 
 def _authors(who: str) -> str:
+    who = re.split(r"\b(?:as in|after|from|of|by|with|see)\s+", who)[-1]  # "Two terms, as in Mai et al."
     names = re.split(r",\s*|\s+and\s+|\s*&\s*", who.replace(" et al.", " and others"))
     return " and ".join(escape(one.strip()) for one in names if one.strip())
