@@ -15,7 +15,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow fuzz perf attack defense lint lint-security format report clean distclean
+.PHONY: help leaderboard test test-cpu test-slow fuzz perf attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -81,6 +81,11 @@ lint-security: $(VENV)/.security ## bandit over the code, pip-audit over the pin
 format: $(VENV)/.installed ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## the site of docs/ with the API, in build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@mkdir -p .lint && ln -sfn .. .lint/faceleak
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 report: $(VENV)/.installed ## write boards, figures and page of RUN anew from its CSV
 	$(BIN)/faceleak report $(RUN)

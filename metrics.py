@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .bench.metrics.distribution import kid as kid
     from .bench.metrics.distribution import real_floor as real_floor
     from .bench.metrics.geometry import landmark_error as landmark_error
+    from .bench.metrics.human import d_prime_forced_choice as d_prime_forced_choice
+    from .bench.metrics.human import forced_choice_rate as forced_choice_rate
+    from .bench.metrics.human import kappa_free as kappa_free
+    from .bench.metrics.human import rate_ratio as rate_ratio
     from .bench.metrics.intervals import Interval as Interval
     from .bench.metrics.intervals import bootstrap_identities as bootstrap_identities
     from .bench.metrics.intervals import paired_difference as paired_difference
@@ -69,6 +73,7 @@ _MODULES = {
     "bench.metrics.attributes": "auc auc_draws auc_interval",
     "bench.metrics.distribution": "KidEstimate frechet_distance kid real_floor",
     "bench.metrics.geometry": "landmark_error",
+    "bench.metrics.human": "d_prime_forced_choice forced_choice_rate kappa_free rate_ratio",
     "bench.metrics.intervals": (
         "Interval bootstrap_identities paired_difference sign_flip_p subject_bootstrap_fmr wilson"
     ),

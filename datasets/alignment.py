@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from ..bench.core.errors import InputError
+from ..bench.core.extras import need
 from ..bench.core.onnx_file import describe_error, load_model
 from ..bench.core.onnx_graph import RuntimeNet, open_session, read_graph
 from ..bench.core.paths import expand
@@ -188,11 +189,10 @@ class PhotographFinder:
 
     @cached_property
     def _detector(self) -> Any:
-        from insightface.model_zoo.scrfd import SCRFD
-
+        scrfd = need("insightface.model_zoo.scrfd", "Whole photographs (align = 'photographs')")
         _, content = load_model(self.model.source, self.owner)
         try:
-            detector = SCRFD(session=open_session(content))
+            detector = scrfd.SCRFD(session=open_session(content))
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise InputError(f"{self.owner}: {self.model.source} does not run ({describe_error(error)}).") from error
         if not detector.use_kps:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ..core.errors import FaceleakError
+from ..core.extras import EXTRAS
 from ..core.paths import expand
 from ..core.registry import DATASETS, RECOGNIZERS
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
@@ -104,12 +105,20 @@ def _machine() -> Iterator[Finding]:
     yield Finding("device", "ok", f"{seen['device']}, {seen['cores']} cores")
     for package, version in seen["versions"].items():
         if version == "absent":
-            yield Finding(package, "missing", f"not installed; pip install {package}")
+            yield _absent(package)
     root = default_root()
     place = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free / 2**30
     state = "ok" if free > 5 else "note"
     yield Finding("store", state, f"{root}, {free:.0f} GiB free" + ("" if free > 5 else "; a full track needs about 5"))
+
+
+def _absent(package: str) -> Finding:
+    """Of an extra: only who uses it needs it."""
+    extra = next((extra for name, extra in EXTRAS.values() if name == package), "")
+    if extra:
+        return Finding(package, "note", f"not installed; pip install 'faceleak[{extra}]' where it is used")
+    return Finding(package, "missing", f"not installed; pip install {package}")
 
 
 def _folders() -> Iterator[Finding]:

@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from .lineups import lineup, lineup_score
+from .sharing import merge, verify
+
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
     no_args_is_help=True,
@@ -142,21 +145,24 @@ def protect(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")]) -> None:
-    """Write boards, figures and the page of a run anew, from its CSV."""
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")],
+    tables: Annotated[str, typer.Option(help="For a paper: main,attacks,transfer,publication, or some of them.")] = "",
+    style: Annotated[str, typer.Option(help="Of --tables: ieee, acm or springer.")] = "ieee",
+) -> None:
+    """Write boards, figures and the page of a run anew, from its CSV; with --tables what a paper needs, too."""
     typer.echo(f"Page: {_report(run_folder)}")
+    if tables:
+        from ..report.paper import write_paper
+
+        wanted = [name.strip() for name in tables.split(",") if name.strip()]
+        typer.echo(f"Paper: {write_paper(run_folder, wanted, style)}")
 
 
-@app.command()
-def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
-    """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
-    from ..core.errors import shown
-    from ..run.verify import verify_run
-
-    verdict = verify_run(run_folder)
-    typer.echo(shown(str(verdict), 1 << 24))
-    if not verdict.clean:
-        raise typer.Exit(1)
+app.command("lineup")(lineup)
+app.command("lineup-score")(lineup_score)
+app.command("merge")(merge)
+app.command("verify")(verify)
 
 
 @app.command()

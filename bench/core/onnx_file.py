@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
 from .errors import InputError
+from .extras import need
 
 MOST_BYTES = (1 << 31) - 1  # of a serialised model; protobuf takes no more
 MOST_NUMBERS = 1 << 28  # of a value on the way through a graph, for one picture; networks of faces have 2^24
@@ -23,8 +24,7 @@ def load_model(path: Path | zipfile.Path, owner: str) -> tuple[Any, bytes]:
         InputError: no ONNX file, weights that lie elsewhere, more than 2 GB, which is protobuf's limit, or a graph that
             computes longer or larger things than a recogniser does.
     """
-    import onnx
-
+    onnx = need("onnx", "Recognizers in ONNX files")
     try:
         with path.open("rb") as file:
             model = onnx.load_model_from_string(read_whole(file))

@@ -14,6 +14,8 @@ from .board_measures import KEYS, generic_metrics, lines_of, words_for
 from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
 from .html import environment, filters_of
 from .load import RunFolder, table_of
+from .newcomers import newcomers_of
+from .one_judge import under_one_judge
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
@@ -69,6 +71,7 @@ def render_page(
 
 def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made]) -> list[Section]:
     found: list[Section] = []
+    newcomers = newcomers_of(run.run)
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
@@ -78,15 +81,13 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
             tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
-        kinds = [kind for kind in ("independent", "target", "other") if (matrix["judge_kind"] == kind).any()]
-        if kinds:
-            shown = matrix[matrix["judge_kind"] == kinds[0]]
-            shown = shown[shown["judge"] == shown["judge"].iloc[0]]
+        shown, judge = under_one_judge(matrix)
+        if judge:
             tables["matrix"] = matrix_table(
                 shown,
                 _first_cells(run, key),
                 f"{anchor}-matrix",
-                f"Every attack on every defense, judge {shown['judge'].iloc[0]}",
+                f"Every attack on every defense, judge {judge}",
             )
         if len(probes):
             means = probes[probes["attribute"] == ALL]
@@ -104,6 +105,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:
                 drawn.setdefault(made.kind, []).append(made)
+        if newcomers:
+            tables = {kind: newcomers.marked(table) for kind, table in tables.items()}
         title = surface_text(key[2])
         about = f"data {key[0]}, recognizer {key[1]}"
         findings = sentences(defenses, run.headline_fmr)

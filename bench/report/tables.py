@@ -12,10 +12,12 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attacks import ROLE_ORDER, with_undefended
 from .columns import COLUMN_HELP, SHOWN, Shown
+from .one_judge import OWN_SPACE
 from .rows import UNDEFENDED
 
 Words: TypeAlias = "dict[str, tuple[Shown, str]]"  # column -> how it is shown, what it means
 
+_OWN = ("†", "It draws no picture: scored in the space of its embeddings, not by the judge.")
 _NUMERIC = ("percent", "points", "number", "tenths", "unit")
 _DECIMALS = {"percent": 1, "tenths": 1, "unit": 2}
 
@@ -52,6 +54,7 @@ class Line:
     defense: str = ""
     knowledge: str = ""
     tone: str = ""
+    new: bool = False  # of a newcomer to a merged board
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,14 @@ def matrix_table(matrix: pd.DataFrame, keys: Mapping[tuple[str, ...], str], name
     reach = full.groupby("attack")["sar2"].max().fillna(-1.0)
     for role, attack, knowledge in sorted(shown, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
         cells = [Cell(attack, attack), Cell(knowledge, knowledge)]
+        plain = attack.removesuffix(OWN_SPACE)
         cells += [
-            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((attack, knowledge, d), "")) for d in defenses
+            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((plain, knowledge, d), "")) for d in defenses
         ]
         lines.append(Line(cells, "", knowledge if role == "attack" else "", role))
-    return Table(name, title, heads, lines, [("a number", COLUMN_HELP["sar2"]), ("a word", COLUMN_HELP["status"])])
+    return Table(
+        name, title, heads, lines, [("a number", COLUMN_HELP["sar2"]), ("a word", COLUMN_HELP["status"]), _OWN]
+    )
 
 
 def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..core.extras import need
 from ..core.onnx_file import describe_error, read_whole
 from ..core.paths import expand
 
@@ -129,8 +130,7 @@ def _models(pack: str, stamp: tuple[tuple[str, int, int], ...]) -> tuple[PackMod
 
 
 def _model(source: Source) -> PackModel:
-    import onnx
-
+    onnx = need("onnx", "Packs of ONNX files")
     try:
         with source.open("rb") as file:
             content = read_whole(file)
