@@ -101,9 +101,9 @@ def draws_flag(randomised: bool, draws: int) -> list[dict[str, str]]:
 
 
 def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, str]]:
-    """F6: a threshold rests on fewer than 30 false accepts; (judge, fmr, false accepts)."""
+    """F6: a threshold rests on false accepts of fewer than 30 pairs of people; (judge, fmr, pairs of people)."""
     return [
-        flag("F6", f"The threshold of {judge} at FMR {fmr:g} rests on {count} false accepts.")
+        flag("F6", f"The threshold of {judge} at FMR {fmr:g} rests on false accepts of {count} pairs of people.")
         for judge, fmr, count in warned
     ]
 

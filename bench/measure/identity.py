@@ -8,14 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.registry import register_measurement
-from ..metrics.reidentification import sar_type1, sar_type2
-from ..metrics.thresholds import Threshold
+from ..metrics.calibration import Calibration
 from ..record.metrics import Metric
 from ..record.results import Row
 from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
-from .evidence import below, judges_in, leak_scores, thresholds, under
+from .evidence import below, calibrated, judges_in, leak_scores, thresholds, under
 from .rows import Rules, at_rates, measured, per_identity, row_of
 
 _JUDGED = frozenset({"judge", "fmr"})
@@ -58,19 +57,17 @@ class Identity(Measurement):
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         for judge in judges_in(kept):
             own = below(judge, kept)
-            at = thresholds(own, rules.protocol.fmrs)
+            known = calibrated(own)
             for split in [name.removesuffix("/same") for name in own if name.endswith("/same")]:
-                yield from self._judged(below(split, own), at, judge, split, rules)
+                yield from self._judged(below(split, own), known, judge, split, rules)
 
-    def _judged(self, kept: Kept, at: dict[float, Threshold | None], judge: str, split: str, rules: Rules) -> list[Row]:
+    def _judged(self, kept: Kept, known: Calibration, judge: str, split: str, rules: Rules) -> list[Row]:
         owner, same, leak, other = (kept[name] for name in ("owner", "same", "leak", "other"))
         one, two, cosine = self.metrics
-        second = at_rates(
-            two, lambda t: rules.mean(sar_type2(other, owner[leak], t).values, rate=True), at, judge, split
-        )
+        second = at_rates(two, other, owner[leak], known, rules, judge=judge, split=split)
         if split != "victims":  # they only serve the choice of the strongest attack
             return second
-        first = at_rates(one, lambda t: rules.mean(sar_type1(same, owner, t).values, rate=True), at, judge, split)
+        first = at_rates(one, same, owner, known, rules, judge=judge, split=split)
         row = row_of(cosine, judge=judge, split=split)
         return [*first, *second, measured(cosine, row, rules.mean(per_identity(same, owner)))]
 
@@ -78,7 +75,7 @@ class Identity(Measurement):
         judges = judges_in(kept)
         yield from flags.judge_flag(judges, str(kept["attacked"]))
         yield from flags.threshold_flags(
-            (judge, fmr, found.false_accepts)
+            (judge, fmr, found.identity_pairs or 0)
             for judge in judges
             for fmr, found in thresholds(below(judge, kept), rules.protocol.fmrs).items()
             if found is not None and found.warn
