@@ -63,9 +63,16 @@ def rate_draws(
         weights: (B, I) multiplicities of the people, in the order of their labels.
         missed: as for ``shares_above``.
     """
-    levels, which = _grid(np.asarray(drawn, np.float64))
-    shares = shares_above(scores, owner, levels, missed=missed)[1]
+    shares, which = drawn_shares(scores, owner, drawn, missed=missed)
     return np.asarray((weights @ shares)[np.arange(len(weights)), which] / shares.shape[0])
+
+
+def drawn_shares(
+    scores: npt.ArrayLike, owner: npt.ArrayLike, drawn: npt.ArrayLike, *, missed: bool = False
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """``shares_above`` (I, K) at K of the drawn thresholds, and (B,) which of them stands in for each draw."""
+    levels, which = _grid(np.asarray(drawn, np.float64))
+    return shares_above(scores, owner, levels, missed=missed)[1], which
 
 
 def rate_interval(

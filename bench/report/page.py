@@ -11,7 +11,14 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
-from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
+from .columns import (
+    ATTACKS_SHOWN,
+    ATTRIBUTES_SHOWN,
+    DEFENSES_SHOWN,
+    PUBLICATION_SHOWN,
+    SIGNIFICANCE_SHOWN,
+    TRANSFER_SHOWN,
+)
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .style import Made, fmr_text, groups_of, surface_text
@@ -88,6 +95,9 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
                 f"{anchor}-matrix",
                 f"Every attack on every defense, judge {shown['judge'].iloc[0]}",
             )
+        if len(compared := _only(boards["significance"], key)):
+            title = "Paired comparisons"
+            tables["significance"] = board_table(compared, SIGNIFICANCE_SHOWN, f"{anchor}-significance", title)
         if len(probes):
             means = probes[probes["attribute"] == ALL]
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")

@@ -94,7 +94,7 @@ def _named(row: pd.Series, attack: str) -> str:
 
 
 def _best(protected: pd.DataFrame) -> str:
-    ranked = protected[protected["rank"].notna()].sort_values(["rank", "defense"])
+    ranked = protected[protected["rank"].notna()].join(reach(protected)).sort_values(["rank", "reach", "defense"])
     if not (protected["matched"] != "").any():
         return "Verification accuracy was not measured, so no defense is ranked."
     if ranked.empty:
@@ -109,11 +109,9 @@ def _best(protected: pd.DataFrame) -> str:
         f"verification accuracy as the protocol asks. Of these, {row['defense']} leaks least"
         f"{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
     )
-    reached = ranked.join(reach(ranked))
-    overlapping = reached.iloc[1:]["reach_lo"] <= reached.iloc[0]["reach_hi"]
-    rivals = list(reached.iloc[1:].loc[overlapping, "defense"])
+    rivals = list(ranked.iloc[1:].loc[ranked.iloc[1:]["rank"] == row["rank"], "defense"])
     if rivals:
-        text += f" Its interval overlaps that of {'; '.join(rivals)}: this order is not proven."
+        text += f" It is not proven that it leaks less than {'; '.join(rivals)}: a tie."
     return f"{text} {named}".rstrip()
 
 
