@@ -2,10 +2,10 @@
 
     python tests/coverages.py 250
 
-A world has calibration people whose impostor scores are u_i + u_j + p_ij + image noise, of variance 1 in all, and victims
-whose recoveries score a_v + photograph noise; so FMR and SAR are known. ``alike``: no person and no pair is special;
-``usual``: standard deviations of .3 for people and .4 for pairs; ``wolves``: .45 and .3, few people have most of the false
-accepts. Every world is calibrated once for all rates.
+A world has calibration people whose impostor scores are u_i + u_j + p_ij + image noise, of variance 1 in all, and
+victims whose recoveries score a_v + photograph noise; so FMR and SAR are known. ``alike``: no person and no pair is
+special; ``usual``: standard deviations of .3 for people and .4 for pairs; ``wolves``: .45 and .3, few people have most
+of the false accepts. Every world is calibrated once for all rates.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.registry import register_measurement
 from ..metrics.calibration import Calibration
+from ..metrics.hierarchical import shares_above
 from ..record.metrics import Metric
 from ..record.results import Row
 from . import flags
@@ -41,7 +42,8 @@ class Identity(Measurement):
         return "" if case.judges else "Nobody was recovered."
 
     def observe(self, case: Case) -> Kept:
-        """By ``JUDGE/``: the calibration tail; by ``JUDGE/SPLIT/``: scores with the photographs of the victims."""
+        """By ``JUDGE/``: what the thresholds rest on; by ``JUDGE/SPLIT/``: scores with the photographs of the victims;
+        ``twice``: how many photographs that leaked are also among the others."""
         kept: Kept = {"attacked": np.array(case.alias)}
         for judge in case.judges:
             kept |= under(judge.name, judge.tail)
@@ -52,6 +54,7 @@ class Identity(Measurement):
             names = {"sample": faces.samples, "identity": faces.identities}
             kept |= {f"leaks/{split}/{name}": np.array([texts[i] for i in index]) for name, texts in names.items()}
             kept[f"leaks/{split}/presentation"] = part.presentation.numpy()
+        kept["twice"] = np.array(_twice(case))
         return kept
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
@@ -74,9 +77,35 @@ class Identity(Measurement):
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
         judges = judges_in(kept)
         yield from flags.judge_flag(judges, str(kept["attacked"]))
+        yield from flags.twice_flag(int(kept["twice"]))
+        draw = kept["leaks/victims/presentation"] if "leaks/victims/presentation" in kept else np.zeros(0)
+        for judge in judges if len(draw) and draw.max() > 0 else ():
+            own = below(judge, kept)
+            threshold = calibrated(own).threshold(rules.protocol.headline_fmr)
+            if threshold is not None:
+                yield from flags.lucky_draw_flag(_by_draw(below("victims", own), draw, threshold.value), judge)
         yield from flags.threshold_flags(
             (judge, fmr, found.identity_pairs or 0)
             for judge in judges
             for fmr, found in thresholds(below(judge, kept), rules.protocol.fmrs).items()
             if found is not None and found.warn
         )
+
+
+def _twice(case: Case) -> int:
+    """How many of the photographs that leaked are also, byte for byte, other photographs of the victims split."""
+    splits = case.session.splits
+    shas = splits.loc[splits["split"] == "victims", ["sample", "sha"]]
+    copied = set(shas.loc[shas["sha"].duplicated(keep=False), "sample"])
+    return sum(case.leaked.faces.samples[i] in copied for i in sorted(set(case.leaked.index.tolist())))
+
+
+def _by_draw(kept: Kept, draw: np.ndarray, threshold: float) -> np.ndarray:
+    """(D, I) SAR Type-II of each draw and victim."""
+    owner, of = kept["owner"][kept["leak"]], draw[kept["leak"]]
+    people = np.unique(owner)
+    rates = np.full((int(draw.max()) + 1, len(people)), np.nan)
+    for one in np.unique(of):
+        labels, shares = shares_above(kept["other"][of == one], owner[of == one], threshold)
+        rates[int(one), np.searchsorted(people, labels)] = shares[:, 0]
+    return rates

@@ -53,7 +53,7 @@ def build_report(folder: Path) -> Path:
 
 
 def compared_of(run: RunFolder, problems: list[str]) -> pd.DataFrame | None:
-    """Paired comparisons from the scores that cells kept; where there are none (a committed run) those of its boards."""
+    """Paired comparisons from the scores that cells kept; where none were (a committed run) those of its boards."""
     view = prepare(split_probes(run.results)[1], run.headline_fmr, run.roles, run.utility_loss)
     table = compare_run(run, view, problems)
     if len(table):

@@ -38,14 +38,18 @@ def draw_significance(table: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
         name = stem("significance", kind, dataset, recognizer, surface)
         what = "Attacks on the unprotected" if kind == ATTACKS else "Defenses of the"
         title = f"{what} {surface_text(surface)}: who is above whom"
-        about = [f"SAR Type-II at {fmr_text(fmr)}  ·  {dataset}  ·  {recognizer}" + (f"  ·  judge {judge}" if judge else ""),
-                 f"{len(whole)} comparisons, paired by victim, corrected by Holm"]  # fmt: skip
+        about = [
+            "  ·  ".join(
+                [f"SAR Type-II at {fmr_text(fmr)}", dataset, recognizer, *([f"judge {judge}"] if judge else [])]
+            ),
+            f"{len(whole)} comparisons, paired by victim, corrected by Holm",
+        ]
         _draw(rows, order, title, about, folder / name)
+        whom = "Every two attacks and floors" if kind == ATTACKS else "Every two defenses, each by its strongest attack"
         caption = (
-            f"{'Every two attacks and floors' if kind == ATTACKS else 'Every two defenses, each by its strongest attack'}"
-            ": how many points of SAR Type-II the row is above the column, where that is proven (exact sign-flip test over "
-            "victims, Holm's correction over all comparisons, interval without 0); grey with = is a tie, empty was not "
-            "compared (no victims or no kind of judge in common)."
+            f"{whom}: how many points of SAR Type-II the row is above the column, where that is proven (exact sign-flip "
+            "test over victims, Holm's correction over all comparisons, interval without 0); grey with = is a tie, "
+            "empty was not compared (no victims or no kind of judge in common)."
         )
         made.append(Made(name, "significance", caption, surface, dataset, recognizer))
     return made

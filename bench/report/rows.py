@@ -38,7 +38,7 @@ class AttackId(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """A number: mean over seeds, its interval over seeds and what each seed's interval is over, and the extreme seeds."""
+    """A number: mean over seeds, its interval over them and over people, and the extreme seeds."""
 
     value: float
     lo: float
@@ -249,8 +249,8 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type
 
 
 def _over_seeds(table: pd.DataFrame) -> None:
-    """Widen the mean of the seeds' intervals by the seeds' own: people are the same for all of them, what was drawn anew
-    differs. Student's t of the seeds' values is added to each side in squares (MOVER)."""
+    """Widen the mean of the seeds' intervals by the seeds' own: they share their people. Student's t of the seeds' values
+    is added to each side in squares (MOVER)."""
     several = table["n"] > 1
     seeds = table.loc[several, "n"]
     half = stdtrit(seeds - 1, 0.975) * table.loc[several, "std"] / np.sqrt(seeds)
