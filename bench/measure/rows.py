@@ -108,9 +108,9 @@ def absent(row: Row, reason: str) -> Row:
     return row | {"unit": "", "status": "absent", REASON: reason}
 
 
-def refused(row: Row) -> Row:
-    """``row`` at a rate that the calibration identities cannot support."""
-    return row | {"status": "refused", "ci_method": TOO_FEW}
+def refused(row: Row, why: str = TOO_FEW) -> Row:
+    """``row`` at a rate that the calibration identities cannot support, or of a number that rests on too little."""
+    return row | {"status": "refused", "ci_method": why}
 
 
 def folded(metric: Metric, row: Row, folds: np.ndarray, n: int) -> Row:

@@ -36,7 +36,7 @@ COLUMN_HELP: dict[str, str] = {
     "identities) than those it is reported on; members of an ensemble compete too; in brackets what it knows of the "
     "defense (K0 nothing, K1 trained against it, K2 its algorithm, K3 the victim's secrets too).",
     "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
-    "attacked one.",
+    "attacked one. ‡: it learnt from the same people as the attacked one, so it is less independent than another.",
     "judge_kind": "independent: no attack saw this judge; target: it is the attacked recognizer; other: another "
     "space, for "
     "example the attacker's own.",

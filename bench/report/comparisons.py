@@ -26,10 +26,11 @@ from .strongest import strongest, value_of
 _GROUP = ["dataset", "recognizer", "surface", "kind"]
 
 
-class _Kept:
+class Kept:
     """Rates of every attack that kept scores, by judge and seed."""
 
     def __init__(self, run: RunFolder, view: View, problems: list[str]) -> None:
+        self.view = view
         protocol: Mapping[str, Any] = run.run.get("protocol") or {}
         self.level, self.resamples = float(protocol.get("level", 0.95)), int(protocol.get("bootstrap", 2000))
         self.rates: dict[tuple[AttackId, str], dict[int, Rates]] = {}
@@ -39,14 +40,24 @@ class _Kept:
                 for judge, rates in read_rates(cell, view.fmr, self.resamples, problems).items():
                     self.rates.setdefault((who, judge), {})[cell.seed] = rates
 
-    def compare(self, a: tuple[AttackId, str], b: tuple[AttackId, str]) -> tuple[Difference, int] | None:
-        """A minus B, and over how many seeds; None where they share no victim or seed."""
-        one, other = self.rates[a], self.rates[b]
+    def compare(
+        self, a: tuple[AttackId, str], b: tuple[AttackId, str], elsewhere: Kept | None = None
+    ) -> tuple[Difference, int] | None:
+        """A minus B, and over how many seeds; None where they share no victim or seed.
+
+        Args:
+            a: attack and judge.
+            b: the same.
+            elsewhere: the run that b is of, where it is another one.
+        """
+        there = elsewhere or self
+        one, other = self.rates[a], there.rates[b]
         seeds = tuple(sorted(set(one) & set(other)))
         people = shared([side[seed] for side in (one, other) for seed in seeds])
         if not people:
             return None
-        (mine, my_draws), (its, its_draws) = (self._mean(who, seeds, people) for who in (a, b))
+        mine, my_draws = self._mean(a, seeds, people)
+        its, its_draws = there._mean(b, seeds, people)
         found = difference(mine, its, my_draws - its_draws, self.level)
         gaps = [float(one[seed].of(people).mean() - other[seed].of(people).mean()) for seed in seeds]
         return widened(found, gaps, self.level), len(seeds)
@@ -82,7 +93,7 @@ def compare_run(run: RunFolder, view: View, problems: list[str]) -> pd.DataFrame
         view: of its rows.
         problems: gets one sentence per file that could not be read.
     """
-    kept = _Kept(run, view, problems)
+    kept = Kept(run, view, problems)
     rows = [*_attacks(kept, view), *_defenses(kept, view)]
     table = pd.DataFrame(rows, columns=list(SIGNIFICANCE_COLUMNS))
     for _, group in table.groupby(_GROUP):
@@ -92,7 +103,7 @@ def compare_run(run: RunFolder, view: View, problems: list[str]) -> pd.DataFrame
     return table.assign(significant=np.where(proven, "yes", "no")) if len(table) else table
 
 
-def _attacks(kept: _Kept, view: View) -> Iterator[dict[str, Any]]:
+def _attacks(kept: Kept, view: View) -> Iterator[dict[str, Any]]:
     """Every two attacks or floors of a system that the same judge decides about."""
     groups: dict[tuple[Place, str], list[AttackId]] = {}
     for who in sorted(view.cells):
@@ -106,7 +117,7 @@ def _attacks(kept: _Kept, view: View) -> Iterator[dict[str, Any]]:
                 yield _row(place, judge, (a.label, b.label), (_value(view, a, judge), _value(view, b, judge)), found)
 
 
-def _defenses(kept: _Kept, view: View) -> Iterator[dict[str, Any]]:
+def _defenses(kept: Kept, view: View) -> Iterator[dict[str, Any]]:
     """Every two defences of a surface, each by the attack that it is ranked by."""
     groups: dict[Place, dict[str, tuple[AttackId, str]]] = {}
     for system in sorted({(who.dataset, who.recognizer, who.surface, who.defense) for who in view.cells}):

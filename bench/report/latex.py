@@ -111,6 +111,7 @@ def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
         "n": int(victims["n"].max()) if victims["n"].notna().any() else 0,
         "seeds": int(victims["seed"].nunique()),
         "judges": escape(", ".join(judges)),
+        "kin": escape(", ".join(sorted(run.taught_alike(recognizer) & set(judges)))),
         "commit": escape(str(run.env.get("code_sha", ""))[:12] or "unknown"),
         "surface": escape(surface_text(surface)),
         "dataset": escape(dataset),

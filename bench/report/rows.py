@@ -249,8 +249,8 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type
 
 
 def _over_seeds(table: pd.DataFrame) -> None:
-    """Widen the mean of the seeds' intervals by the seeds' own: they share their people. Student's t of the seeds' values
-    is added to each side in squares (MOVER)."""
+    """Widen the mean of the seeds' intervals by the seeds' own: they share their people. Student's t of the values of
+    the seeds is added to each side in squares (MOVER)."""
     several = table["n"] > 1
     seeds = table.loc[several, "n"]
     half = stdtrit(seeds - 1, 0.975) * table.loc[several, "std"] / np.sqrt(seeds)

@@ -33,6 +33,17 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
     return [text for text in found if text]
 
 
+def kin_sentences(judges: set[str], recognizer: str) -> list[str]:
+    """What must be said of judges that learnt from the people the attacked recogniser learnt from."""
+    if not judges:
+        return []
+    who, learnt = " and ".join(sorted(judges)), "has" if len(judges) == 1 else "have"
+    return [
+        f"Judge {who} {learnt} learnt from the same people as the attacked {recognizer} (marked ‡): another network, "
+        "but not another training, so agreement with it is weaker evidence."
+    ]
+
+
 def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
     """The same for published pictures.
 
