@@ -33,8 +33,8 @@ class Pictures(Measurement):
 
     metrics: ClassVar = (
         *PAIRED, *SETS, *FLOORS,
-        Metric("fd_{judge}_floor", "squared distance", "", "The same distance of other photographs of these people: what "
-               "a perfect copy would have.", per=frozenset({"judge"})),
+        Metric("fd_{judge}_floor", "squared distance", "", "The same distance of other photographs of these people: "
+               "what a perfect copy would have.", per=frozenset({"judge"})),
         Metric("fd_{judge}", "squared distance", "lower", "Frechet distance of the judge's embeddings of recovered "
                "and original pictures.", per=frozenset({"judge"})),
     )  # fmt: skip

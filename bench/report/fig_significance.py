@@ -48,8 +48,8 @@ def draw_significance(table: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
         whom = "Every two attacks and floors" if kind == ATTACKS else "Every two defenses, each by its strongest attack"
         caption = (
             f"{whom}: how many points of SAR Type-II the row is above the column, where that is proven (exact "
-            "sign-flip test over victims, Holm's correction over all comparisons, interval without 0); grey with = is a tie, "
-            "empty was not compared (no victims or no kind of judge in common)."
+            "sign-flip test over victims, Holm's correction over all comparisons, interval without 0); grey with = is "
+            "a tie, empty was not compared (no victims or no kind of judge in common)."
         )
         made.append(Made(name, "significance", caption, surface, dataset, recognizer))
     return made

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..core.seeding import Rng
 from ..metrics.calibration import Calibration
 from ..metrics.hierarchical import drawn_shares, shares_above
 from ..metrics.intervals import resample_weights
@@ -51,9 +50,9 @@ class Rates:
 
 
 @lru_cache(maxsize=8)
-def drawn_people(n: int, resamples: int, purpose: str = "bootstrap") -> np.ndarray:
+def drawn_people(n: int, resamples: int, *, calibration: bool = False) -> np.ndarray:
     """(B, n) multiplicities of n people, the same for all comparisons."""
-    return np.concatenate(list(resample_weights(n, Rng(0, "comparisons", purpose).numpy(), resamples)))
+    return np.concatenate(list(resample_weights(n, int(calibration), resamples)))
 
 
 def read_rates(cell: CellFile, fmr: float, resamples: int, problems: list[str]) -> dict[str, Rates]:
@@ -87,7 +86,7 @@ def _rates(kept: dict[str, np.ndarray], fmr: float, resamples: int) -> Iterator[
         if threshold is None or f"{_SPLIT}/leak" not in own:
             continue
         scores, owner = own[f"{_SPLIT}/other"], people[own[f"{_SPLIT}/leak"]]
-        drawn = known.thresholds(fmr, drawn_people(len(known.compared), resamples, "calibration"))
+        drawn = known.thresholds(fmr, drawn_people(len(known.compared), resamples, calibration=True))
         names, rates = shares_above(scores, owner, threshold.value)
         shares, which = drawn_shares(scores, owner, drawn)
         yield judge, Rates(tuple(map(str, names)), rates[:, 0], shares, which)

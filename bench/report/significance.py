@@ -55,7 +55,8 @@ class Verdicts:
 
 def leak_less(row: Mapping[Hashable, Any], rows: pd.DataFrame, verdicts: Verdicts) -> int:
     """How many of ``rows`` are proven to leak less than ``row``; both of the defense board with ``reach``."""
-    place = Place(*(str(row.get(name, "")) for name in Place._fields[:3]), DEFENSES)
+    dataset, recognizer, surface = (str(row.get(name, "")) for name in Place._fields[:3])
+    place = Place(dataset, recognizer, surface, DEFENSES)
     return sum(
         verdicts.above(place, str(row["defense"]), str(other["defense"]), (row["reach_lo"], other["reach_hi"]))
         for other in rows.to_dict("records")

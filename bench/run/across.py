@@ -1,8 +1,8 @@
 """``faceleak compare A B``: what two runs have in common, attack by attack, paired by victim.
 
 Cells are matched by who met whom, whatever their seed. Where both kept scores, the difference of SAR Type-II at the
-headline false match rate is paired by the victims' names, with interval and exact p, and Holm's correction over all that are
-compared (``bench/report/comparisons.py`` says how). Data sets that name their people alike are taken for the same.
+headline false match rate is paired by the victims' names, with interval and exact p, and Holm's correction over all
+that are compared (``bench/report/comparisons.py``). Data sets that name their people alike are taken for the same.
 """
 
 from __future__ import annotations
