@@ -248,38 +248,6 @@ def paired_difference(
     return Interval(plain.value, plain.lo, plain.hi, "bootstrap-paired", plain.n, level)
 
 
-def sign_flip_p(a: npt.ArrayLike, b: npt.ArrayLike, rng: Rng, permutations: int = 9999) -> float:
-    """Two-sided p of "A and B do not differ", by flipping the sign of each identity's difference at random.
-
-        p = (1 + #(|T*| >= |T|)) / (1 + permutations),   T = sum_i (a_i - b_i)
-
-    Never 0. The method recommended for paired evaluations in arXiv 2511.19794.
-
-    Args:
-        a: (I,) per-identity values of A.
-        b: (I,) per-identity values of B, same identities in the same order.
-        rng: numpy Generator or int seed.
-        permutations: random sign patterns, >= 1.
-
-    Returns:
-        p in (0, 1]; 1 when a equals b.
-
-    Raises:
-        MetricInputError: different lengths, empty, non-finite, or no permutation.
-    """
-    differences = _differences(a, b)
-    if permutations < 1:
-        raise MetricInputError(f"permutations is {permutations}; draw at least one")
-    generator, n = as_rng(rng), differences.size
-    # Equal sums in another order of addition must count as equal.
-    observed = abs(float(differences.sum())) * (1 - 1e-12) - _POINT * float(np.abs(differences).sum())
-    extreme, block = 0, max(1, _BLOCK // n)
-    for start in range(0, permutations, block):
-        signs = generator.integers(0, 2, (min(block, permutations - start), n), dtype=np.int8) * 2.0 - 1
-        extreme += int((np.abs(signs @ differences) >= observed).sum())
-    return (1 + extreme) / (1 + permutations)
-
-
 def resample_weights(n: int, rng: Rng, resamples: int) -> Iterator[npt.NDArray[np.float64]]:
     """Multiplicities (r, n) of n identities drawn n times with replacement, in blocks of at most 16 MB.
 

@@ -45,7 +45,7 @@ def test_what_is_kept_says_what_all_scores_say(fmr: float) -> None:
     w = np.concatenate(list(resample_weights(40, 0, 500)))
     both = w[:, first] * w[:, second]
     full = np.log((both * hit).sum(1) / both.sum(1) / found.fmr)
-    assert np.corrcoef(known.errors(fmr, w), full)[0, 1] > 0.9
+    assert np.corrcoef(known.errors(fmr, w), full)[0, 1] > 0.8
     drawn, ordered = known.thresholds(fmr, w), np.sort(scores)
     assert np.isin(drawn.astype(np.float32), ordered).all(), "thresholds are scores"
     lo, hi = known.reached(fmr, w, 0.95)

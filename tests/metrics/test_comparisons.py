@@ -7,8 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from faceleak.bench.metrics.arrays import MetricInputError
-from faceleak.bench.metrics.comparisons import difference, exact_sign_flip_p, holm
-from faceleak.bench.metrics.intervals import sign_flip_p
+from faceleak.bench.metrics.comparisons import difference, exact_sign_flip_p, holm, sign_flip_p
 
 
 @pytest.mark.parametrize("seed", range(4))
