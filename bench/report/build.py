@@ -6,22 +6,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pandas as pd
-
-from .board_attributes import split_probes
 from .board_measures import generic_metrics
 from .boards import build_boards, write_boards
 from .cells import render_cells
-from .comparisons import compare_run
+from .comparisons import compared_of
 from .fig_loss import read_losses
 from .figures import draw_figures
 from .freshness import note_sources, sources_of
 from .latex import write_tables
 from .latex_significance import write_significance
-from .load import RunFolder, load_run
+from .load import load_run
 from .page import render_page
-from .rows import prepare
-from .significance import Verdicts, read_table
+from .significance import Verdicts
 
 _PARTS = ("boards", "tables", "figures", "cells.html", "index.html")
 
@@ -50,16 +46,6 @@ def build_report(folder: Path) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder / "index.html"
-
-
-def compared_of(run: RunFolder, problems: list[str]) -> pd.DataFrame | None:
-    """Paired comparisons from the scores that cells kept; where none were (a committed run) those of its boards."""
-    view = prepare(split_probes(run.results)[1], run.headline_fmr, run.roles, run.utility_loss)
-    table = compare_run(run, view, problems)
-    if len(table):
-        return table
-    file = run.path / "boards" / "significance.csv"
-    return read_table(file) if file.is_file() else None
 
 
 def _swap(work: Path, folder: Path, name: str) -> None:

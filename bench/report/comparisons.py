@@ -17,10 +17,11 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ..metrics.comparisons import Difference, difference, holm
+from .board_attributes import split_probes
 from .kept_rates import Rates, read_rates, shared
 from .load import RunFolder
-from .rows import AttackId, View
-from .significance import ATTACKS, DEFENSES, SIGNIFICANCE_COLUMNS, Place
+from .rows import AttackId, View, prepare
+from .significance import ATTACKS, DEFENSES, SIGNIFICANCE_COLUMNS, Place, read_table
 from .strongest import strongest, value_of
 
 _GROUP = ["dataset", "recognizer", "surface", "kind"]
@@ -83,6 +84,16 @@ def widened(found: Difference, gaps: list[float], level: float) -> Difference:
         found.value + np.hypot(found.hi - found.value, spread),
     )
     return Difference(found.value, float(lo), float(hi), found.p, found.n)
+
+
+def compared_of(run: RunFolder, problems: list[str]) -> pd.DataFrame | None:
+    """Paired comparisons from the scores that cells kept; where none were (a committed run) those of its boards."""
+    view = prepare(split_probes(run.results)[1], run.headline_fmr, run.roles, run.utility_loss)
+    table = compare_run(run, view, problems)
+    if len(table):
+        return table
+    file = run.path / "boards" / "significance.csv"
+    return read_table(file) if file.is_file() else None
 
 
 def compare_run(run: RunFolder, view: View, problems: list[str]) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
 
 def _kept(run: RunFolder) -> Kept:
     problems: list[str] = []
-    return Kept(run, prepare(split_probes(run.results)[1], run.headline_fmr), problems)
+    return Kept(run, prepare(split_probes(run.results)[1], run.headline_fmr, run.roles, run.utility_loss), problems)
 
 
 def _row(who: AttackId, judge: str, found: Difference, kept: list[Kept]) -> dict[str, object]:
