@@ -166,6 +166,17 @@ app.command("verify")(verify)
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A run folder with cells/.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
+    from ..run.across import compare_runs
+
+    typer.echo(str(compare_runs(a, b)))
+
+
+@app.command()
 def doctor(track: Annotated[str, typer.Argument(help="A track; without one, everything is looked at.")] = "") -> None:
     """What is present, what is missing, and which tracks can run here."""
     from .doctor import examine, show

@@ -109,10 +109,12 @@ class Case:
             self._enrolled[where] = enrolled(self.session, self.alias, defense, split, self.cell.seed)
         return self._enrolled[where]
 
-    def impostors(self, defense: Defense, split: str) -> np.ndarray:
-        """Scores of pairs of two persons of a split under ``defense``."""
+    def impostors(self, defense: Defense, split: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Scores (n,) of pairs of two persons of a split under ``defense``, and the labels (n,) of the two."""
         both = self.enrolled(defense, split)
-        return compare_pairs(defense, both, *impostor_pairs(both.faces, self.cell.seed))
+        first, second = impostor_pairs(both.faces, self.cell.seed)
+        labels = both.faces.labels.numpy()
+        return compare_pairs(defense, both, first, second), (labels[first], labels[second])
 
     @cached_property
     def shown(self) -> Published:

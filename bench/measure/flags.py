@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..core.faces import FaceSet
 from ..core.surfaces import Role
 from ..core.threat import DefenseKnowledge, RecognizerAccess
+from ..metrics.comparisons import exact_sign_flip_p
 from ..record.results import Row
 from ..record.roles import role_of
 from ..record.words import WITHIN
@@ -22,6 +24,7 @@ from ..record.words import WITHIN
 UNDER_TRAINED = 0.05  # relative drop of the loss over the last tenth of the training
 PERFECT = 0.9995  # mean cosine to the leaked photograph that no recovery of a defended leak reaches
 SAME = 1e-6  # two mean cosines this close are one
+LUCKY = 0.001  # p below which draws of a randomised leak differ; every cell and judge of a board is asked
 COLLAPSE = 0.02  # median distance (root mean square, [0, 1]) between recoveries of different victims
 
 
@@ -95,16 +98,44 @@ def unreadable_flag(count: int) -> list[dict[str, str]]:
 
 
 def draws_flag(randomised: bool, draws: int) -> list[dict[str, str]]:
-    """F3: a randomised leak judged on too few draws."""
-    if not randomised or draws >= 5:
+    """F3: a randomised leak judged on one draw, which says nothing about other draws."""
+    if not randomised or draws > 1:
         return []
-    return [flag("F3", f"The leak is randomised but was judged on {draws} draws; 5 are asked for.")]
+    return [flag("F3", "The leak is randomised but was judged on a single draw.")]
+
+
+def lucky_draw_flag(rates: np.ndarray, judge: str) -> list[dict[str, str]]:
+    """F3: some draw of a randomised leak gives another success rate than the rest, by more than chance.
+
+    Args:
+        rates: (D, I) of each draw and victim; NaN where a victim has no such draw.
+        judge: whose.
+    """
+    kept = rates[:, np.isfinite(rates).all(axis=0)]
+    if len(kept) < 2 or not kept.shape[1]:
+        return []
+    tried = range(len(kept) if len(kept) > 2 else 1)  # of two draws each is the other's rest
+    pairs = [(kept[one], np.delete(kept, one, axis=0).mean(axis=0)) for one in tried]
+    p = [exact_sign_flip_p(*pair) for pair in pairs]
+    worst = int(np.argmin(p))
+    if p[worst] * len(p) >= LUCKY:
+        return []
+    own, rest = (float(side.mean()) for side in pairs[worst])
+    return [flag("F3", f"Draw {worst + 1} of {len(kept)} gives {own:.3f}, the others {rest:.3f} by {judge}: more than "
+                 "chance, so that more draws are needed.")]  # fmt: skip
+
+
+def twice_flag(count: int) -> list[dict[str, str]]:
+    """F9: pictures that leaked stand among those they are compared with."""
+    if not count:
+        return []
+    return [flag("F9", f"{count} of the photographs that leaked stand among the victims' others under another name.")]
 
 
 def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, str]]:
-    """F6: a threshold rests on fewer than 30 false accepts; (judge, fmr, false accepts)."""
+    """F6: a threshold rests on false accepts of fewer than 30 pairs of people; (judge, fmr, pairs of people)."""
     return [
-        flag("F6", f"The threshold of {judge} at FMR {fmr:g} rests on {count} false accepts.")
+        flag("F6", f"The threshold of {judge} at FMR {fmr:g} rests on false accepts of {count} pairs of people.")
         for judge, fmr, count in warned
     ]
 

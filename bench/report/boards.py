@@ -19,8 +19,9 @@ from .board_measures import measures_board
 from .board_publication import publication_board
 from .load import DEFAULT_FMR
 from .rows import prepare
+from .significance import SIGNIFICANCE_COLUMNS, Verdicts
 
-BOARDS = ("defenses", "attacks", "matrix", "matrix_wide", "transfer", "attributes", "publication")
+BOARDS = ("defenses", "significance", "attacks", "matrix", "matrix_wide", "transfer", "attributes", "publication")
 
 
 def build_boards(
@@ -29,6 +30,7 @@ def build_boards(
     metrics: tuple[Metric, ...] = (),
     roles: Mapping[str, str] | None = None,
     utility_loss: float = UTILITY_LOSS,
+    compared: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """All boards of a run, by name (``BOARDS``).
 
@@ -38,12 +40,15 @@ def build_boards(
         metrics: that ask for a column; without any there is no board ``measures``.
         roles: title of an attack -> attack, floor or ceiling; empty for runs from before they were kept.
         utility_loss: of accuracy at most, for a rank.
+        compared: paired comparisons, as ``compare_run`` gives them; without them ranks and marks go by intervals.
     """
     probes, others = split_probes(results)
-    view = prepare(others, fmr, roles, utility_loss)
-    matrix = matrix_board(view)
+    view, verdicts = prepare(others, fmr, roles, utility_loss), Verdicts(compared)
+    matrix = matrix_board(view, verdicts)
+    table = pd.DataFrame(columns=list(SIGNIFICANCE_COLUMNS)) if compared is None else compared
     boards = {
-        "defenses": defense_board(view),
+        "defenses": defense_board(view, verdicts),
+        "significance": table,
         "attacks": attack_board(view),
         "matrix": matrix,
         "matrix_wide": matrix_wide(matrix),

@@ -9,12 +9,15 @@ from pathlib import Path
 from .board_measures import generic_metrics
 from .boards import build_boards, write_boards
 from .cells import render_cells
+from .comparisons import compared_of
 from .fig_loss import read_losses
 from .figures import draw_figures
 from .freshness import note_sources, sources_of
 from .latex import write_tables
+from .latex_significance import write_significance
 from .load import load_run
 from .page import render_page
+from .significance import Verdicts
 
 _PARTS = ("boards", "tables", "figures", "cells.html", "index.html")
 
@@ -24,11 +27,14 @@ def build_report(folder: Path) -> Path:
     sources = sources_of(folder)
     run = load_run(folder)
     problems = list(run.problems)
-    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss)
+    compared = compared_of(run, problems)
+    metrics = generic_metrics(run)
+    boards = build_boards(run.results, run.headline_fmr, metrics, run.roles, run.utility_loss, compared)
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")
-        write_tables(boards["defenses"], run, work / "tables")
+        write_tables(boards["defenses"], run, work / "tables", Verdicts(compared))
+        write_significance(boards["significance"], run, work / "tables")
         (work / "figures").mkdir()
         losses = read_losses(run.cells, problems)
         made = draw_figures(boards, run, losses, work / "figures", problems)

@@ -36,7 +36,7 @@ COLUMN_HELP: dict[str, str] = {
     "identities) than those it is reported on; members of an ensemble compete too; in brackets what it knows of the "
     "defense (K0 nothing, K1 trained against it, K2 its algorithm, K3 the victim's secrets too).",
     "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
-    "attacked one.",
+    "attacked one. ‡: it learnt from the same people as the attacked one, so it is less independent than another.",
     "judge_kind": "independent: no attack saw this judge; target: it is the attacked recognizer; other: another "
     "space, for "
     "example the attacker's own.",
@@ -137,6 +137,18 @@ COLUMN_HELP: dict[str, str] = {
     "recovery_psnr_ceiling": "What its own codes of the originals decode to: no key gives more. Empty: all of it.",
     "key_bytes": "Size of the key of one picture.",
     "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
+    "kind": "Whether two attacks on one system are compared, or two defenses, each under its strongest attack.",
+    "system": "The defense that both attacks were run on; empty where defenses are compared.",
+    "a": "What is compared.",
+    "b": "What it is compared with.",
+    "a_value": "SAR Type-II of A.",
+    "b_value": "SAR Type-II of B.",
+    "difference": "A minus B over the victims that both have, paired by victim.",
+    "p": "Of no difference, two-sided: the exact sign-flip test over victims.",
+    "p_holm": "The same, corrected by Holm's method over all comparisons of this kind on this board.",
+    "significant": "yes if the corrected p is below 0.05 and the interval of the difference excludes 0; no is a tie.",
+    "n": "How many victims both have.",
+    "best": "yes where no attack on that defense is proven to be stronger under that judge.",
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -219,6 +231,17 @@ SHOWN: dict[str, Shown] = {
     "recovery_psnr_ceiling": Shown("at most, dB", "tenths"),
     "key_bytes": Shown("key, bytes", "number"),
     "picture_bytes": Shown("picture, bytes", "number"),
+    "kind": Shown("compared"),
+    "system": Shown("on"),
+    "a": Shown("A"),
+    "b": Shown("B"),
+    "a_value": Shown("A, %", "percent"),
+    "b_value": Shown("B, %", "percent"),
+    "difference": Shown("A − B, points", "points"),
+    "p": Shown("p", "small"),
+    "p_holm": Shown("p, corrected", "small"),
+    "significant": Shown("significant"),
+    "n": Shown("victims", "number"),
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),
@@ -247,6 +270,9 @@ PUBLICATION_SHOWN = (
     "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "recovery_psnr_ceiling",
     "key_bytes", "picture_bytes", "protect_ms", "judge",
 )  # fmt: skip
+SIGNIFICANCE_SHOWN = (
+    "kind", "system", "judge", "a", "a_value", "b", "b_value", "difference", "p_holm", "significant", "n", "n_seeds",
+)  # fmt: skip
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
     "attribute_chance", "flags", "n_seeds", "n_failed",
@@ -257,5 +283,5 @@ def help_for(column: str) -> str:
     """The sentence of a column; intervals borrow that of their number."""
     for suffix, words in (("_lo", "Lower end of the 95 % interval of"), ("_hi", "Upper end of the 95 % interval of")):
         if column.endswith(suffix) and column not in COLUMN_HELP:
-            return f"{words} {column.removesuffix(suffix)}; with several seeds the widest."
+            return f"{words} {column.removesuffix(suffix)}; of several seeds over these too."
     return COLUMN_HELP[column]

@@ -15,6 +15,7 @@ from .fig_publication import draw_publications
 from .fig_roc import draw_rocs
 from .fig_scatter import draw_scatters
 from .fig_scores import draw_histograms
+from .fig_significance import draw_significance
 from .fig_sweep import draw_sweeps
 from .fig_transfer import draw_transfers
 from .load import RunFolder
@@ -44,6 +45,7 @@ def draw_figures(
             *draw_sweeps(run, folder),
             *draw_budgets(run, folder),
             *draw_matrices(boards["matrix"], fmr, folder),
+            *draw_significance(boards["significance"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),
             *draw_losses(losses, folder),
             *draw_transfers(boards["transfer"], fmr, folder),

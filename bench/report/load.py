@@ -60,6 +60,11 @@ class RunFolder:
     cells: tuple[CellFile, ...]
     problems: tuple[str, ...] = field(default=())
 
+    def taught_alike(self, recognizer: str) -> set[str]:
+        """Judges that learnt from the same people as an attacked recogniser."""
+        found = _mapping(self.manifest.get("taught_alike")).get(recognizer)
+        return set(map(str, found)) if isinstance(found, list) else set()
+
     @property
     def headline_fmr(self) -> float:
         """The false match rate at which the boards are read."""

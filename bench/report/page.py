@@ -11,13 +11,20 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
-from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
+from .columns import (
+    ATTACKS_SHOWN,
+    ATTRIBUTES_SHOWN,
+    DEFENSES_SHOWN,
+    PUBLICATION_SHOWN,
+    SIGNIFICANCE_SHOWN,
+    TRANSFER_SHOWN,
+)
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .newcomers import newcomers_of
 from .one_judge import under_one_judge
 from .style import Made, fmr_text, groups_of, surface_text
-from .summary import publication_sentences, sentences
+from .summary import kin_sentences, publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
 from .traits import Traits, traits_of
 
@@ -78,9 +85,9 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         probes = _only(boards["attributes"], key)
         if not len(attacks) and not len(probes) and len(boards["attacks"]):
             continue  # only its size in bytes is known; a section without an attack would say nothing
-        tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
+        tables = {"defenses": board_table(_marked(defenses, run), DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
-            tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
+            tables["attacks"] = board_table(_marked(attacks, run), ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
         shown, judge = under_one_judge(matrix)
         if judge:
             tables["matrix"] = matrix_table(
@@ -88,6 +95,11 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
                 _first_cells(run, key),
                 f"{anchor}-matrix",
                 f"Every attack on every defense, judge {judge}",
+            )
+        if len(compared := _only(boards["significance"], key)):
+            title = "Paired comparisons"
+            tables["significance"] = board_table(
+                _marked(compared, run), SIGNIFICANCE_SHOWN, f"{anchor}-significance", title
             )
         if len(probes):
             means = probes[probes["attribute"] == ALL]
@@ -109,7 +121,7 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
             tables = {kind: newcomers.marked(table) for kind, table in tables.items()}
         title = surface_text(key[2])
         about = f"data {key[0]}, recognizer {key[1]}"
-        findings = sentences(defenses, run.headline_fmr)
+        findings = [*sentences(defenses, run.headline_fmr), *kin_sentences(run.taught_alike(key[1]), key[1])]
         if "publication" in tables:  # such systems are not there to verify
             findings = publication_sentences(posted, run.headline_fmr)
         found.append(Section(anchor, title[:1].upper() + title[1:], about, key[2], findings, tables, drawn))
@@ -121,6 +133,15 @@ def _first_cells(run: RunFolder, key: tuple[str, str, str]) -> dict[tuple[str, .
     rows = _only(run.results[run.results["attack"] != ""], key).sort_values("seed", kind="stable")
     names = ["attack", "knowledge", "defense"]
     return {tuple(map(str, who)): str(part["cell"].iloc[0]) for who, part in rows.groupby(names)}
+
+
+def _marked(board: pd.DataFrame, run: RunFolder) -> pd.DataFrame:
+    """``board`` with a mark behind judges that learnt from the people whom the attacked recogniser learnt from."""
+    judges = [
+        f"{judge} ‡" if judge in run.taught_alike(str(recognizer)) else judge
+        for recognizer, judge in zip(board["recognizer"], board["judge"])
+    ]
+    return board.assign(judge=judges)
 
 
 def _only(board: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from .rows import UNDEFENDED
 Words: TypeAlias = "dict[str, tuple[Shown, str]]"  # column -> how it is shown, what it means
 
 _OWN = ("†", "It draws no picture: scored in the space of its embeddings, not by the judge.")
-_NUMERIC = ("percent", "points", "number", "tenths", "unit")
+_NUMERIC = ("percent", "points", "number", "tenths", "unit", "small")
 _DECIMALS = {"percent": 1, "tenths": 1, "unit": 2}
 
 
@@ -44,6 +44,7 @@ class Cell:
     defense: str = ""
     shade: str = ""
     cell: str = ""  # the cell of the run that the number is from
+    strong: bool = False  # nothing that it is compared with is proven to be higher
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
     shade = f"h{min(int(row['sar2'] * 10), 9)}"
     text = f"{100 * row['sar2']:.1f}"
     interval = _interval(row, "sar2", 100, "percent")
-    return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell)
+    strong = row["best"] == "yes"
+    return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell, strong=strong)
 
 
 def _known(columns: Sequence[str]) -> Words:
@@ -163,6 +165,8 @@ def _cell(row: pd.Series, column: str, kind: str) -> Cell:
 def _number(value: float, kind: str) -> str:
     if kind == "points":
         return f"{value:+.1f}".replace("-", "−")
+    if kind == "small":
+        return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
     if kind in _DECIMALS:
         return f"{value:.{_DECIMALS[kind]}f}".replace("-", "−")
     if value == int(value) and abs(value) >= 1e4:

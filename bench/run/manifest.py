@@ -49,12 +49,23 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
             alias: {"family": net.family, "dim": net.dim, "differentiable": net.differentiable, **net.provenance}
             for alias, net in recognizers.items()
         },
+        "taught_alike": taught_alike(session),
         "metrics": declared(measurements(track.protocol).values()),
         "absent": found.absent,
         "caveats": list(session.dataset.caveats),
     }
     for name, content in zip(_FILES, (environment(session.device), manifest, about), strict=True):
         write_text(out / f"{name}.json", json.dumps(content, indent=1, default=plain) + "\n")
+
+
+def taught_alike(session: Session) -> dict[str, list[str]]:
+    """Attacked recogniser -> the judges that learnt from the same people as it: they share what it gets wrong."""
+    here = session.recognizers.trained_here
+    return {
+        target.recognizer: [judge for judge in target.judges if here(judge)]
+        for target in session.track.targets
+        if here(target.recognizer) and any(map(here, target.judges))
+    }
 
 
 def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int], command: str) -> dict[str, Any]:

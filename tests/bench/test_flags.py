@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from faceleak.bench.core.surfaces import Role
@@ -18,6 +19,8 @@ from faceleak.bench.record.results import Row
 from faceleak.bench.record.roles import role_of
 from systems import faces, recognizer
 
+SAME_DRAWS = np.tile(np.linspace(0, 1, 20), (2, 1))
+LUCKY = np.array([[0.8] * 20, [0.2] * 20])  # of two draws the first takes everybody
 FLAT, FALLING = (5.0, 0.0), (30.0, 0.2)
 
 
@@ -32,9 +35,7 @@ def _row(cell: str, attack: str, metric: str, value: float, **more: Any) -> Row:
 
 def test_every_flag_in_the_code_is_documented() -> None:
     used = set(re.findall(r'"(F\d+)"', Path(flags.__file__).read_text()))
-    assert used <= set(FLAGS)
-    # F9 and F14 (overlaps) need no row: the splits refuse them before anything runs.
-    assert set(FLAGS) - used == {"F9", "F14"}
+    assert used == set(FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,10 @@ def test_every_flag_in_the_code_is_documented() -> None:
         (flags.start_flag(0.0), flags.start_flag(0.25)),
         (flags.unfinished_flag({"server": (4.9, 0.0)}, 5), flags.unfinished_flag({}, 5)),
         (flags.unfinished_flag({"a": FALLING, "b": FLAT}, 5), flags.unfinished_flag({"a": FLAT, "b": FLAT}, 5)),
-        (flags.draws_flag(True, 1), flags.draws_flag(True, 5)),
-        (flags.draws_flag(True, 4), flags.draws_flag(False, 1)),
+        (flags.draws_flag(True, 1), flags.draws_flag(True, 2)),
+        (flags.lucky_draw_flag(LUCKY, "j"), flags.lucky_draw_flag(LUCKY[:1], "j")),
+        (flags.lucky_draw_flag(np.vstack([LUCKY, LUCKY[1:]]), "j"), flags.lucky_draw_flag(SAME_DRAWS, "j")),
+        (flags.twice_flag(1), flags.twice_flag(0)),
         (flags.threshold_flags([("j", 0.01, 12)]), flags.threshold_flags([])),
         (flags.judge_flag(["f"], "f"), flags.judge_flag(["f", "j"], "f")),
         (flags.utility_flag(0.05, 0.01), flags.utility_flag(0.005, 0.01)),
