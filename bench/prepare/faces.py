@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from ...datasets.base import FaceDataset, LoadContext
 from ...datasets.splits import face_set, make_splits
 from ..core.code import code_of
 from ..core.errors import DataError
-from ..core.faces import FaceSet
+from ..core.faces import FaceSet, resize
 from ..core.progress import Progress
 from ..core.registry import DATASETS
 from ..metrics.pairs import Pairs
@@ -22,6 +24,8 @@ from ..store.store import Store
 
 if TYPE_CHECKING:
     from ..plan.track import Named, SplitsSpec
+
+_BATCH = 512
 
 
 class Faces:
@@ -37,6 +41,7 @@ class Faces:
     def __init__(self, spec: Named, splits: SplitsSpec, store: Store, progress: Progress) -> None:
         self._spec, self._cut, self._store, self._progress = spec, splits, store, progress
         self._sets: dict[str, FaceSet] = {}
+        self._means: dict[tuple[str, int], Tensor] = {}
 
     @cached_property
     def dataset(self) -> FaceDataset:
@@ -59,6 +64,14 @@ class Faces:
         if split not in self._sets:
             self._sets[split] = face_set(self.dataset, self.splits, split)
         return self._sets[split]
+
+    def mean(self, split: str, side: int) -> Tensor:
+        """(3, side, side) the mean of the pictures of a split; no picture is kept."""
+        if (split, side) not in self._means:
+            faces = self.of(split)
+            parts = [resize(faces.images(part), side).sum(0) for part in torch.arange(len(faces)).split(_BATCH)]
+            self._means[split, side] = torch.stack(parts).sum(0) / len(faces)
+        return self._means[split, side]
 
     def train_split(self, alias: str) -> FaceSet:
         """What recogniser ``alias`` is trained on.
