@@ -83,6 +83,12 @@ class FaceSet:
             self._small[size] = torch.cat(parts)
         return self._small[size][index.cpu()].float() / 255
 
+    def mirrored(self) -> FaceSet:
+        """The same people looking the other way; nothing else is known of them."""
+        samples = [f"{name} (mirrored)" for name in self.samples]
+        name = f"{self.name}, mirrored"
+        return FaceSet(name, samples, self.identities, lambda index: self._read(index).flip(3), f"{self.sha}:mirrored")
+
     def subset(self, index: Tensor, name: str) -> FaceSet:
         """The samples at ``index`` as a set of their own."""
         positions = index.cpu().numpy()

@@ -80,7 +80,8 @@ def roles(entries: Sequence[AttackSpec]) -> dict[str, str]:
 
 def cells(track: Track) -> list[Cell]:
     """All cells of a track, cheap checks of names and settings included."""
-    DATASETS.get(track.dataset.name)(track.dataset.settings)
+    for dataset in (track.dataset, *track.datasets.values()):
+        DATASETS.get(dataset.name)(dataset.settings)
     for recognizer in track.recognizers.values():
         RECOGNIZERS.get(recognizer.type)(recognizer.settings)
     found = []

@@ -92,11 +92,34 @@ class AttackSpec(_Strict):
         return (self.pairs, self.queries, self.part, self.views) != (None, None, 1.0, 1)
 
 
+class OverlapSpec(_Strict):
+    """Who measures whether people of one data set stand in another, under another name or none."""
+
+    recognizer: str  # of the track, with weights of its own; empty: nobody, and every result says so
+    cosine: float = Field(0.45, gt=-1, lt=1)  # of the mean embeddings of two people: alike from here on
+    on_overlap: Literal["refuse", "drop"] = "refuse"  # drop: who is alike is left out of public and train
+
+
+class TestSpec(_Strict):
+    """A set of pairs on which systems are tested: `lfw.bin`, `cfp_fp.bin`, a folder with a pairs list."""
+
+    __test__ = False  # not a test of ours
+    dataset: str  # one of `[datasets]`, which has pairs of its own
+    label: str = ""
+    flip: bool = True  # the embedding of a picture is the mean of it and its mirror image, as insightface tests
+
+    @property
+    def title(self) -> str:
+        """What rows call it."""
+        return self.label or self.dataset
+
+
 class SplitsSpec(_Strict):
     """The four splits."""
 
     seed: Seed = 0
     on_duplicate: Literal["refuse", "drop"] = "refuse"
+    overlap: OverlapSpec | None = None  # wherever a split is of another data set
     train: SplitSpec | None = None
     public: SplitSpec
     calibration: SplitSpec
@@ -142,14 +165,21 @@ class Track(_Strict):
     title: str = ""
     expected: str = ""  # machine and time
     seeds: Seeds = (0,)
-    dataset: Named
+    dataset: Named  # the victims', and of all splits that name no other
+    datasets: dict[str, Named] = {}  # further ones, by the names that splits and tests call them
     splits: SplitsSpec
+    tests: tuple[TestSpec, ...] = ()
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     recognizers: dict[str, RecognizerSpec]
     targets: tuple[TargetSpec, ...] = Field(min_length=1)
     defenses: tuple[DefenseSpec, ...] = Field(min_length=1)
     attacks: tuple[AttackSpec, ...]
     _called: str = PrivateAttr("")
+
+    def used_datasets(self) -> dict[str, Named]:
+        """The further data sets that a split is taken from or that tests."""
+        asked = {spec.dataset for spec in self.splits.by_name().values()} | {test.dataset for test in self.tests}
+        return {name: spec for name, spec in self.datasets.items() if name in asked}
 
     @property
     def called(self) -> str:

@@ -12,14 +12,17 @@ from ...datasets.splits import SplitSpec
 from ..core.errors import TrackError
 from ..core.matching import matching
 from ..core.registry import nearest
+from .datasets import check_datasets
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
 from .schema import AttackSpec as AttackSpec
 from .schema import DefenseSpec as DefenseSpec
 from .schema import Named as Named
+from .schema import OverlapSpec as OverlapSpec
 from .schema import Protocol as Protocol
 from .schema import RecognizerSpec as RecognizerSpec
 from .schema import SplitsSpec as SplitsSpec
 from .schema import TargetSpec as TargetSpec
+from .schema import TestSpec as TestSpec
 from .schema import Track as Track
 from .toml import tomllib
 
@@ -82,6 +85,7 @@ def _model_at(location: tuple[int | str, ...]) -> list[str]:
     """Valid keys at a place of the track."""
     tables: dict[str, list[str]] = {
         "dataset": list(Named.model_fields),
+        "tests": list(TestSpec.model_fields),
         "protocol": list(Protocol.model_fields),
         "recognizers": list(RecognizerSpec.model_fields),
         "targets": list(TargetSpec.model_fields),
@@ -91,7 +95,11 @@ def _model_at(location: tuple[int | str, ...]) -> list[str]:
     if not location:
         return list(Track.model_fields)
     if location[0] == "splits":
-        return list(SplitsSpec.model_fields) if len(location) == 1 else list(SplitSpec.__dataclass_fields__)
+        if len(location) == 1:
+            return list(SplitsSpec.model_fields)
+        return list(OverlapSpec.model_fields if location[1] == "overlap" else SplitSpec.__dataclass_fields__)
+    if location[0] == "datasets":
+        return list(Named.model_fields)
     return tables.get(str(location[0]), [])
 
 
@@ -118,6 +126,7 @@ def check_names(track: Track, file: Path) -> None:
         spec = getattr(track.splits, split)
         if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
             raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
+    check_datasets(track, file)
     if (headline := track.protocol.headline_fmr) not in track.protocol.fmrs:
         raise TrackError(f"{file}: headline_fmr {headline} is not one of fmrs {track.protocol.fmrs}.")
     for kind, specs in (("defenses", track.defenses), ("attacks", track.attacks)):

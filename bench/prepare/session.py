@@ -30,6 +30,7 @@ from ..store.recipe import Recipe
 from ..store.store import Store
 from .embeddings import Embeddings
 from .faces import Faces
+from .overlap import Likeness
 from .recognizers import Recognizers
 from .systems import Systems
 
@@ -52,8 +53,10 @@ class Session:
         self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # attacks run here, for debugging
         self.out: Path | None = None  # run folder, where there is one: closed to attacks
         self.root: SecretRoot = secret_root(store.root, progress.say)
-        self.pictures = Faces(track.dataset, track.splits, store, progress)
+        self.pictures = Faces(track, store, progress)
         self.recognizers = Recognizers(track.recognizers, self.pictures, store, device, progress)
+        if track.splits.overlap and track.splits.overlap.recognizer:
+            self.pictures.likeness = Likeness(track.splits.overlap, self.recognizers, store, device, progress)
         self.systems = Systems(
             self.pictures,
             self.recognizers,
@@ -84,7 +87,7 @@ class Session:
 
     def official_pairs(self) -> tuple[FaceSet, Pairs] | None:
         """The set's own verification pairs with their images, unless something was trained on the set."""
-        wanted = self.track.protocol.official_pairs and not self.pictures.has_train
+        wanted = self.track.protocol.official_pairs and not self.pictures.trained_on_own
         return self.pictures.official_pairs() if wanted else None
 
     def recognizer(self, alias: str) -> Recognizer:
