@@ -57,6 +57,11 @@ class FaceSet:
         self.n_identities = len(number)
         self.ids = sample_ids(samples)
 
+    @cached_property
+    def people(self) -> Tensor:
+        """(N,) int64 stable number of each sample's person, for secrets of persons."""
+        return sample_ids(self.identities)
+
     def __len__(self) -> int:
         return len(self.samples)
 

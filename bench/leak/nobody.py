@@ -15,6 +15,8 @@ from ..core.leaks import Leak
 from ..core.secrets import SecretSource
 from ..core.seeding import Rng, sample_ids
 from ..core.surfaces import Surface
+from ..core.target import strip_disclosed
+from ..core.threat import DefenseKnowledge
 from ..plan.cells import Cell
 from ..prepare.session import Session
 
@@ -45,4 +47,7 @@ def leak_of_nobody(session: Session, system: Defense, cell: Cell, installation: 
         z = session.fresh_embeddings(system, alias, public, installation, 0)
     vectors = random_vectors(z, count, Rng(cell.seed, "random vectors"))
     ids = sample_ids([f"random vector {number}" for number in range(count)])
-    return system.enroll_checked(vectors.to(session.device), installation.draw(ids)), ids
+    draw = installation.draw(ids, people=ids)
+    leak = system.enroll_checked(vectors.to(session.device), draw)
+    knowledge = cell.threat.defense if cell.threat else DefenseKnowledge.K0
+    return strip_disclosed(system, cell.surface, knowledge, leak, draw), ids

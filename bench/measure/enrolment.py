@@ -46,7 +46,7 @@ def enrolled(
         z = embedded(faces, presentation)
         if flip:
             z = F.normalize(z + embedded(faces.mirrored(), presentation), dim=1)
-        draw = source.draw(faces.ids, presentation)
+        draw = source.draw(faces.ids, presentation, faces.people)
         with torch.no_grad():
             return getattr(defense, stage)(z.to(session.device), draw)  # type: ignore[no-any-return]
 

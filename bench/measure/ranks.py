@@ -13,7 +13,7 @@ from ..metrics.reidentification import IdentityRates, by_identity, chance, lift,
 from ..metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from ..record.metrics import Metric
 from ..record.results import Row
-from ..record.words import NOBODY, RANKS
+from ..record.words import NOBODY, RANKS, RATIOS
 from .base import Kept, Measurement
 from .case import Case
 from .evidence import below, gallery_scores, under
@@ -29,9 +29,9 @@ _FIRST = {"1": "who come first", "5": "among the first five", "20": "among the f
 def _metrics() -> Iterator[Metric]:
     for name, rank in RANKS.items():
         yield Metric(rank, "fraction", "higher", f"Share of victims {_FIRST[name]} of a gallery.", per=_JUDGED)
-        yield Metric(f"{rank}_shuffled", "fraction", "", f"Share {_FIRST[name]} by the recoveries of all other "
+        yield Metric(f"{rank}_shuffled", "fraction", "higher", f"Share {_FIRST[name]} by the recoveries of all other "
                      "victims: what shuffled recoveries reach on average.", per=_JUDGED)  # fmt: skip
-        yield Metric(f"{rank}_risk_ratio", "x shuffled", "higher", f"Share {_FIRST[name]} over that of shuffled "
+        yield Metric(RATIOS[rank], "x shuffled", "higher", f"Share {_FIRST[name]} over that of shuffled "
                      "recoveries.", per=_JUDGED)  # fmt: skip
         yield Metric(f"{rank}_mean_face", "fraction", "", f"Share {_FIRST[name]} by the mean of the public "
                      "pictures.", per=_JUDGED)  # fmt: skip
@@ -85,7 +85,7 @@ class Ranks(Measurement):
                 yield self._row(f"{RANKS[name]}_{floor}", judge, found[name].macro, int(found[name].counts.sum()),
                                 "pairs of person and recovery")  # fmt: skip
             if "shuffled" in floors:
-                yield self._ratio(f"{RANKS[name]}_risk_ratio", judge, rates, floors["shuffled"][name].values, rules)
+                yield self._ratio(RATIOS[RANKS[name]], judge, rates, floors["shuffled"][name].values, rules)
 
     def _ratio(self, name: str, judge: str, rates: np.ndarray, others: np.ndarray, rules: Rules) -> Row:
         metric, protocol = self.metric(name), rules.protocol

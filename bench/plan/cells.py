@@ -164,6 +164,8 @@ def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]
     if not (attack.trained or attack.uses_pairs) or defense.name == "none":
         return (DefenseKnowledge.K0,)
     able = [DefenseKnowledge.K0, DefenseKnowledge.K1]
-    if Secret.DEPLOYMENT in defense.secrets:
+    if defense.person_keyed:  # an adversary's people have keys of their own in any case
+        able += [DefenseKnowledge.K3]
+    elif Secret.DEPLOYMENT in defense.secrets:
         able += [DefenseKnowledge.K2, DefenseKnowledge.K3]
     return tuple(level for level in able if not asked or level in asked)

@@ -19,6 +19,8 @@ from ..core.leaks import Leak, leak_cat
 from ..core.progress import Progress
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
+from ..core.target import strip_disclosed
+from ..core.threat import DefenseKnowledge
 from ..isolation.fingerprints import check_judges, fingerprint
 from ..isolation.harness import Processes
 from ..isolation.roots import SecretRoot, secret_root
@@ -148,19 +150,19 @@ class Session:
     @torch.no_grad()
     def leak(
         self, defense: Defense, alias: str, surface: Surface, faces: FaceSet, index: Tensor, presentation: Tensor,
-        source: SecretSource,
+        source: SecretSource, knowledge: DefenseKnowledge = DefenseKnowledge.K0,
     ) -> Leak:  # fmt: skip
         """What the deployed system leaks of the images at ``index``, each at its own ``presentation``."""
         parts = []
         for where in torch.arange(len(index)).split(_BATCH):
             shown = index[where]
-            draw = source.draw(faces.ids[shown], presentation[where])
+            draw = source.draw(faces.ids[shown], presentation[where], faces.people[shown])
             if surface is Surface.TEMPLATE and defense.embedding_fixed:
                 z = self.pipeline_embeddings(alias)(defense, faces, source)[shown].to(self.device)
                 part = defense.enroll_checked(z, draw)
             else:
                 part = defense.leak(faces.images(shown).to(self.device), surface, draw)
-            parts.append(part)
+            parts.append(strip_disclosed(defense, surface, knowledge, part, draw))
         return leak_cat(parts)
 
     def leaked_once(self, system: Hashable, what: Hashable, make: Callable[[], Leak]) -> Leak:

@@ -23,6 +23,7 @@ ATTRIBUTE_METRICS = {
 
 # Ranks in a gallery, as `metrics.rivals.depths` calls their depths, and what rows call them.
 RANKS = {"1": "rank1", "5": "rank5", "20": "rank20", "1%": "rank1pct"}
+RATIOS = {rank: "risk_ratio" if rank == "rank1" else f"{rank}_risk_ratio" for rank in RANKS.values()}
 NOBODY = ("mean_face", "random_vector")  # recoveries of nobody: baselines of a rank, behind its name
 FACTOR_OF_FOUR = 4.0  # times a randomised baseline, "at worst": arXiv 2202.05760, abstract
 

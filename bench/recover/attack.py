@@ -187,7 +187,10 @@ def fitting_context(
     """
     assert cell.attack is not None
     attack = make_attack(cell.attack)
-    shared = attack.trained and not attack.uses_secrets and context.target.threat.defense is DefenseKnowledge.K3
+    shared = (
+        attack.trained and not attack.uses_secrets and context.target.threat.defense is DefenseKnowledge.K3
+        and not system.person_keyed  # there an adversary with keys learns from another thing, own keys taken off
+    )  # fmt: skip
     return attack_context(session, cell, system, installation, DefenseKnowledge.K1) if shared else context
 
 
@@ -235,7 +238,7 @@ def fit_recipe(session: Session, cell: Cell, attack: Attack) -> Recipe:
     assert cell.threat is not None
     assert cell.surface is not None
     alias, knowledge = cell.target.recognizer, cell.threat.defense.value
-    if knowledge == "K3" and not attack.uses_secrets:
+    if knowledge == "K3" and not attack.uses_secrets and not make_defense(cell.defense).person_keyed:
         knowledge = "K1"
     system = DefenseSpec(name="none") if knowledge == "K0" else cell.defense
     of = {

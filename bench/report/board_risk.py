@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..record.words import FACTOR_OF_FOUR, NOBODY, RANKS
+from ..record.words import FACTOR_OF_FOUR, NOBODY, RANKS, RATIOS
 from .rows import UNDEFENDED, AttackId, Stat, View, spread
 from .strongest import strongest, value_of
 
@@ -42,7 +42,7 @@ def risk_board(view: View) -> pd.DataFrame:
 
 def _rows(view: View, who: AttackId, judge: str, strongest_here: bool) -> Iterable[dict[str, Any]]:
     for depth, rank in RANKS.items():
-        found, ratio = view.get(who, rank, judge), view.get(who, f"{rank}_risk_ratio", judge)
+        found, ratio = view.get(who, rank, judge), view.get(who, RATIOS[rank], judge)
         if found is None or view.get(who, f"{rank}_shuffled", judge) is None:
             continue
         row: dict[str, Any] = {name: getattr(who, name) for name in _KEYS}

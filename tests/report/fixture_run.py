@@ -204,7 +204,7 @@ def one_cell(folder: Path, shape: Shape, index: int, surface: str, attack: str, 
         rows.append(base_row(**who, judge=judge, metric="rank1_chance", value=0.02))
         rows.append(base_row(**who, judge=judge, metric="rank1_shuffled", value=0.016))
         ratio = {"value": value * 50, "ci_lo": value * 40, "ci_hi": math.inf if defense == "none" else value * 60}
-        rows.append(base_row(**who, judge=judge, metric="rank1_risk_ratio", **ratio))
+        rows.append(base_row(**who, judge=judge, metric="risk_ratio", **ratio))
         rows.append(base_row(**who, judge=judge, metric="rank1_mean_face", value=0.02))
         rows.append(base_row(**who, judge=judge, metric="cosine", value=value * 0.7))
     cell_files(folder / "cells" / name, shape, who, level, baseline=baseline)

@@ -24,7 +24,7 @@ def rows(defense: str, found: float, ratio: tuple[float, float, float], seed: in
         base_row(**who, metric="rank1", value=found, ci_lo=found / 2, ci_hi=found * 2),
         base_row(**who, metric="rank1_shuffled", value=0.02),
         base_row(**who, metric="rank1_mean_face", value=0.01),
-        base_row(**who, metric="rank1_risk_ratio", value=value, ci_lo=lo, ci_hi=hi),
+        base_row(**who, metric="risk_ratio", value=value, ci_lo=lo, ci_hi=hi),
     ]
 
 
