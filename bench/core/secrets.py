@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class SecretDraw:
     deployment: Rng
     sample: Rng
     ids: Tensor
-    people: Tensor | None = None
+    people: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def owners(self) -> Tensor:
@@ -33,7 +33,7 @@ class SecretDraw:
     def take(self, index: Tensor | slice) -> SecretDraw:
         """The draw for some of the samples."""
         people = None if self.people is None else self.people[index]
-        return SecretDraw(self.deployment, self.sample, self.ids[index], people)
+        return SecretDraw(self.deployment, self.sample, self.ids[index], people=people)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SecretSource:
 
     def draw(self, ids: Tensor, presentation: int | Tensor = 0, people: Tensor | None = None) -> SecretDraw:
         """Fresh sample secrets for each (sample, presentation); keys are those of ``people`` (N,)."""
-        return SecretDraw(self.deployment, self.sample, presentation_ids(ids, presentation), people)
+        return SecretDraw(self.deployment, self.sample, presentation_ids(ids, presentation), people=people)
 
     @staticmethod
     def installation(seed: int, key: int = 0) -> SecretSource:

@@ -55,7 +55,7 @@ def test_a_stolen_key_tells_what_no_other_key_does(name: str) -> None:
     stolen = F.cosine_similarity(system.defense.strip_key(templates, draw), z).mean()
     wrong = system.installation.draw(system.public.ids[SOME], 0, system.public.people[SOME] + 1)
     guessed = F.cosine_similarity(system.defense.strip_key(templates, wrong), z).mean()
-    assert float(stolen) > 0.25
+    assert float(stolen) > 0.2
     assert float(guessed.abs()) < float(stolen) / 2
 
 
