@@ -35,13 +35,9 @@ def build_boards(
     Args:
         results: rows of ``bench/record/results.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
-<<<<<<< HEAD
-        metrics: that ask for a column; without any there is no board ``measures``.
+        metrics: that ask for a column; without any there is no board ``measures``, and none ``risk`` without ratios.
         roles: title of an attack -> attack, floor or ceiling; empty for runs from before they were kept.
         utility_loss: of accuracy at most, for a rank.
-=======
-        metrics: that ask for a column; without any there is no board ``measures``, and none ``risk`` without ratios.
->>>>>>> 1f96871 (ranks: the exact expectation over all others' recoveries in place of one shuffle, at four depths, with mean face and random vectors; board, figure and page beside the factor of four)
     """
     probes, others = split_probes(results)
     view = prepare(others, fmr, roles, utility_loss)
@@ -55,13 +51,9 @@ def build_boards(
         "attributes": attribute_board(prepare(probes, fmr, roles)),
         "publication": publication_board(others, view),
     }
-<<<<<<< HEAD
-    return boards | ({"measures": measures_board(prepare(results, fmr, roles), metrics)} if metrics else {})
-=======
     if len(risk := risk_board(view)):  # runs of earlier versions have no such ratios
         boards["risk"] = risk
-    return boards | ({"measures": measures_board(prepare(results, fmr), metrics)} if metrics else {})
->>>>>>> 1f96871 (ranks: the exact expectation over all others' recoveries in place of one shuffle, at four depths, with mean face and random vectors; board, figure and page beside the factor of four)
+    return boards | ({"measures": measures_board(prepare(results, fmr, roles), metrics)} if metrics else {})
 
 
 def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:
