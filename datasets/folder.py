@@ -53,6 +53,7 @@ class FolderDataset(FaceDataset):
     A top folder that all pictures share is left out of their names: a zip as published is the set that it holds.
     """
 
+    named: ClassVar[bool] = True
     Settings: ClassVar[type] = FolderSettings
     settings: FolderSettings
 

@@ -63,10 +63,11 @@ def show(findings: list[Finding]) -> str:
 def track_problems(track: Track) -> list[str]:
     """Why a track cannot run here, one sentence each; none where it can."""
     problems = []
-    try:
-        DATASETS.get(track.dataset.name)(track.dataset.settings)._key()  # finds the files, reads none of the pictures
-    except FaceleakError as error:
-        problems.append(str(error))
+    for dataset in (track.dataset, *track.datasets.values()):
+        try:
+            DATASETS.get(dataset.name)(dataset.settings)._key()  # finds the files, reads none of the pictures
+        except FaceleakError as error:
+            problems.append(str(error))
     used = {alias for target in track.targets for alias in (target.recognizer, *target.judges, target.surrogate)}
     for alias in sorted(filter(None, used)):
         try:
@@ -83,11 +84,12 @@ def track_problems(track: Track) -> list[str]:
 
 def _data(track: Track) -> Iterator[Finding]:
     """What the track's data set holds, before a picture is decoded; why it cannot be read stands with the track."""
-    try:
-        seen = DATASETS.get(track.dataset.name)(track.dataset.settings).seen()
-    except FaceleakError:
-        return
-    yield Finding(f"data set {track.dataset.name}", "note" if seen.passed else "ok", seen.sentence())
+    for name, dataset in ((track.dataset.name, track.dataset), *track.datasets.items()):
+        try:
+            seen = DATASETS.get(dataset.name)(dataset.settings).seen()
+        except FaceleakError:
+            continue
+        yield Finding(f"data set {name}", "note" if seen.passed else "ok", seen.sentence())
 
 
 def _track(track: Track) -> Finding:

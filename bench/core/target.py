@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import BudgetError, InputError, NoGradientError, ThreatModelError
+from .errors import BudgetError, InputError, NoGradientError, NotApplicable, ThreatModelError
 from .faces import FaceSet
 from .leaks import Leak, leak_cat, leak_part, leak_take
 from .secrets import SecretDraw, SecretSource
@@ -118,7 +118,12 @@ class Target:
         return self._leak(images, ids, presentation)
 
     def _leak(self, images: Tensor, ids: Tensor, presentation: int) -> Leak:
-        return self.cut(self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation)))
+        draw = self._secrets.draw(ids, presentation)
+        return self.cut(self._bare(self._pipeline.leak(images, self.surface, draw), draw))
+
+    def _bare(self, leak: Leak, draw: SecretDraw) -> Leak:
+        """Without the persons' keys, where these are disclosed with the leak."""
+        return strip_disclosed(self._pipeline, self.surface, self.threat.defense, leak, draw)
 
     @torch.no_grad()
     def pairs(self, index: Tensor, presentation: int = 0) -> Leak:
@@ -129,7 +134,8 @@ class Target:
             self._count_pairs(ids.tolist())
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             z = z.to(self._pipeline.recognizer.device)
-            return self.cut(self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation)))
+            draw = self._secrets.draw(ids, presentation, self._public.people[index])
+            return self.cut(self._bare(self._pipeline.enroll_checked(z, draw), draw))
         if self.surface is Surface.IMAGE and self._published is not None and self._pipeline.slow:
             self._count_pairs(ids.tolist())
             return self._once(self._published)[index]
@@ -158,7 +164,7 @@ class Target:
         """
         self._need_templates()
         draw = self._secrets.draw(victims, self._charge(victims))
-        return self.cut(self._pipeline.leak(images, self.surface, draw))
+        return self.cut(self._bare(self._pipeline.leak(images, self.surface, draw), draw))
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, D) embeddings of ``images`` by the attacked recogniser, without gradient. Counted."""
@@ -195,6 +201,8 @@ class Target:
         self._need(RecognizerAccess.SCORES, "scores(images, victims)")
         if self._enrolled is None:
             raise ThreatModelError("This run has no enrolled victims to compare with; scores cannot be asked.")
+        if self._system.person_keyed:
+            raise NotApplicable(f"{self._system.name}: whoever asks for scores holds no victim's key to ask with.")
         draw = self._installation.draw(victims, self._charge(victims))
         return self._system.compare(leak_take(self._enrolled, victims), probes(draw))  # type: ignore[no-any-return]
 
@@ -272,3 +280,10 @@ class Target:
             f"target.{what} needs {grant}, but the threat model grants {seen!r}; declare it in the attack's "
             "`threat`, or do without."
         )
+
+
+def strip_disclosed(system: Any, surface: Surface, knowledge: DefenseKnowledge, leak: Leak, draw: SecretDraw) -> Leak:
+    """A leak as an adversary holds it who is given everybody's own key with it (K3 of ``person_keyed`` systems); any
+    other leak as it is."""
+    stolen = knowledge is DefenseKnowledge.K3 and surface is Surface.TEMPLATE and system.person_keyed
+    return system.strip_key(leak, draw) if stolen else leak

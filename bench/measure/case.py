@@ -89,6 +89,11 @@ class Case:
         assert self.recovery.images is not None
         return resize(self.leaked.faces.images(self.leaked.index), self.recovery.images.shape[-1])
 
+    @property
+    def mean_face(self) -> torch.Tensor:
+        """(3, s, s) the mean of the public pictures: a recovery of nobody."""
+        return self.session.pictures.mean("public", self.protocol.resolution)
+
     @cached_property
     def judges(self) -> list[Judge]:
         """The attacked recogniser and the independent ones; nobody where no person was recovered."""

@@ -44,13 +44,15 @@ class Judge:
 
     def similarity(self, recovery: Recovery, split: str) -> np.ndarray:
         """(L, N) cosine of each recovery with each photograph of the split."""
+        return self.vectors(recovery) @ self.embeddings(split).numpy().T
+
+    def vectors(self, recovery: Recovery) -> np.ndarray:
+        """(L, D) of unit norm: who a recovery is to this judge."""
         if self.pixels:
             assert recovery.images is not None
-            z = self.embed(recovery.images)
-        else:
-            assert recovery.embeddings is not None
-            z = recovery.embeddings.numpy()
-        return z @ self.embeddings(split).numpy().T
+            return self.embed(recovery.images)
+        assert recovery.embeddings is not None
+        return recovery.embeddings.numpy()
 
 
 def judges_of(session: Session, cell: Cell, recovery: Recovery) -> list[Judge]:

@@ -84,7 +84,8 @@ def roles(entries: Sequence[AttackSpec]) -> dict[str, str]:
 
 def cells(track: Track) -> list[Cell]:
     """All cells of a track, cheap checks of names and settings included."""
-    DATASETS.get(track.dataset.name)(track.dataset.settings)
+    for dataset in (track.dataset, *track.datasets.values()):
+        DATASETS.get(dataset.name)(dataset.settings)
     for recognizer in track.recognizers.values():
         RECOGNIZERS.get(recognizer.type)(recognizer.settings)
     found = []
@@ -167,6 +168,8 @@ def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]
     if not (attack.trained or attack.uses_pairs) or defense.name == "none":
         return (DefenseKnowledge.K0,)
     able = [DefenseKnowledge.K0, DefenseKnowledge.K1]
-    if Secret.DEPLOYMENT in defense.secrets:
+    if defense.person_keyed:  # an adversary's people have keys of their own in any case
+        able += [DefenseKnowledge.K3]
+    elif Secret.DEPLOYMENT in defense.secrets:
         able += [DefenseKnowledge.K2, DefenseKnowledge.K3]
     return tuple(level for level in able if not asked or level in asked)

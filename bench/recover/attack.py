@@ -27,6 +27,7 @@ from ..isolation.attacker import Attacker, Handed
 from ..isolation.desk import Desk, in_order, shared_weights
 from ..isolation.turns import turns
 from ..leak.leaked import LeakedSet, leaked_set, photographs_of
+from ..leak.nobody import leak_of_nobody
 from ..leak.published import published
 from ..plan.cells import Cell, make_attack, make_defense
 from ..plan.track import DefenseSpec
@@ -52,6 +53,7 @@ class Outcome:
     peak_memory_mb: float = 0.0
     # Of an ensemble, by member: (L,) whether its picture was taken, or the status that kept it out.
     chosen: dict[str, Tensor | str] = field(default_factory=dict)
+    nobody: Recovery | None = None  # (R) what it made of random vectors, where the track asks for that
     isolated: bool = True  # whether the attack ran in a process of its own
 
 
@@ -88,6 +90,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
         for split, part in leaked.items():
             outcome.recoveries[split] = _recover(session, cell, desk, attacker, state, (split, part), outcome)
         outcome.invert_s = time.perf_counter() - start
+        outcome.nobody = _of_nobody(session, cell, system, installation, (desk, attacker))
         outcome.params, outcome.peak_memory_mb = attacker.costs()
         outcome.isolated = attacker.isolated
     outcome.n_queries += context.target.n_queries
@@ -120,6 +123,24 @@ def _recover(
         found.append((turn.index, recovery))
         outcome.queries_per_victim = max(outcome.queries_per_victim, target.queries_per_victim)
     return in_order(found)
+
+
+def _of_nobody(
+    session: Session, cell: Cell, system: Defense, installation: SecretSource, at_work: tuple[Desk, Attacker]
+) -> Recovery | None:
+    """What the attack makes of random vectors; None where none are asked for, or it reads no single template."""
+    assert cell.attack is not None
+    asked = session.track.protocol.random_vectors and cell.surface is Surface.TEMPLATE and cell.attack.views == 1
+    if not asked or (cell.threat and cell.threat.victims):
+        return None
+    desk, attacker = at_work
+    target = desk.context.target
+    leak, ids = leak_of_nobody(session, system, cell, installation)
+    target.enrol(leak)
+    spent = target.n_queries
+    recovery = attacker.recover(Handed([target.cut(leak)], [ids], cell.attack.views_joined))
+    target.n_queries = spent  # nobody's template is in no database that could be asked
+    return recovery
 
 
 def attack_context(
@@ -166,7 +187,10 @@ def fitting_context(
     """
     assert cell.attack is not None
     attack = make_attack(cell.attack)
-    shared = attack.trained and not attack.uses_secrets and context.target.threat.defense is DefenseKnowledge.K3
+    shared = (
+        attack.trained and not attack.uses_secrets and context.target.threat.defense is DefenseKnowledge.K3
+        and not system.person_keyed  # there an adversary with keys learns from another thing, own keys taken off
+    )  # fmt: skip
     return attack_context(session, cell, system, installation, DefenseKnowledge.K1) if shared else context
 
 
@@ -214,7 +238,7 @@ def fit_recipe(session: Session, cell: Cell, attack: Attack) -> Recipe:
     assert cell.threat is not None
     assert cell.surface is not None
     alias, knowledge = cell.target.recognizer, cell.threat.defense.value
-    if knowledge == "K3" and not attack.uses_secrets:
+    if knowledge == "K3" and not attack.uses_secrets and not make_defense(cell.defense).person_keyed:
         knowledge = "K1"
     system = DefenseSpec(name="none") if knowledge == "K0" else cell.defense
     of = {

@@ -17,6 +17,7 @@ from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
 from .board_measures import measures_board
 from .board_publication import publication_board
+from .board_risk import risk_board
 from .load import DEFAULT_FMR
 from .rows import prepare
 from .significance import SIGNIFICANCE_COLUMNS, Verdicts
@@ -37,7 +38,7 @@ def build_boards(
     Args:
         results: rows of ``bench/record/results.py`` as ``read_results`` gives them.
         fmr: the headline false match rate at which SAR and TAR are read.
-        metrics: that ask for a column; without any there is no board ``measures``.
+        metrics: that ask for a column; without any there is no board ``measures``, and none ``risk`` without ratios.
         roles: title of an attack -> attack, floor or ceiling; empty for runs from before they were kept.
         utility_loss: of accuracy at most, for a rank.
         compared: paired comparisons, as ``compare_run`` gives them; without them ranks and marks go by intervals.
@@ -56,6 +57,8 @@ def build_boards(
         "attributes": attribute_board(prepare(probes, fmr, roles)),
         "publication": publication_board(others, view),
     }
+    if len(risk := risk_board(view)):  # runs of earlier versions have no such ratios
+        boards["risk"] = risk
     return boards | ({"measures": measures_board(prepare(results, fmr, roles), metrics)} if metrics else {})
 
 

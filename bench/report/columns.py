@@ -137,6 +137,7 @@ COLUMN_HELP: dict[str, str] = {
     "recovery_psnr_ceiling": "What its own codes of the originals decode to: no key gives more. Empty: all of it.",
     "key_bytes": "Size of the key of one picture.",
     "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
+<<<<<<< HEAD
     "kind": "Whether two attacks on one system are compared, or two defenses, each under its strongest attack.",
     "system": "The defense that both attacks were run on; empty where defenses are compared.",
     "a": "What is compared.",
@@ -149,6 +150,22 @@ COLUMN_HELP: dict[str, str] = {
     "significant": "yes if the corrected p is below 0.05 and the interval of the difference excludes 0; no is a tie.",
     "n": "How many victims both have.",
     "best": "yes where no attack on that defense is proven to be stronger under that judge.",
+=======
+    "strongest": "Marked if this is the attack of the main board.",
+    "depth": "How many places of the gallery count: 1, 5, 20, or one percent of it.",
+    "found": "Share of victims whose person is among so many first of a gallery with one photo of everybody.",
+    "shuffled": "The same share by the recoveries of all other victims: what shuffled recoveries reach on average, "
+    "computed exactly.",
+    "risk_ratio": "Found over shuffled, paired by person; infinite where no other recovery finds anybody.",
+    "factor_of_four": "Where that interval lies beside the factor of four over randomised baselines that arXiv "
+    "2202.05760 states as the worst case.",
+    "mean_face": "The same share by the mean of the public pictures: the places of the gallery over its people, unless "
+    "only some of them are victims.",
+    "mean_face_ratio": "Found over that; the baseline is taken as it is.",
+    "random_vector": "The same share by what the attack makes of random vectors of the right distribution, enrolled as "
+    "a person's would be.",
+    "random_vector_ratio": "Found over that; the baseline is taken as it is.",
+>>>>>>> rivals
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -231,6 +248,7 @@ SHOWN: dict[str, Shown] = {
     "recovery_psnr_ceiling": Shown("at most, dB", "tenths"),
     "key_bytes": Shown("key, bytes", "number"),
     "picture_bytes": Shown("picture, bytes", "number"),
+<<<<<<< HEAD
     "kind": Shown("compared"),
     "system": Shown("on"),
     "a": Shown("A"),
@@ -242,6 +260,17 @@ SHOWN: dict[str, Shown] = {
     "p_holm": Shown("p, corrected", "small"),
     "significant": Shown("significant"),
     "n": Shown("victims", "number"),
+=======
+    "depth": Shown("first"),
+    "found": Shown("found, %", "percent"),
+    "shuffled": Shown("by others' recoveries, %", "percent"),
+    "risk_ratio": Shown("times these", "tenths"),
+    "factor_of_four": Shown("beside 4"),
+    "mean_face": Shown("by the mean face, %", "percent"),
+    "mean_face_ratio": Shown("times it", "tenths"),
+    "random_vector": Shown("by random vectors, %", "percent"),
+    "random_vector_ratio": Shown("times them", "tenths"),
+>>>>>>> rivals
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),
@@ -270,8 +299,14 @@ PUBLICATION_SHOWN = (
     "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "recovery_psnr_ceiling",
     "key_bytes", "picture_bytes", "protect_ms", "judge",
 )  # fmt: skip
+<<<<<<< HEAD
 SIGNIFICANCE_SHOWN = (
     "kind", "system", "judge", "a", "a_value", "b", "b_value", "difference", "p_holm", "significant", "n", "n_seeds",
+=======
+RISK_SHOWN = (
+    "defense", "attack", "knowledge", "depth", "found", "shuffled", "risk_ratio", "factor_of_four", "mean_face",
+    "mean_face_ratio", "random_vector", "random_vector_ratio", "judge", "n_seeds",
+>>>>>>> rivals
 )  # fmt: skip
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",

@@ -12,6 +12,7 @@ from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses
 from .fig_matrix import draw_matrices
 from .fig_publication import draw_publications
+from .fig_risk import draw_risks
 from .fig_roc import draw_rocs
 from .fig_scatter import draw_scatters
 from .fig_scores import draw_histograms
@@ -44,6 +45,7 @@ def draw_figures(
             *draw_publications(boards["publication"], fmr, folder),
             *draw_sweeps(run, folder),
             *draw_budgets(run, folder),
+            *(draw_risks(boards["risk"], folder) if "risk" in boards else ()),
             *draw_matrices(boards["matrix"], fmr, folder),
             *draw_significance(boards["significance"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),

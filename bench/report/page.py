@@ -11,6 +11,7 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
+<<<<<<< HEAD
 from .columns import (
     ATTACKS_SHOWN,
     ATTRIBUTES_SHOWN,
@@ -19,6 +20,9 @@ from .columns import (
     SIGNIFICANCE_SHOWN,
     TRANSFER_SHOWN,
 )
+=======
+from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, RISK_SHOWN, TRANSFER_SHOWN
+>>>>>>> rivals
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .newcomers import newcomers_of
@@ -104,6 +108,8 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         if len(probes):
             means = probes[probes["attribute"] == ALL]
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
+        if "risk" in boards and len(risk := _only(boards["risk"], key).query("strongest == 'yes'")):
+            tables["risk"] = board_table(risk, RISK_SHOWN, f"{anchor}-risk", "A factor of four?")
         posted = boards["publication"]
         posted = posted[(posted["dataset"] == key[0]) & (posted["recognizer"] == key[1])]
         if len(posted) and key[2] in ("image", ""):

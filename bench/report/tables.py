@@ -163,6 +163,8 @@ def _cell(row: pd.Series, column: str, kind: str) -> Cell:
 
 
 def _number(value: float, kind: str) -> str:
+    if math.isinf(value):
+        return "∞"
     if kind == "points":
         return f"{value:+.1f}".replace("-", "−")
     if kind == "small":
@@ -175,12 +177,13 @@ def _number(value: float, kind: str) -> str:
 
 
 def _interval(row: pd.Series, column: str, scale: float, kind: str) -> str:
-    """With the decimals of the value that it stands under."""
+    """With the decimals of the value that it stands under; a ratio's may end nowhere."""
     lo, hi = row.get(f"{column}_lo", math.nan), row.get(f"{column}_hi", math.nan)
     if math.isnan(lo) or math.isnan(hi):
         return ""
     decimals = _DECIMALS.get(kind, 1)
-    return f"{scale * lo:.{decimals}f} to {scale * hi:.{decimals}f}".replace("-", "−")
+    upper = "∞" if math.isinf(hi) else f"{scale * hi:.{decimals}f}"
+    return f"{scale * lo:.{decimals}f} to {upper}".replace("-", "−")
 
 
 def flag_cell(text: str) -> Cell:

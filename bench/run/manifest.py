@@ -42,7 +42,7 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
     used = {a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a}
     recognizers = {alias: session.recognizer(alias) for alias in sorted(used)}
     manifest = {
-        "datasets": {track.dataset.name: dict(session.describe_data())},
+        "datasets": {track.dataset.name: dict(session.describe_data())} | session.pictures.describe_others(),
         "splits_sha256": save_splits(session.splits, out / "splits.csv"),
         "defenses": {spec.title: defense_traits(make_defense(spec)) for spec in track.defenses},
         "recognizers": {
@@ -52,8 +52,8 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
         "taught_alike": taught_alike(session),
         "metrics": declared(measurements(track.protocol).values()),
         "absent": found.absent,
-        "caveats": list(session.dataset.caveats),
-    }
+        "caveats": session.pictures.caveats(),
+    } | session.pictures.apart()
     for name, content in zip(_FILES, (environment(session.device), manifest, about), strict=True):
         write_text(out / f"{name}.json", json.dumps(content, indent=1, default=plain) + "\n")
 
