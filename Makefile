@@ -6,6 +6,7 @@ RUN    ?= results/runs/$(TRACK)
 ARGS   ?=
 NAME   ?=
 MINUTES ?= 10
+KILLS  ?= 100
 # Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
 export FACELEAK_STORE ?= $(CURDIR)/results/store
 # glibc hands blocks above 32 MiB back at once and gets them again page by page; networks ask for such blocks all day.
@@ -15,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow fuzz perf attack defense lint lint-security format report docs clean distclean
+.PHONY: help leaderboard test test-cpu test-slow fuzz soak perf attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -29,7 +30,7 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 	@touch $@
 
 leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
-	$(BIN)/faceleak run $(TRACK) --out $(RUN) $(ARGS)
+	$(BIN)/faceleak run $(TRACK) --workers auto --out $(RUN) $(ARGS)
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)
@@ -52,6 +53,9 @@ test-slow: $(VENV)/.installed ## the slow tests
 # One process; what is found lies in tests/fuzz/found and is a test from then on. See docs/reliability.md.
 fuzz: $(VENV)/.installed ## mutated files to every reader for MINUTES (10); ARGS="--target bin --seed 7"
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --minutes $(MINUTES) $(ARGS)
+
+soak: $(VENV)/.installed ## kill runs KILLS times at random moments and compare their boards
+	$(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
 
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(str(faceleak.__file__)).resolve().parent
 FLOORS = (
-    "bench/cli", "bench/front", "bench/study", "bench/run", "bench/report", "bench/measure", "bench/recover",
+    "bench/cli", "bench/front", "bench/study", "bench/run", "bench/execute", "bench/report", "bench/measure",
+    "bench/recover",
     "bench/leak", "bench/prepare", "bench/isolation", "bench/plan", "attacks", "defenses", "datasets",
     "bench/recognizers", "bench/zoo", "bench/record", "bench/metrics", "bench/store", "bench/core",
 )  # fmt: skip

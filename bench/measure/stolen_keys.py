@@ -17,8 +17,8 @@ from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .enrolment import compare_pairs, genuine_pairs, impostor_pairs
-from .evidence import tail, thresholds
-from .rows import Rules, at_rates, counted, per_identity, row_of
+from .evidence import calibrated, tail
+from .rows import Rules, at_rates, counted, row_of
 
 _EER = Metric("eer_stolen_key", "fraction", "lower", "Equal error rate against impostors who hold the key of whom they "
               "claim to be.", heading="EER, key stolen")  # fmt: skip
@@ -47,7 +47,7 @@ class StolenKeys(Measurement):
         if len(a) > _MOST:
             chosen = np.sort(Rng(case.cell.seed, "stolen keys").numpy().choice(len(a), _MOST, replace=False))
             a, b = a[chosen], b[chosen]
-        kept = tail(case.impostors(case.system, "calibration"), case.protocol.fmrs)
+        kept = tail(*case.impostors(case.system, "calibration"), case.protocol.fmrs)
         kept |= {"genuine": compare_pairs(case.system, both, *genuine), "stolen": self._stolen(case, a, b)}
         return kept | {"owner": both.faces.labels.numpy()[a]}
 
@@ -69,8 +69,4 @@ class StolenKeys(Measurement):
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         yield counted(_EER, row_of(_EER), eer(kept["genuine"], kept["stolen"]), len(kept["stolen"]), "impostor pairs")
         drawn = Rules(rules.protocol, 0)
-
-        def passed(threshold: float) -> np.ndarray:
-            return per_identity((kept["stolen"] > threshold).astype(float), kept["owner"])
-
-        yield from at_rates(_FMR, lambda t: drawn.mean(passed(t), rate=True), thresholds(kept, rules.protocol.fmrs))
+        yield from at_rates(_FMR, kept["stolen"], kept["owner"], calibrated(kept), drawn)

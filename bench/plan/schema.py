@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ...datasets.splits import SPLITS, SplitSpec
-from ..core.ranges import Rate, Rates, Seed, Seeds
+from ..core.ranges import FolderName, Rate, Rates, Seed, Seeds
 from ..core.surfaces import Surface
 from ..core.threat import DefenseKnowledge
 from ..record.words import UTILITY_LOSS
@@ -161,7 +161,7 @@ class Protocol(_Strict):
 class Track(_Strict):
     """One benchmark."""
 
-    name: str = ""
+    name: FolderName = ""
     title: str = ""
     expected: str = ""  # machine and time
     seeds: Seeds = (0,)

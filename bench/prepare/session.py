@@ -22,7 +22,7 @@ from ..core.surfaces import Surface
 from ..core.target import strip_disclosed
 from ..core.threat import DefenseKnowledge
 from ..isolation.fingerprints import check_judges, fingerprint
-from ..isolation.harness import Processes
+from ..isolation.processes import Processes
 from ..isolation.roots import SecretRoot, secret_root
 from ..metrics.pairs import Pairs
 from ..plan.cells import make_defense
@@ -136,6 +136,11 @@ class Session:
     def embeddings(self, alias: str, split: str) -> Tensor:
         """(N, D) undefended embeddings of a split."""
         return self._embedded.of(self.undefended(alias), alias, self.faces(split), SecretSource.installation(0))
+
+    def has_embeddings(self, alias: str, split: str) -> bool:
+        """Whether ``embeddings`` are kept."""
+        plain = make_defense(DefenseSpec(name="none"))
+        return self._embedded.has(plain, alias, self.faces(split), SecretSource.installation(0))
 
     def pipeline_embeddings(self, alias: str) -> Callable[[Defense, FaceSet, SecretSource], Tensor]:
         """A function (system, faces, secrets) -> (N, D): embeddings computed once and kept on disk."""

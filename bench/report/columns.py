@@ -137,7 +137,6 @@ COLUMN_HELP: dict[str, str] = {
     "recovery_psnr_ceiling": "What its own codes of the originals decode to: no key gives more. Empty: all of it.",
     "key_bytes": "Size of the key of one picture.",
     "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
-<<<<<<< HEAD
     "kind": "Whether two attacks on one system are compared, or two defenses, each under its strongest attack.",
     "system": "The defense that both attacks were run on; empty where defenses are compared.",
     "a": "What is compared.",
@@ -150,7 +149,6 @@ COLUMN_HELP: dict[str, str] = {
     "significant": "yes if the corrected p is below 0.05 and the interval of the difference excludes 0; no is a tie.",
     "n": "How many victims both have.",
     "best": "yes where no attack on that defense is proven to be stronger under that judge.",
-=======
     "strongest": "Marked if this is the attack of the main board.",
     "depth": "How many places of the gallery count: 1, 5, 20, or one percent of it.",
     "found": "Share of victims whose person is among so many first of a gallery with one photo of everybody.",
@@ -165,7 +163,6 @@ COLUMN_HELP: dict[str, str] = {
     "random_vector": "The same share by what the attack makes of random vectors of the right distribution, enrolled as "
     "a person's would be.",
     "random_vector_ratio": "Found over that; the baseline is taken as it is.",
->>>>>>> rivals
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -248,7 +245,6 @@ SHOWN: dict[str, Shown] = {
     "recovery_psnr_ceiling": Shown("at most, dB", "tenths"),
     "key_bytes": Shown("key, bytes", "number"),
     "picture_bytes": Shown("picture, bytes", "number"),
-<<<<<<< HEAD
     "kind": Shown("compared"),
     "system": Shown("on"),
     "a": Shown("A"),
@@ -260,7 +256,6 @@ SHOWN: dict[str, Shown] = {
     "p_holm": Shown("p, corrected", "small"),
     "significant": Shown("significant"),
     "n": Shown("victims", "number"),
-=======
     "depth": Shown("first"),
     "found": Shown("found, %", "percent"),
     "shuffled": Shown("by others' recoveries, %", "percent"),
@@ -270,48 +265,11 @@ SHOWN: dict[str, Shown] = {
     "mean_face_ratio": Shown("times it", "tenths"),
     "random_vector": Shown("by random vectors, %", "percent"),
     "random_vector_ratio": Shown("times them", "tenths"),
->>>>>>> rivals
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),
     "attribute_auc": Shown("AUC", "unit"),
 }
-
-DEFENSES_SHOWN = (
-    "defense", "rank", "sar2", "worst_attack", "identity_sar2", "floor_sar2", "floor", "accuracy_diff", "matched",
-    "pareto", "flags", "accuracy", "tar", "judge", "identity_attack", "identity_judge", "sar1", "target_sar2",
-    "target_sar1", "rank1", "rank1_chance", "psnr", "ssim", "d_sys_excess", "protect_ms", "leak_bytes", "utility",
-    "recognizer_init", "n_seeds", "n_failed",
-)  # fmt: skip
-ATTACKS_SHOWN = (
-    "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",
-    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
-)  # fmt: skip
-TRANSFER_SHOWN = (
-    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
-    "n_attacks",
-)  # fmt: skip
-PUBLICATION_SHOWN = (
-    "defense", "goal", "psr_dodging", "noise_dodging", "beats_noise", "psr_dodging_seen", "rank1_originals",
-    "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
-    "landmark_error", "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
-    "edit_identity_unprotected", "edit_distance", "edit_disrupted", "recovery_psnr_right", "recovery_psnr_8bit",
-    "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "recovery_psnr_ceiling",
-    "key_bytes", "picture_bytes", "protect_ms", "judge",
-)  # fmt: skip
-<<<<<<< HEAD
-SIGNIFICANCE_SHOWN = (
-    "kind", "system", "judge", "a", "a_value", "b", "b_value", "difference", "p_holm", "significant", "n", "n_seeds",
-=======
-RISK_SHOWN = (
-    "defense", "attack", "knowledge", "depth", "found", "shuffled", "risk_ratio", "factor_of_four", "mean_face",
-    "mean_face_ratio", "random_vector", "random_vector_ratio", "judge", "n_seeds",
->>>>>>> rivals
-)  # fmt: skip
-ATTRIBUTES_SHOWN = (
-    "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
-    "attribute_chance", "flags", "n_seeds", "n_failed",
-)  # fmt: skip
 
 
 def help_for(column: str) -> str:

@@ -11,22 +11,19 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
-<<<<<<< HEAD
-from .columns import (
-    ATTACKS_SHOWN,
-    ATTRIBUTES_SHOWN,
-    DEFENSES_SHOWN,
-    PUBLICATION_SHOWN,
-    SIGNIFICANCE_SHOWN,
-    TRANSFER_SHOWN,
-)
-=======
-from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, RISK_SHOWN, TRANSFER_SHOWN
->>>>>>> rivals
 from .html import environment, filters_of
 from .load import RunFolder, table_of
 from .newcomers import newcomers_of
 from .one_judge import under_one_judge
+from .shown import (
+    ATTACKS_SHOWN,
+    ATTRIBUTES_SHOWN,
+    DEFENSES_SHOWN,
+    PUBLICATION_SHOWN,
+    RISK_SHOWN,
+    SIGNIFICANCE_SHOWN,
+    TRANSFER_SHOWN,
+)
 from .style import Made, fmr_text, groups_of, surface_text
 from .summary import kin_sentences, publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table

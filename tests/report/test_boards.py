@@ -10,14 +10,8 @@ import pandas as pd
 import pytest
 from faceleak.bench.record.results import COLUMNS, Row, read_results, write_results
 from faceleak.bench.report.boards import BOARDS, build_boards, write_boards
-from faceleak.bench.report.columns import (
-    ATTACKS_SHOWN,
-    ATTRIBUTES_SHOWN,
-    DEFENSES_SHOWN,
-    SHOWN,
-    TRANSFER_SHOWN,
-    help_for,
-)
+from faceleak.bench.report.columns import SHOWN, help_for
+from faceleak.bench.report.shown import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, TRANSFER_SHOWN
 from faceleak.bench.report.summary import sentences
 
 from .fixture_run import base_row
