@@ -18,7 +18,8 @@ from .latex import escape
 
 # Surnames, "Title", where and when: as files begin.
 _HEAD = re.compile(
-    r'(?P<who>[^\W\d_][^".;:(]{1,120}?(?: et al\.)?),\s*"(?P<title>[^"]{8,300}?),?"\s*,?\s*(?P<where>[^".;]{3,120})?'
+    r'(?P<who>[^\W\d_][^".;:(]{1,120}?(?: et al\.)?),\s*"(?P<title>[^"]{8,300}?),?"\s*,?\s*'
+    r'(?P<where>[^".;]{3,120})?'
 )
 _ARXIV = re.compile(r"arXiv[: ](\d{4}\.\d{4,5})")
 _YEAR = re.compile(r"\b(19[4-9]\d|20[0-4]\d)\b")

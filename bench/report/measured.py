@@ -56,8 +56,8 @@ def _sentences(run: RunFolder) -> Iterator[str]:
     for text in run.manifest.get("caveats") or ():
         yield str(text)
     env = run.env
-    origin = {"commit": str(env.get("code_sha") or "")[:12], "torch": env.get("torch"), "device": env.get("device")}
-    told = [f"{name} {value}" for name, value in origin.items() if value]
+    machine = {"commit": str(env.get("code_sha") or "")[:12], "torch": env.get("torch"), "device": env.get("device")}
+    told = [f"{name} {value}" for name, value in machine.items() if value]
     if told:
         yield f"faceleak at {', '.join(told)}; track {run.run.get('track')}."
 
