@@ -62,7 +62,7 @@ def _draw(rows: pd.DataFrame, order: list[tuple[str, float]], title: str, about:
     slant = 0.12 + 0.036 * max(map(len, heads))
     lean = 0.045 * max(map(len, heads)) + 0.05
     cell = min(max((2 * COLUMN - side - lean) / len(heads), 0.24), 0.42)
-    width = max(side + cell * len(heads) + lean, 1.8 * COLUMN)
+    width = max(side + cell * len(heads) + lean, 2 * COLUMN)
     height = _TITLE + slant + _ROW * (len(names) - 1) + 0.12
     figure = new_figure(width, height)
     area = (side / width, 0.08 / height, cell * len(heads) / width, _ROW * (len(names) - 1) / height)

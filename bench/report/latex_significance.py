@@ -28,10 +28,11 @@ def write_significance(table: pd.DataFrame, run: RunFolder, folder: Path) -> lis
     for (dataset, recognizer, surface, kind), rows in shown.groupby(["dataset", "recognizer", "surface", "kind"]):
         for judge, part in rows.groupby("judge") if kind == ATTACKS else [("", rows)]:
             name = stem("significance", str(kind), str(dataset), str(recognizer), str(surface), str(judge))
+            whole = family_of(table, (dataset, recognizer, surface, kind))
             facts = {
                 "kind": kind, "dataset": escape(str(dataset)), "recognizer": escape(str(recognizer)),
                 "surface": escape(surface_text(str(surface))), "judge": escape(str(judge)),
-                "fmr": escape(fmr_text(run.headline_fmr)), "n": int(part["n"].max()), "m": family_of(table, (dataset, recognizer, surface, kind)),
+                "fmr": escape(fmr_text(run.headline_fmr)), "n": int(part["n"].max()), "m": whole,
                 "commit": escape(str(run.env.get("code_sha", ""))[:12] or "unknown"), "label": f"tab:{name}",
             }  # fmt: skip
             file = folder / f"{name}.tex"
