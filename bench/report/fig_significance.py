@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from .rows import UNDEFENDED
-from .significance import ATTACKS, DEFENSES, order_of
+from .significance import ATTACKS, DEFENSES, family_of, order_of
 from .style import COLUMN, GREY, INK, Made, fmr_text, new_figure, save, shorten, stem, surface_text
 
 _COLOURS = LinearSegmentedColormap.from_list("above", ["#fbf7f0", "#f3c98b", "#d9772f", "#8c2d19", "#3d0f14"])
@@ -42,7 +42,7 @@ def draw_significance(table: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
             "  ·  ".join(
                 [f"SAR Type-II at {fmr_text(fmr)}", dataset, recognizer, *([f"judge {judge}"] if judge else [])]
             ),
-            f"{len(whole)} comparisons, paired by victim, corrected by Holm",
+            f"paired by victim, corrected by Holm's method for {family_of(table, key)} comparisons",
         ]
         _draw(rows, order, title, about, folder / name)
         whom = "Every two attacks and floors" if kind == ATTACKS else "Every two defenses, each by its strongest attack"
@@ -62,7 +62,7 @@ def _draw(rows: pd.DataFrame, order: list[tuple[str, float]], title: str, about:
     slant = 0.12 + 0.036 * max(map(len, heads))
     lean = 0.045 * max(map(len, heads)) + 0.05
     cell = min(max((2 * COLUMN - side - lean) / len(heads), 0.24), 0.42)
-    width = max(side + cell * len(heads) + lean, 1.45 * COLUMN)
+    width = max(side + cell * len(heads) + lean, 2 * COLUMN)
     height = _TITLE + slant + _ROW * (len(names) - 1) + 0.12
     figure = new_figure(width, height)
     area = (side / width, 0.08 / height, cell * len(heads) / width, _ROW * (len(names) - 1) / height)

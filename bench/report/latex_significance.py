@@ -9,7 +9,7 @@ import pandas as pd
 from .latex import environment, escape
 from .load import RunFolder
 from .rows import UNDEFENDED
-from .significance import ATTACKS, order_of
+from .significance import ATTACKS, family_of, order_of
 from .style import fmr_text, stem, surface_text
 
 _MOST = 12  # rows and columns that a page holds
@@ -28,10 +28,11 @@ def write_significance(table: pd.DataFrame, run: RunFolder, folder: Path) -> lis
     for (dataset, recognizer, surface, kind), rows in shown.groupby(["dataset", "recognizer", "surface", "kind"]):
         for judge, part in rows.groupby("judge") if kind == ATTACKS else [("", rows)]:
             name = stem("significance", str(kind), str(dataset), str(recognizer), str(surface), str(judge))
+            whole = family_of(table, (dataset, recognizer, surface, kind))
             facts = {
                 "kind": kind, "dataset": escape(str(dataset)), "recognizer": escape(str(recognizer)),
                 "surface": escape(surface_text(str(surface))), "judge": escape(str(judge)),
-                "fmr": escape(fmr_text(run.headline_fmr)), "n": int(part["n"].max()), "m": len(rows),
+                "fmr": escape(fmr_text(run.headline_fmr)), "n": int(part["n"].max()), "m": whole,
                 "commit": escape(str(run.env.get("code_sha", ""))[:12] or "unknown"), "label": f"tab:{name}",
             }  # fmt: skip
             file = folder / f"{name}.tex"
@@ -45,7 +46,7 @@ def _text(rows: pd.DataFrame, facts: dict[str, object]) -> str:
     names, left_out = [name for name, _ in order][:_MOST], max(0, len(order) - _MOST)
     gaps = {}
     for row in rows.to_dict("records"):
-        gaps[row["a"], row["b"]], gaps[row["b"], row["a"]] = (row["difference"], row), (-row["difference"], row)
+        gaps[row["a"], row["b"]], gaps[row["b"], row["a"]] = (row["difference"], row), (0.0 - row["difference"], row)
     lines = []
     for i, (name, value) in enumerate(order[:_MOST]):
         cells = [f"{i + 1}", escape(name), f"{100 * value:.1f}"]
@@ -54,7 +55,7 @@ def _text(rows: pd.DataFrame, facts: dict[str, object]) -> str:
                 cells.append("")
                 continue
             gap, row = gaps[name, other]
-            text = f"${100 * gap:+.1f}$"
+            text = f"${100 * (gap + 0.0):+.1f}$"
             cells.append(f"\\textbf{{{text}}}" if row["significant"] == "yes" else f"\\textcolor{{gray}}{{{text}}}")
         lines.append(" & ".join(cells) + r" \\")
     heads = " & ".join(str(i + 1) for i in range(len(names) - 1))
