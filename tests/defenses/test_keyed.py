@@ -40,7 +40,8 @@ def test_a_template_is_made_with_its_owners_key_whoever_stands_beside(name: str)
     defense = system.defense
     z = defense.embed_images(system.public.images(SOME), draw)
     for rows in (slice(0, 1), slice(7, 23)):
-        assert torch.equal(defense.enroll(z[rows], draw.take(rows)), templates[rows])
+        alone = defense.enroll(z[rows], draw.take(rows))
+        torch.testing.assert_close(alone, templates[rows], msg="but for how a kernel rounds in another batch")
     first = draw.owners[0]
     own = defense.protect(z, draw.deployment.child("person", int(first)))
     assert torch.equal(templates[draw.owners == first], own[draw.owners == first])
@@ -108,4 +109,6 @@ def test_a_track_steals_keys_and_impostors_do(tmp_path: Path) -> None:
     rows = {row["metric"]: row for row in rows_of(system_case(session, utility, system), "stolen-keys", "verification")
             if row.get("fmr") in (None, 0.1)}  # fmt: skip
     assert rows["eer"]["value"] < rows["eer_stolen_key"]["value"] < 0.5, "two factors, and one of them stolen"
-    assert rows["fmr_stolen_key"]["value"] > 0.1, "impostors with the key pass more often than the stated rate"
+    stolen_key = rows["fmr_stolen_key"]
+    honest = system_case(session, utility, system).impostors(system, "victims")[0]
+    assert stolen_key["value"] > (honest > stolen_key["threshold"]).mean(), "impostors with the key pass more often"
