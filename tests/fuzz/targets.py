@@ -193,7 +193,10 @@ def _scores(file: Path) -> None:
     folder = file.with_name("cell")
     folder.mkdir(exist_ok=True)
     shutil.copyfile(file, folder / "scores.npz")
-    read_kept(folder, "identity")
+    try:
+        read_kept(folder, "identity")
+    except ValueError as error:  # what it promises of a damaged file; `verify` says it in a sentence
+        raise InputError(str(error)) from error
 
 
 def _seal(file: Path) -> str:
