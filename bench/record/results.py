@@ -96,6 +96,7 @@ def read_results(path: Path | io.StringIO) -> pd.DataFrame:
         frame[name] = math.nan
     if missing := [name for name in COLUMNS if name not in frame]:
         raise ValueError(f"no column {', '.join(missing[:3])}")
+    frame = frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]].copy()
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     frame[list(_TEXT)] = frame[list(_TEXT)].fillna("").map(restored)  # a line that was cut

@@ -16,7 +16,8 @@ def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
     """The role of an attack.
 
     Args:
-        title: on its rows; a variant's addition in square brackets does not count.
+        title: on its rows; a variant's addition in square brackets does not count, and for runs from before only the
+            first word does: "attribute-photo (mlp)" is one.
         told: title -> role, of ``run.json``; empty for runs from before roles were kept.
         fidelity: on its rows, for these: a baseline that is no ceiling was drawn as a floor.
     """
@@ -26,4 +27,4 @@ def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
             return Role(told[known])
     if told:
         return Role.ATTACK
-    return _BEFORE.get(name, Role.FLOOR if fidelity == "baseline" else Role.ATTACK)
+    return _BEFORE.get(name.split(" ")[0], Role.FLOOR if fidelity == "baseline" else Role.ATTACK)

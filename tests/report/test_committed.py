@@ -10,8 +10,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from faceleak.bench.report.board_measures import generic_metrics
 from faceleak.bench.report.boards import build_boards, write_boards
 from faceleak.bench.report.columns import SHOWN
+from faceleak.bench.report.comparisons import compared_of
 from faceleak.bench.report.fig_ladder import draw_ladders
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.style import house_style, stem
@@ -30,7 +32,10 @@ def table(file: Path) -> pd.DataFrame:
 @pytest.mark.parametrize("folder", [QUICK, SHOWN_RUN], ids=lambda folder: folder.name)
 def test_boards_are_those_of_the_rows(folder: Path, tmp_path: Path) -> None:
     run = load_run(folder)
-    write_boards(build_boards(run.results, run.headline_fmr), tmp_path)
+    boards = build_boards(
+        run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss, compared_of(run, [])
+    )
+    write_boards(boards, tmp_path)
     for file in sorted(tmp_path.iterdir()):
         kept = folder / "boards" / file.name
         pd.testing.assert_frame_equal(table(file), table(kept), obj=f"{folder.name}/{file.name}")
@@ -67,7 +72,7 @@ def _is_number(text: str) -> bool:
                          ids=lambda figure: figure.stem)  # fmt: skip
 def test_a_ladder_is_drawn_from_the_rows_beside_it(figure: Path, tmp_path: Path) -> None:
     run = load_run(figure.parents[1])
-    attacks = build_boards(run.results, run.headline_fmr)["attacks"]
+    attacks = build_boards(run.results, run.headline_fmr, roles=run.roles)["attacks"]
     names = [stem("ladder", *row) for row in attacks[["dataset", "recognizer", "surface"]].itertuples(index=False)]
     with house_style():
         (made,) = draw_ladders(attacks[[name == figure.stem for name in names]], run.headline_fmr, tmp_path)

@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_figure_has_its_png_pdf_and_csv(run: Path) -> None:
     stems = {path.stem for path in (run / "figures").iterdir()}
     assert {name.split("_")[0] for name in stems} == {
-        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss", "transfer",
+        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss", "transfer", "risk",
     }  # fmt: skip
     for stem in stems:
         for ending, least in ((".png", 5000), (".pdf", 5000), (".csv", 20)):
