@@ -40,7 +40,7 @@ def again(run: Path, work: Path) -> Rerun:
 def test_what_was_measured_comes_out_again_and_what_was_made_up_does_not(finished: Path, tmp_path: Path) -> None:
     honest = again(finished, tmp_path / "a")
     assert honest.clean
-    assert honest.same > 20
+    assert honest.same > 10
     rows = pd.read_csv(finished / "results.csv", dtype=str, keep_default_na=False)
     lied = (rows["metric"] == "sar_type2") & (rows["split"] == "victims")
     rows.loc[lied, ["value", "ci_lo", "ci_hi"]] = ["0.01", "0.005", "0.02"]
