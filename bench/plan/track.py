@@ -271,7 +271,6 @@ def check_names(track: Track, file: Path) -> None:
 def members_of(ensemble: AttackSpec, attacks: Sequence[AttackSpec]) -> list[AttackSpec]:
     """Those of a track's attacks that are run by ``ensemble``: the ones it names and what tells who leaked, else the
     standard ones in full."""
-
     titled = matching(ensemble.members, {entry.title for entry in attacks})
 
     def wanted(entry: AttackSpec) -> bool:

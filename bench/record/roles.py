@@ -8,8 +8,9 @@ from ..core.surfaces import Role
 
 _BEFORE = {
     **dict.fromkeys(("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge"), Role.FLOOR),
-    **dict.fromkeys(("same-photo", "other-photo", "attribute-photo"), Role.CEILING),
+    **dict.fromkeys(("same-photo", "other-photo"), Role.CEILING),
 }
+_PROBED = "attribute-photo"  # then under labels that begin with it
 
 
 def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
@@ -26,4 +27,6 @@ def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
             return Role(told[known])
     if told:
         return Role.ATTACK
+    if name.startswith(_PROBED):
+        return Role.CEILING
     return _BEFORE.get(name, Role.FLOOR if fidelity == "baseline" else Role.ATTACK)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from faceleak.attacks.inversion import staged
 from faceleak.attacks.linear_ridge import ridge_to_pictures
-from faceleak.bench.core.nets.begun import Begun
+from faceleak.bench.core.nets.begun import PRICE, Begun
 from faceleak.bench.core.people import held_out
 from faceleak.bench.core.registry import ATTACKS
 from faceleak.bench.core.threat import DefenseKnowledge
@@ -37,7 +37,7 @@ def test_a_trained_attack_is_never_below_its_start(name: str) -> None:
     with torch.no_grad():
         (alike, apart), (alike_0, apart_0) = judged(drawing.net(read)), judged(drawing.net.start(read))
     assert alike >= alike_0 - 1e-6
-    assert apart <= apart_0 + 1e-6
+    assert apart <= apart_0 * (1 + PRICE * (alike > alike_0)) + 1e-6, "likeness may cost a little, nothing else may"
 
 
 def test_what_only_does_harm_is_given_up_and_said() -> None:
