@@ -28,7 +28,7 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 	@touch $@
 
 leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
-	$(BIN)/faceleak run $(TRACK) --out $(RUN) $(ARGS)
+	$(BIN)/faceleak run $(TRACK) --workers auto --out $(RUN) $(ARGS)
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)

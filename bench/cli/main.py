@@ -54,8 +54,12 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder; default results/runs/TRACK.")] = None,
     store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
     threads: Annotated[
-        int, typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 = $OMP_NUM_THREADS, else all cores.")
+        int,
+        typer.Option(
+            min=0, max=MOST_THREADS, help="CPU threads of each worker; 0 = $OMP_NUM_THREADS, else all cores, shared."
+        ),
     ] = 0,
+    workers: Annotated[str, typer.Option(help="Processes that run cells; auto = one for each core or GPU.")] = "1",
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -71,27 +75,32 @@ def run(
     from ..core.progress import Progress
     from ..plan.track import load_track, with_seeds
     from ..run.belonging import origin_of
+    from ..run.engines import worker_count
     from ..run.interrupted import bring_up, stoppable, told
     from ..run.provenance import spoken
     from ..run.runner import RunOptions, parse_only, run_track
     from ..store.store import default_root
 
     _load(plugin)
-    torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
+    cores = _given_threads() or os.cpu_count() or 1
+    torch.set_num_threads(threads or cores)
     loaded = load_track(track)
     if seeds:
         loaded = with_seeds(loaded, _integers(seeds))
     folder = out or Path("results") / "runs" / loaded.name
+    place = choose_device(device)
     options = RunOptions(
         out=folder,
         store=store or default_root(),
-        device=choose_device(device),
+        device=place,
         only=parse_only(only or []),
         again=_again(plugin, seeds),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
         origin=origin_of(track),
         in_process=in_process,
+        workers=worker_count(workers, place, cores),
+        threads=threads,
     )
     with stoppable():
         try:

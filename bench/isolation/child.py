@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import select
 import shutil
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -63,13 +65,23 @@ class Start:
 
 def work(connection: Connection) -> None:
     """Answer the harness until it hangs up."""
-    scratch = tempfile.mkdtemp(prefix="faceleak-attack-")
+    scratch = tempfile.mkdtemp(prefix="attack-")
+    threading.Thread(target=_watch, args=(connection.fileno(), scratch), daemon=True).start()
     tempfile.tempdir, os.environ["TMPDIR"], sys.dont_write_bytecode = scratch, scratch, True
     desk = _Desk(connection, scratch)
     try:
         desk.peer.serve()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _watch(handle: int, scratch: str) -> None:
+    """End this process when the harness hangs up, also in the middle of a fit: it may have been killed."""
+    waiting = select.poll()
+    waiting.register(handle, 0)  # hang-ups only
+    waiting.poll()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(0)
 
 
 class _Desk:

@@ -8,8 +8,8 @@ import pickle
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from .child import Start
 from .pixels import write_pixels
 from .remote import RECOGNIZER
 from .roots import VARIABLE
+from .scratch import Scratch
 from .wire import Answers, Peer
 
 Keeper = Callable[[str, Mapping[str, Any], str, Callable[[], Weights]], Weights]
@@ -38,31 +39,48 @@ class CannotTravel(Exception):
     """A network or class cannot be given to another process; the attack runs in this one, and its rows say so."""
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What a worker has of the driver's processes.
+
+    Args:
+        control: the harness's end of the template's socket.
+        folder: for files that attack's processes map.
+    """
+
+    control: socket.socket
+    folder: Path
+
+
 class Processes:
     """The template and the files that attack's processes map.
 
     Args:
         device: where networks run.
+        shared: of the driver, in a worker; None: an own template.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._control: socket.socket | None = None
+    def __init__(self, device: torch.device, shared: Shared | None = None) -> None:
+        self.device, self._shared = device, shared
+        self._control: socket.socket | None = shared.control if shared else None
         self._plugins: list[str] = []
-        self._ready = False
+        self._ready = shared is not None
         self._template: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="faceleak-pixels-")
+        self._scratch = None if shared else Scratch()
+        self.folder = shared.folder if shared else self._scratch.path  # type: ignore[union-attr]
         self._copies: dict[int, tuple[nn.Module, bytes]] = {}
 
     def begin(self) -> None:
         """Start the template without waiting for it."""
         plugins = plugin_files()
-        if self._template is not None and self._plugins == plugins and self._template.poll() is None:
+        running = self._template is not None and self._plugins == plugins and self._template.poll() is None
+        if self._shared or running:
             return
         self.end()
         ours, theirs = socket.socketpair()
         clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        clean["TMPDIR"] = str(self.folder)  # what its forks leave there goes with this
         command = [sys.executable, "-m", template.__name__, str(theirs.fileno())]
         self._template = subprocess.Popen(command, env=clean, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
@@ -70,11 +88,27 @@ class Processes:
         self._control, self._plugins, self._ready = ours, plugins, False
 
     def fork(self) -> Connection:
-        """A new process's connection.
+        """A new attack's process's connection.
 
         Raises:
             CannotTravel: the template did not start.
         """
+        return self._forked()
+
+    def hire(self, entry: Callable[[Connection, int], None]) -> Connection:
+        """The connection of a new process of the harness's own, which may ask the template too.
+
+        Args:
+            entry: what it does with its end of the connection and with the number of the template's socket.
+
+        Raises:
+            CannotTravel: the template did not start.
+        """
+        connection = self._forked(worker=True)
+        connection.send_bytes(pickle.dumps(entry))
+        return connection
+
+    def _forked(self, *, worker: bool = False) -> Connection:
         if not hasattr(os, "fork"):
             raise CannotTravel("this system cannot fork")
         self.begin()
@@ -83,14 +117,15 @@ class Processes:
             raise CannotTravel("the process that attacks are forked from did not start")
         self._ready = True
         ours, theirs = socket.socketpair()
-        socket.send_fds(self._control, [b"x"], [theirs.fileno()])
+        socket.send_fds(self._control, [b"x"], [theirs.fileno()] + [self._control.fileno()] * worker)
         theirs.close()
         return Connection(ours.detach())
 
     def close(self) -> None:
         """End the template and take the files away."""
         self.end()
-        self._folder.cleanup()
+        if self._scratch is not None:
+            self._scratch.close()
 
     def end(self) -> None:
         """Hang up; the template ends by itself."""
@@ -114,7 +149,7 @@ class Processes:
 
     def pixels(self, faces: FaceSet, size: int = 0) -> Path:
         """The file of a split's pictures, as they are or at ``size`` pixels."""
-        file = Path(self._folder.name) / f"{faces.name}-{faces.sha.replace(':', '-')}-{size}.npy"
+        file = self.folder / f"{faces.name}-{faces.sha.replace(':', '-')}-{size}.npy"
         if not file.is_file():
             write_pixels(file, len(faces), faces.images if not size else lambda part: faces.resized(part, size))
         return file

@@ -132,6 +132,11 @@ class Session:
         """(N, D) undefended embeddings of a split."""
         return self._embedded.of(self.undefended(alias), alias, self.faces(split), SecretSource.installation(0))
 
+    def has_embeddings(self, alias: str, split: str) -> bool:
+        """Whether ``embeddings`` are kept."""
+        plain = make_defense(DefenseSpec(name="none"))
+        return self._embedded.has(plain, alias, self.faces(split), SecretSource.installation(0))
+
     def pipeline_embeddings(self, alias: str) -> Callable[[Defense, FaceSet, SecretSource], Tensor]:
         """A function (system, faces, secrets) -> (N, D): embeddings computed once and kept on disk."""
         return lambda system, faces, source: self._embedded.of(system, alias, faces, source)

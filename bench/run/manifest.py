@@ -38,8 +38,8 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
         found: the cells that have ended so far.
     """
     track = session.track
-    used = {a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a}
-    recognizers = {alias: session.recognizer(alias) for alias in sorted(used)}
+    used = sorted({a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a})
+    recognizers = {alias: session.recognizer(alias) for alias in used if session.recognizers.is_made(alias)}
     manifest = {
         "datasets": {track.dataset.name: dict(session.describe_data())},
         "splits_sha256": save_splits(session.splits, out / "splits.csv"),

@@ -1,0 +1,148 @@
+"""What a worker of a run does: it holds a session of its own, and runs cells or makes what they need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from ..core.boundary import fatal
+from ..core.errors import ContractError
+from ..execute.task import Seat
+from ..isolation.roots import VARIABLE
+from ..measure.parts import differs, measurements_of
+from ..plan.cells import Cell
+from ..plan.track import Track
+from ..prepare.session import Session
+from ..record.cell_files import damage, has_ended, read_state
+from ..store.store import Busy, Store
+from ..store.sweep import remove_lock
+from .cell import run_cell
+from .graph import MakeEmbeddings, MakeRecognizer, MakeSystem, RunCell
+from .options import RunOptions
+
+
+@dataclass(frozen=True)
+class CellDone:
+    """How a cell ended.
+
+    Args:
+        key: of the cell.
+        failed: whether it is to be tried again.
+        kept: whether another run had ended it meanwhile.
+    """
+
+    key: str
+    failed: bool
+    kept: bool = False
+
+
+class CellWork:
+    """Runs the cells of a track.
+
+    Args:
+        track: what is run.
+        options: how.
+        session: to work with, where it is not opened elsewhere.
+    """
+
+    def __init__(self, track: Track, options: RunOptions, session: Session | None = None) -> None:
+        self._track, self._options, self._session = track, options, session
+        self._root = os.environ.get(VARIABLE, "")  # the template's environment, which a worker's comes from, has none
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_session": None}
+
+    @property
+    def session(self) -> Session:
+        """What the worker holds."""
+        if self._session is None:
+            raise ContractError("A worker was asked for work before it was opened.")
+        return self._session
+
+    def open(self, seat: Seat) -> None:
+        if self._session is not None:
+            return
+        if self._root:
+            os.environ[VARIABLE] = self._root
+        prepare_torch(seat.threads)
+        options = self._options
+        self._options = replace(options, progress=replace(options.progress, name=f"({seat.number}) "))
+        device = options.device if seat.device is None else torch.device(options.device.type, seat.device)
+        self._session = open_session(self._track, replace(self._options, device=device))
+        if seat.processes is not None:
+            self._session.processes = seat.processes(device)
+
+    def do(self, what: Any) -> CellDone | None:
+        with self.session.store.deferring():
+            if isinstance(what, RunCell):
+                return self._cell(what.key, what.cell)
+            if isinstance(what, MakeRecognizer):  # nothing can be done without it
+                self.session.recognizer(what.alias)
+                return None
+            try:
+                self._make(what)
+            except Exception as error:  # those who need it meet it too, and tell
+                if fatal(error):
+                    raise
+            return None
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+    def _make(self, what: Any) -> None:
+        if isinstance(what, MakeEmbeddings):
+            self.session.embeddings(what.alias, what.split)
+        elif isinstance(what, MakeSystem):
+            self.session.defense(what.defense, what.alias, what.seed)
+
+    def _cell(self, key: str, cell: Cell) -> CellDone:
+        """One cell, unless another run does it at this moment or has done it meanwhile."""
+        folder, options = self._options.out / "cells" / key, self._options
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{key}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(Path(lock.lock_file)) from None
+        try:
+            if not is_left(self._track, folder, cell):
+                return CellDone(key, failed=False, kept=True)
+            return CellDone(key, failed=not run_cell(self.session, cell, folder, options.progress, options.again))
+        finally:
+            remove_lock(Path(lock.lock_file))
+            lock.release()
+
+
+def open_session(track: Track, options: RunOptions) -> Session:
+    """What a run's cells have in common."""
+    session = Session(track, Store(options.store), options.device, options.progress)
+    session.in_process, session.out = session.in_process or options.in_process, options.out
+    return session
+
+
+def prepare_torch(threads: int = 0) -> None:
+    """Kernels that give the same numbers every time."""
+    # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler: seconds, and only an
+    # optimiser needs it.
+    torch.set_deterministic_debug_mode("warn")
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def is_left(track: Track, folder: Path, cell: Cell) -> bool:
+    """Whether a cell must be run: not there, failed, or there with files that cannot be read."""
+    if not has_ended(folder) or damage(folder) or read_state(folder)["status"] == "failed":
+        return True
+    return differs(folder, measurements_of(track.protocol, cell))
+
+
+def labels_of(track: Track, cell: Cell) -> Mapping[str, Any]:
+    """What ``run.json`` calls a cell."""
+    return cell.labels() | {"dataset": track.dataset.name}

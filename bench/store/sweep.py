@@ -1,0 +1,52 @@
+"""What processes that were killed left behind: half-made folders, temporary files, locks that nobody holds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def sweep(kind: Path) -> None:
+    """Remove what dead processes left unfinished among artefacts of one kind."""
+    names = {path.name.split(".")[1] for path in kind.glob(".*.*")} | {path.stem for path in kind.glob("*.lock")}
+    for key in names:
+        when_free(kind / f"{key}.lock", lambda key=key: sweep_one(kind / key))  # type: ignore[misc]
+
+
+def sweep_one(final: Path) -> None:
+    """What is left of unfinished makings of one artefact; the caller holds its lock."""
+    for left in final.parent.glob(f".{final.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def sweep_all(root: Path) -> None:
+    """Every kind below the root of a store."""
+    for kind in root.glob("*/"):
+        sweep(kind)
+
+
+def sweep_files(folder: Path) -> None:
+    """Remove the temporary files of ``durable.write_text`` that dead processes left; no living one writes meanwhile."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def when_free(lock: Path, act: Callable[[], None] = lambda: None) -> bool:
+    """Whether nobody holds ``lock``; if so ``act`` is done while it is held here, and the file is removed."""
+    try:
+        with FileLock(lock, timeout=0):
+            act()
+            remove_lock(lock)
+    except Timeout:
+        return False
+    return True
+
+
+def remove_lock(lock: Path) -> None:
+    """While it is held. Somebody who waits for it gets the removed one, sees that, and takes a new one."""
+    with suppress(OSError):  # Windows removes no open file
+        lock.unlink()
