@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from ..core.errors import FaceleakError
-from ..isolation.harness import Processes
+from ..isolation.processes import Processes
 from .schedule import Schedule
 from .task import Ended, Task, Work
 from .worker import GRACE_S, Begin, live

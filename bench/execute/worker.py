@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..isolation.harness import Processes, Shared
+from ..isolation.processes import Processes, Shared
 from ..store.store import Busy
 from .task import Seat, Work
 

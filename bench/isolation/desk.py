@@ -20,7 +20,8 @@ from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..store.recipe import Recipe
 from .attacker import Attacker, LocalAttacker
 from .child import Start, arithmetic
-from .harness import CannotTravel, Keeper, RemoteAttacker, pickled
+from .harness import Keeper, RemoteAttacker
+from .processes import CannotTravel, pickled
 
 if TYPE_CHECKING:
     from ..plan.cells import Cell

@@ -20,7 +20,7 @@ from ..core.progress import Progress
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
 from ..isolation.fingerprints import check_judges, fingerprint
-from ..isolation.harness import Processes
+from ..isolation.processes import Processes
 from ..isolation.roots import SecretRoot, secret_root
 from ..metrics.pairs import Pairs
 from ..plan.cells import make_defense
