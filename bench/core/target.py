@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -97,6 +97,25 @@ class Target:
         """Start the meter anew: the harness does so after a fit whose cost it has written down."""
         self.n_queries, self._asked_public = 0, False
         self._seen.clear()
+
+    def meter(self) -> dict[str, Tensor]:
+        """What has been counted so far, for a fit that may be killed; ``set_meter`` takes it back."""
+        ids = sorted(one for one in self._seen if isinstance(one, int))
+        shown = b"".join(sorted(one for one in self._seen if isinstance(one, bytes)))
+        return {
+            "counts": torch.tensor([self.n_queries, int(self._asked_public)]),
+            "ids": torch.tensor(ids, dtype=torch.int64),
+            "shown": torch.frombuffer(bytearray(shown), dtype=torch.uint8) if shown else torch.empty(0).byte(),
+            "victims": torch.tensor(sorted(self._per_victim.items()), dtype=torch.int64).reshape(-1, 2),
+        }
+
+    def set_meter(self, state: Mapping[str, Tensor]) -> None:
+        """Count on from what ``meter`` gave."""
+        queries, asked = state["counts"].tolist()
+        self.n_queries, self._asked_public = int(queries), bool(asked)
+        shown, size = state["shown"].numpy().tobytes(), hashlib.sha256().digest_size
+        self._seen = {*state["ids"].tolist(), *(shown[i : i + size] for i in range(0, len(shown), size))}
+        self._per_victim = {int(victim): int(count) for victim, count in state["victims"].tolist()}
 
     @torch.no_grad()
     def leak(self, images: Tensor, ids: Tensor, presentation: int = 0) -> Leak:

@@ -24,9 +24,10 @@ from ..core.recovery import Recovery
 from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..core.threat import ThreatModel
+from ..core.unfinished import resumable
 from .attacker import Handed, LocalAttacker
 from .fence import fence
-from .remote import RemoteKeep, remote_context
+from .remote import RemoteKeep, RemotePlace, remote_context
 from .wire import Peer
 
 
@@ -116,7 +117,8 @@ class _Desk:
         self.attacker.check(sample)
 
     def fit(self) -> dict[str, Any]:
-        fitted = self.attacker.fit()
+        with resumable(RemotePlace(self.peer)):
+            fitted = self.attacker.fit()
         return {
             "state": fitted.state,
             "losses": fitted.losses,

@@ -12,6 +12,7 @@ from ..core.errors import ContractError, ThreatModelError
 from ..core.leaks import Leak
 from ..core.recovery import Recovery
 from ..core.threat import RecognizerAccess
+from ..core.unfinished import current_place
 from .attacker import Fitted, Handed
 from .child import Start
 from .processes import Processes, pickled
@@ -89,7 +90,8 @@ class RemoteAttacker:
             word: lambda word=word, **body: getattr(self._now.target, word)(**body) for word in asked
         }
         answers |= {word: lambda word=word: getattr(self._now.target, word) for word in counted}
-        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep")
+        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep",
+               "unfinished", "keep_unfinished")  # fmt: skip
         return answers | {word: getattr(self, f"_{word}") for word in own}
 
     def _recognizer(self) -> bytes:
@@ -126,6 +128,17 @@ class RemoteAttacker:
                 "What attacks share is made while they learn, not when they hold the victims' leaks."
             )
         return self._keeper(name, depends, module, lambda: _tensors(self._peer.call("make")))
+
+    def _unfinished(self, name: str) -> dict[str, Any]:
+        """Whether a training loop may keep itself, and what a killed one left."""
+        place = current_place() if self._keeps else None
+        state = place.read(name) if place else None
+        return {"open": place is not None, "state": dict(state) if state else None}
+
+    def _keep_unfinished(self, name: str, state: Any) -> None:
+        place = current_place() if self._keeps else None
+        if place is not None:
+            place.write(name, _tensors(state))
 
 
 def _tensors(found: Any) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from ..core.leaks import Leak
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
 from ..core.threat import ThreatModel
+from ..core.unfinished import resumable
 from .pixels import Mapped, OwnFaces
 from .wire import Peer
 
@@ -160,7 +161,26 @@ class RemoteKeep:
 
     def make(self) -> dict[str, Tensor]:
         """For the harness: what was asked for last, made."""
-        return dict(self.makers[-1]())
+        with resumable(RemotePlace(self._peer)):
+            return dict(self.makers[-1]())
+
+
+class RemotePlace:
+    """Where trainings keep themselves: with the harness, as long as it makes something that it keeps."""
+
+    spent_before = 0.0  # the harness counts
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer, self._open = peer, True
+
+    def read(self, name: str) -> Mapping[str, Tensor] | None:
+        answer = self._peer.call("unfinished", name=name)
+        self._open = bool(answer["open"])
+        return answer["state"]  # type: ignore[no-any-return]
+
+    def write(self, name: str, state: Mapping[str, Tensor]) -> None:
+        if self._open:
+            self._peer.call("keep_unfinished", name=name, state=dict(state))
 
 
 def _plain(value: Any) -> Any:

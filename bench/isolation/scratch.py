@@ -24,9 +24,8 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        root = Path(tempfile.gettempdir())
-        sweep_scratch(root)
-        self.path = root / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
+        sweep_scratch()
+        self.path = Path(tempfile.gettempdir()) / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
         lock = FileLock(f"{self.path}.lock", thread_local=False)  # it may be let go of in any thread
         lock.acquire()
         self.path.mkdir(mode=0o700)
@@ -37,8 +36,9 @@ class Scratch:
         self._gone()
 
 
-def sweep_scratch(root: Path) -> None:
+def sweep_scratch() -> None:
     """Remove the folders of processes that are dead; those of other users are left alone."""
+    root = Path(tempfile.gettempdir())
     for lock in {*root.glob(f"{_PREFIX}*.lock"), *(Path(f"{one}.lock") for one in root.glob(f"{_PREFIX}*/"))}:
         folder = lock.with_suffix("")
         with contextlib.suppress(OSError):

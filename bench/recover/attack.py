@@ -23,6 +23,7 @@ from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..core.target import Target
 from ..core.threat import DefenseKnowledge
+from ..core.unfinished import Meter, metered, spent_before
 from ..isolation.attacker import Attacker, Handed
 from ..isolation.desk import Desk, in_order, shared_weights
 from ..isolation.turns import turns
@@ -183,10 +184,11 @@ def _fit(
     def build(folder: Path) -> None:
         session.progress.say(f"Fitting {cell}")
         start = time.perf_counter()
-        fitted = attacker.fit()
+        with metered(Meter(context.target.meter, context.target.set_meter)):
+            fitted = attacker.fit()
         save_file({name: tensor.contiguous() for name, tensor in fitted.state.items()}, folder / "attack.safetensors")
         meta = {
-            "train_s": time.perf_counter() - start,
+            "train_s": time.perf_counter() - start + spent_before(),
             "n_queries": context.target.n_queries,
             "n_pairs": context.target.n_pairs,
             "losses": fitted.losses,

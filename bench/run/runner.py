@@ -17,11 +17,13 @@ from ..core.registry import nearest
 from ..execute.pace import Pace
 from ..execute.task import Ended, Task
 from ..isolation.roots import publish_root
+from ..isolation.scratch import sweep_scratch
 from ..plan.cells import Cell, cells, roles
 from ..plan.saturation import last_steps
 from ..plan.track import Track
 from ..record.cell_files import damage, has_ended
 from ..record.command import FILTERS
+from ..store.sweep import sweep_all
 from .belonging import Earlier, earlier, settle_whose
 from .cell import cell_key, lost_cell
 from .collect import Collected, collect
@@ -139,6 +141,8 @@ class _Run:
 
     def settle(self) -> bool:
         """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""
+        sweep_all(self.options.store)
+        sweep_scratch()
         with locked(self.options.out):  # another process may have run other cells, or seeds, meanwhile
             self.planned = self._plan(earlier(self.options.out))
             found = self.collected()

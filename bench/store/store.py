@@ -23,9 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..core.code import code_of
+from ..core.unfinished import resumable
 from .durable import damaged, force, force_all, hashes
 from .recipe import Recipe
-from .sweep import remove_lock, sweep, sweep_one
+from .sweep import UNFINISHED, remove_lock, sweep, sweep_one
+from .unfinished import Unfinished
 
 SEAL = "seal.json"  # of an artefact: its files with their hashes
 PATIENCE_S = 20.0  # of work that is not thrown away because somebody else makes what it needs next
@@ -106,8 +108,10 @@ class Store:
     def _build(self, final: Path, recipe: Recipe, build: Callable[[Path], None]) -> None:
         temporary = _beside(final)
         temporary.mkdir()
+        unfinished = Unfinished(self.root / UNFINISHED / f"{recipe.kind}-{recipe.key}")
         try:
-            build(temporary)
+            with resumable(unfinished):
+                build(temporary)
             seal = {"files": hashes(temporary)}
             (temporary / "spec.json").write_text(json.dumps(recipe.spelled(), default=str, indent=1), "utf-8")
             (temporary / SEAL).write_text(json.dumps(seal, indent=1), "utf-8")
@@ -116,6 +120,7 @@ class Store:
                 final.rename(_beside(final))  # whoever has it open keeps what was there; the next sweep removes it
             temporary.rename(final)
             force(final.parent)
+            unfinished.clear()
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

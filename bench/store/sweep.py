@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+UNFINISHED = "unfinished"  # folder of a store: what trainings that were killed go on from
+
 
 def sweep(kind: Path) -> None:
     """Remove what dead processes left unfinished among artefacts of one kind."""
@@ -26,7 +28,18 @@ def sweep_one(final: Path) -> None:
 def sweep_all(root: Path) -> None:
     """Every kind below the root of a store."""
     for kind in root.glob("*/"):
-        sweep(kind)
+        if kind.name != UNFINISHED:
+            sweep(kind)
+    for folder in (root / UNFINISHED).glob("*/"):
+        kept, key = folder.name.rsplit("-", 1)
+        when_free(root / kept / f"{key}.lock", lambda folder=folder: _tidy(root, folder))  # type: ignore[misc]
+
+
+def _tidy(root: Path, folder: Path) -> None:
+    """Of an unfinished making: half-written files; all of it where the artefact has been made meanwhile."""
+    kind, key = folder.name.rsplit("-", 1)
+    for half in [folder] if (root / kind / key).is_dir() else folder.glob(".*"):
+        shutil.rmtree(half) if half.is_dir() else half.unlink(missing_ok=True)
 
 
 def sweep_files(folder: Path) -> None:

@@ -98,5 +98,5 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= worker_count("auto", cpu, 2) <= 2
     assert worker_count("auto", torch.device("cuda:1"), 16) == 1
     for text in ("0", "-1", "many", "9999"):
-        with pytest.raises(InputError, match="--workers .*: expected auto, or a number"):
+        with pytest.raises(InputError, match=r"--workers .*: expected auto, or a number"):
             worker_count(text, cpu, 2)
