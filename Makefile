@@ -5,6 +5,7 @@ TRACK  ?= quick
 RUN    ?= results/runs/$(TRACK)
 ARGS   ?=
 NAME   ?=
+KILLS  ?= 100
 # Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
 export FACELEAK_STORE ?= $(CURDIR)/results/store
 # glibc hands blocks above 32 MiB back at once and gets them again page by page; networks ask for such blocks all day.
@@ -14,7 +15,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow perf attack defense lint format report clean distclean
+.PHONY: help leaderboard test test-cpu test-slow soak perf attack defense lint format report clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -47,6 +48,9 @@ test-cpu: $(VENV)/.installed ## batch mates and repetition under the older kerne
 
 test-slow: $(VENV)/.installed ## the slow tests
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
+
+soak: $(VENV)/.installed ## kill runs KILLS times at random moments and compare their boards
+	$(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
 
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)

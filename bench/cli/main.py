@@ -60,6 +60,9 @@ def run(
         ),
     ] = 0,
     workers: Annotated[str, typer.Option(help="Processes that run cells; auto = one for each core or GPU.")] = "1",
+    ray: Annotated[str, typer.Option(help="Run cells on a Ray cluster: auto, or its address.")] = "",
+    gpus: Annotated[float, typer.Option(min=0, max=16, help="GPUs of a Ray worker, also a part of one.")] = 0.0,
+    artefacts: Annotated[str, typer.Option(help="Where machines share artefacts, an fsspec path (s3://...).")] = "",
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -101,6 +104,9 @@ def run(
         in_process=in_process,
         workers=worker_count(workers, place, cores),
         threads=threads,
+        ray=ray,
+        gpus=gpus,
+        artefacts=artefacts,
     )
     with stoppable():
         try:

@@ -22,15 +22,16 @@ class Schedule:
     Args:
         tasks: in the order in which they are to be done where nothing speaks for another one.
         free: whether nobody holds a lock any more.
+        tries: of a task whose worker died.
     """
 
-    def __init__(self, tasks: Sequence[Task], free: Free = when_free) -> None:
+    def __init__(self, tasks: Sequence[Task], free: Free = when_free, tries: int = TRIES) -> None:
         self._left = {task.key: task for task in tasks}
         self._running: dict[str, tuple[Task, Hashable]] = {}
         self._homes: dict[Hashable, Hashable] = {}  # worker -> what it holds
         self._blocked: dict[str, Path] = {}
         self._lost: Counter[str] = Counter()
-        self._free = free
+        self._free, self._tries = free, tries
 
     @property
     def done(self) -> bool:
@@ -73,9 +74,10 @@ class Schedule:
         task, worker = self._running.pop(key)
         self.left_by(worker)
         self._lost[key] += 1
-        if self._lost[key] < TRIES:
+        again = self._lost[key] < self._tries
+        if again:
             self._left = {key: task, **self._left}
-        return self._lost[key] < TRIES
+        return again
 
     def left_by(self, worker: Hashable) -> None:
         """A worker is gone; what it held is nobody's."""

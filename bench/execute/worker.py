@@ -59,16 +59,17 @@ def live(connection: Connection, control: int) -> None:
         return Processes(device, Shared(template, Path(begin.folder)))
 
     try:
-        connection.send(_begun(begin.work, Seat(begin.number, begin.threads, begin.device, processes)))
+        connection.send(begun(begin.work, Seat(begin.number, begin.threads, begin.device, processes)))
         while True:
-            connection.send(_done(begin.work, connection.recv()))
+            connection.send(done(begin.work, connection.recv()))
     except (EOFError, OSError, KeyboardInterrupt):
         pass  # the driver has hung up, or wants this to end
     finally:
         begin.work.close()
 
 
-def _begun(work: Work, seat: Seat) -> tuple[str, Any]:
+def begun(work: Work, seat: Seat) -> tuple[str, Any]:
+    """Open ``work``: ("ready", None) or ("error", ...)."""
     try:
         work.open(seat)
     except Exception as error:
@@ -76,7 +77,8 @@ def _begun(work: Work, seat: Seat) -> tuple[str, Any]:
     return "ready", None
 
 
-def _done(work: Work, what: Any) -> tuple[str, Any]:
+def done(work: Work, what: Any) -> tuple[str, Any]:
+    """Do a task: ("ended", result), ("busy", lock) or ("error", ...)."""
     try:
         return "ended", work.do(what)
     except Busy as busy:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ..core.errors import InputError
+from ..execute.cluster import Cluster
 from ..execute.here import Here
 from ..execute.local import Local
 from ..execute.task import Executor, Task
@@ -28,6 +29,10 @@ def engine(options: RunOptions, session: Session, work: CellWork, begun: Callabl
         work: what is done with each task.
         begun: hears of tasks that begin here.
     """
+    if options.ray:
+        gpus = options.gpus or float(options.device.type == "cuda")
+        remote = work.carrying()  # its machines have no run folder
+        return Cluster(remote, options.ray, options.threads or 1, gpus, MOST_WORKERS, options.progress.say)
     if options.workers > 1 and hasattr(os, "fork"):
         devices = torch.cuda.device_count() if options.device == torch.device("cuda") else 0
         threads = options.threads or max(1, torch.get_num_threads() // options.workers)

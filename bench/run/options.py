@@ -26,6 +26,9 @@ class RunOptions:
         in_process: attacks run in the harness's process: for debugging, and marked.
         workers: processes of this machine that run cells; 1: this one does.
         threads: of the processor for each worker; 0: what this process has, shared.
+        ray: a Ray cluster that runs cells instead: ``auto`` or its address; nothing: none.
+        gpus: of that cluster for each worker, also a part of one.
+        artefacts: where the machines of a cluster share what they make, an fsspec path; ``store`` is each one's copy.
     """
 
     out: Path
@@ -39,3 +42,6 @@ class RunOptions:
     in_process: bool = False
     workers: int = 1
     threads: int = 0
+    ray: str = ""
+    gpus: float = 0.0
+    artefacts: str = ""

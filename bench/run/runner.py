@@ -21,8 +21,9 @@ from ..isolation.scratch import sweep_scratch
 from ..plan.cells import Cell, cells, roles
 from ..plan.saturation import last_steps
 from ..plan.track import Track
-from ..record.cell_files import damage, has_ended
+from ..record.cell_files import STATE, damage, has_ended
 from ..record.command import FILTERS
+from ..store.remote import bring
 from ..store.sweep import sweep_all
 from .belonging import Earlier, earlier, settle_whose
 from .cell import cell_key, lost_cell
@@ -78,7 +79,7 @@ class _Run:
         self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
         self.roles = roles(track.attacks)
         self.done = self.failed = 0
-        if options.workers > 1:
+        if options.workers > 1 and not options.ray:
             self.session.processes.begin()  # imports what workers need while data is read
         before = earlier(options.out)
         self.planned = self._plan(before)
@@ -127,6 +128,8 @@ class _Run:
             done = CellDone(what.key, failed=True)
         if not isinstance(done, CellDone):
             return
+        if done.files:  # of a machine that has no run folder
+            bring(self.folder / done.key, dict(done.files), STATE)
         self.done += not done.kept
         self.failed += done.failed
         self.pace.add(ended)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..core.boundary import fatal
+from ..core.code import code_of
 from ..core.errors import ContractError
 from ..execute.task import Seat
 from ..isolation.roots import VARIABLE
@@ -20,9 +24,10 @@ from ..plan.cells import Cell
 from ..plan.track import Track
 from ..prepare.session import Session
 from ..record.cell_files import damage, has_ended, read_state
+from ..store.remote import RemoteStore
 from ..store.store import Busy, Store
 from ..store.sweep import remove_lock
-from .cell import run_cell
+from .cell import cell_key, run_cell
 from .graph import MakeEmbeddings, MakeRecognizer, MakeSystem, RunCell
 from .options import RunOptions
 
@@ -35,11 +40,13 @@ class CellDone:
         key: of the cell.
         failed: whether it is to be tried again.
         kept: whether another run had ended it meanwhile.
+        files: of the cell's folder, from a machine that has no run folder.
     """
 
     key: str
     failed: bool
     kept: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class CellWork:
@@ -53,10 +60,19 @@ class CellWork:
 
     def __init__(self, track: Track, options: RunOptions, session: Session | None = None) -> None:
         self._track, self._options, self._session = track, options, session
-        self._root = os.environ.get(VARIABLE, "")  # the template's environment, which a worker's comes from, has none
+        # The template's environment, which a worker's comes from, has none; a store elsewhere has another one.
+        self._root = session.root.text if session is not None else os.environ.get(VARIABLE, "")
+        self._code, self._carries = code_of(cell_key.__module__), False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_session": None}
+
+    def carrying(self) -> CellWork:
+        """For machines that have no run folder: what a cell leaves travels with its result."""
+        other = CellWork(self._track, self._options, self._session)
+        other._session, other._carries = None, True
+        return other
 
     @property
     def session(self) -> Session:
@@ -70,9 +86,17 @@ class CellWork:
             return
         if self._root:
             os.environ[VARIABLE] = self._root
+        if code_of(cell_key.__module__) != self._code:
+            raise ContractError(
+                f"{socket.gethostname()} has another code of faceleak than the machine that drives the run; install "
+                "the same one on every node."
+            )
         prepare_torch(seat.threads)
         options = self._options
         self._options = replace(options, progress=replace(options.progress, name=f"({seat.number}) "))
+        if self._carries:
+            self._folder = tempfile.TemporaryDirectory(prefix="faceleak-cells-")
+            self._options = replace(self._options, out=Path(self._folder.name))
         device = options.device if seat.device is None else torch.device(options.device.type, seat.device)
         self._session = open_session(self._track, replace(self._options, device=device))
         if seat.processes is not None:
@@ -95,6 +119,8 @@ class CellWork:
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _make(self, what: Any) -> None:
         if isinstance(what, MakeEmbeddings):
@@ -114,15 +140,23 @@ class CellWork:
         try:
             if not is_left(self._track, folder, cell):
                 return CellDone(key, failed=False, kept=True)
-            return CellDone(key, failed=not run_cell(self.session, cell, folder, options.progress, options.again))
+            failed = not run_cell(self.session, cell, folder, options.progress, options.again)
+            return CellDone(key, failed, files=_files(folder) if self._carries else {})
         finally:
             remove_lock(Path(lock.lock_file))
             lock.release()
 
 
+def _files(folder: Path) -> dict[str, bytes]:
+    found = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    shutil.rmtree(folder)
+    return found
+
+
 def open_session(track: Track, options: RunOptions) -> Session:
     """What a run's cells have in common."""
-    session = Session(track, Store(options.store), options.device, options.progress)
+    store = RemoteStore(options.store, options.artefacts) if options.artefacts else Store(options.store)
+    session = Session(track, store, options.device, options.progress)
     session.in_process, session.out = session.in_process or options.in_process, options.out
     return session
 
