@@ -1,4 +1,4 @@
-"""Trainings that can be killed: what a training loop keeps of itself every few minutes, and goes on from.
+"""Loops that can be killed: what a training keeps of itself every few minutes, and goes on from.
 
 Whatever trains stands in a *place*, which the store opens around the making of an artefact (an attack's process asks
 the harness for its place). The n-th training loop of a making finds there what the n-th loop of a killed one left: all
@@ -65,6 +65,16 @@ def resumable(place: Place) -> Iterator[None]:
 
 
 @contextmanager
+def nowhere() -> Iterator[None]:
+    """Within, loops keep nothing."""
+    token = _OPEN.set(None)
+    try:
+        yield
+    finally:
+        _OPEN.reset(token)
+
+
+@contextmanager
 def metered(meter: Meter) -> Iterator[None]:
     """Within, what is kept includes a meter's state."""
     token = _METER.set(meter)
@@ -107,14 +117,18 @@ def keeping(what: Sequence[object], module: nn.Module, optimizers: Sequence[torc
         module: what is trained; after ``channels_last``.
         optimizers: of its parameters.
     """
+    found = loop((*what, [tuple(one.shape) for one in _tensors(module)]))
+    return Slot(found[0], found[1], module, list(optimizers), found[2]) if found else None
+
+
+def loop(what: Sequence[object]) -> tuple[Place, str, float] | None:
+    """Place and name of the loop that begins now, and how many seconds lie between two keepings; None outside."""
     opened = _OPEN.get()
     if opened is None:
         return None
     opened.loops += 1
-    shapes = [tuple(one.shape) for one in _tensors(module)]
-    known = hashlib.sha256(repr((*what, shapes)).encode()).hexdigest()[:16]
-    every = float(os.environ.get(VARIABLE) or EVERY_S)
-    return Slot(opened.place, f"{opened.loops}-{known}", module, list(optimizers), every)
+    known = hashlib.sha256(repr(tuple(what)).encode()).hexdigest()[:16]
+    return opened.place, f"{opened.loops}-{known}", float(os.environ.get(VARIABLE) or EVERY_S)
 
 
 @dataclass

@@ -135,7 +135,8 @@ class _Desk:
     def recover(
         self, leaks: list[Leak], ids: list[Tensor], joined: str, photographs: dict[str, Tensor] | None
     ) -> dict[str, Any]:
-        found: Recovery = self.attacker.recover(Handed(leaks, ids, joined, photographs))
+        with resumable(RemotePlace(self.peer)):
+            found: Recovery = self.attacker.recover(Handed(leaks, ids, joined, photographs))
         return {
             "images": found.images, "embeddings": found.embeddings, "space": found.space,
             "attributes": found.attributes,

@@ -130,13 +130,13 @@ class RemoteAttacker:
         return self._keeper(name, depends, module, lambda: _tensors(self._peer.call("make")))
 
     def _unfinished(self, name: str) -> dict[str, Any]:
-        """Whether a training loop may keep itself, and what a killed one left."""
-        place = current_place() if self._keeps else None
+        """Whether a loop may keep itself, and what a killed one left. A place is one fit's, or one turn's of a cell."""
+        place = current_place()
         state = place.read(name) if place else None
         return {"open": place is not None, "state": dict(state) if state else None}
 
     def _keep_unfinished(self, name: str, state: Any) -> None:
-        place = current_place() if self._keeps else None
+        place = current_place()
         if place is not None:
             place.write(name, _tensors(state))
 

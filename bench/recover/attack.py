@@ -3,11 +3,14 @@ cost."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +26,7 @@ from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..core.target import Target
 from ..core.threat import DefenseKnowledge
-from ..core.unfinished import Meter, metered, spent_before
+from ..core.unfinished import Meter, metered, resumable, spent_before
 from ..isolation.attacker import Attacker, Handed
 from ..isolation.desk import Desk, in_order, shared_weights
 from ..isolation.turns import turns
@@ -33,6 +36,7 @@ from ..plan.cells import Cell, make_attack, make_defense
 from ..plan.track import DefenseSpec
 from ..prepare.session import Session
 from ..store.recipe import Recipe
+from ..store.unfinished import Unfinished
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Outcome:
     # Of an ensemble, by member: (L,) whether its picture was taken, or the status that kept it out.
     chosen: dict[str, Tensor | str] = field(default_factory=dict)
     isolated: bool = True  # whether the attack ran in a process of its own
+    places: list[Unfinished] = field(default_factory=list)  # where long searches have kept themselves
 
 
 def run_attack(session: Session, cell: Cell) -> Outcome:
@@ -94,6 +99,8 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
     outcome.n_queries += context.target.n_queries
     outcome.n_pairs = max(outcome.n_pairs, context.target.n_pairs)
     session.check_judges(cell.target)
+    for place in outcome.places:
+        place.clear()
     return outcome
 
 
@@ -115,12 +122,37 @@ def _recover(
         views = [leak_take(target.cut(view.leak), turn.index) for view in (part, *part.more)]
         target.enrol(leak_take(part.leak, turn.index) if cell.surface is Surface.TEMPLATE else None)
         photographs = photographs_of(part, turn.index) if cell.threat and cell.threat.victims else None
-        recovery = attacker.recover(Handed(views, turn.ids, cell.attack.views_joined, photographs))
+        handed = Handed(views, turn.ids, cell.attack.views_joined, photographs)
+        place = session.store.unfinished(search_recipe(session, cell, handed, state))
+        with resumable(place), metered(Meter(target.meter, target.set_meter)):
+            recovery = attacker.recover(handed)
+        outcome.places.append(place)
         if len(recovery) != len(turn.index):
             raise ContractError(f"{cell.attack.title} returned {len(recovery)} recoveries for {len(turn.index)} leaks.")
         found.append((turn.index, recovery))
         outcome.queries_per_victim = max(outcome.queries_per_victim, target.queries_per_victim)
     return in_order(found)
+
+
+def search_recipe(session: Session, cell: Cell, handed: Handed, state: Weights | None) -> Recipe:
+    """What a recovery is made from: the very leaks, and what the attack knows."""
+    assert cell.attack is not None
+    seen = hashlib.sha256(repr((handed.joined, handed.photographs is None, sorted(state or {}))).encode())
+    for one in (*handed.leaks, *handed.ids, *(state or {}).values()):
+        for _, part in sorted(one.items()) if isinstance(one, Mapping) else [("", one)]:
+            seen.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    of = {
+        "attack": make_attack(cell.attack).describe(),
+        "labels": cell.labels(),
+        "threat": str(cell.threat),
+        "system": session.systems.recipe(make_defense(cell.defense), cell.target.recognizer, cell.seed),
+        "surrogate": session.recognizer_recipe(cell.target.surrogate),
+        "public": session.faces("public").sha,
+        "resolution": session.track.protocol.resolution,
+        "secrets": session.root.fingerprint,
+        "seen": seen.hexdigest(),
+    }
+    return Recipe("recovery", of, code_of(__name__))
 
 
 def attack_context(

@@ -108,7 +108,7 @@ class Store:
     def _build(self, final: Path, recipe: Recipe, build: Callable[[Path], None]) -> None:
         temporary = _beside(final)
         temporary.mkdir()
-        unfinished = Unfinished(self.root / UNFINISHED / f"{recipe.kind}-{recipe.key}")
+        unfinished = self.unfinished(recipe)
         try:
             with resumable(unfinished):
                 build(temporary)
@@ -129,6 +129,10 @@ class Store:
         if final not in self._whole and final.is_dir() and not _broken(final):
             self._whole.add(final)
         return final in self._whole and final.is_dir()
+
+    def unfinished(self, recipe: Recipe) -> Unfinished:
+        """Where long loops keep themselves while something is made."""
+        return Unfinished(self.root / UNFINISHED / f"{recipe.kind}-{recipe.key}")
 
     def has(self, recipe: Recipe) -> bool:
         """Whether the artefact is there."""

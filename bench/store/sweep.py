@@ -32,6 +32,8 @@ def sweep_all(root: Path) -> None:
             sweep(kind)
     for folder in (root / UNFINISHED).glob("*/"):
         kept, key = folder.name.rsplit("-", 1)
+        if not (root / kept).is_dir():  # a search: no artefact, no lock; its cell clears it when it ends
+            continue
         when_free(root / kept / f"{key}.lock", lambda folder=folder: _tidy(root, folder))  # type: ignore[misc]
 
 

@@ -7,14 +7,17 @@ import random
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from faceleak.attacks.base import Attack
 from faceleak.bench.core.progress import Progress
+from faceleak.bench.core.recovery import Recovery
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.training import Batch, TrainLog, TrainSettings, train
-from faceleak.bench.core.unfinished import VARIABLE, Meter, metered
+from faceleak.bench.core.unfinished import VARIABLE, Meter, metered, resumable
 from faceleak.bench.store.recipe import Recipe
 from faceleak.bench.store.store import Store
 from torch import Tensor, nn
@@ -79,7 +82,6 @@ def test_stopped_at_any_step_it_ends_in_the_same_bits(kind: str, tmp_path: Path)
     assert last.seen == 48 - steps, "no step is done twice"
     assert {name: bool(torch.equal(made[name], value)) for name, value in expected.items()} == dict.fromkeys(made, True)
     assert [log.losses for log in last.logs] == [log.losses for log in whole.logs]
-    assert not (tmp_path / "unfinished" / "fit-x").exists()
     assert not list((tmp_path / "unfinished").iterdir()), "made, so nothing is unfinished"
 
 
@@ -133,7 +135,7 @@ def test_what_is_counted_beside_is_counted_on(tmp_path: Path) -> None:
 
     class Asking(Fit):
         def __call__(self) -> dict[str, Tensor]:
-            asked[0] = 100 + self.stop_at * 0
+            asked[0] = 100
             return super().__call__()
 
     with metered(meter), pytest.raises(Killed):
@@ -143,3 +145,37 @@ def test_what_is_counted_beside_is_counted_on(tmp_path: Path) -> None:
     with metered(meter):
         store.tensors(RECIPE, Fit("adamw"))
     assert asked[0] == 100
+
+
+class Searching(Attack):
+    """Grey as the leak says; stops before a batch."""
+
+    batch = 4
+    stop_at = -1
+    seen = 0
+
+    def _recover(self, leak: Tensor, ids: Tensor, index: Tensor, context: object) -> Recovery:
+        self.seen += 1
+        if self.seen == self.stop_at:
+            raise Killed
+        z = F.normalize(leak, dim=1)
+        grey = leak.mean(1).sigmoid()[:, None, None, None].expand(-1, 3, 4, 4)
+        return Recovery(grey, z, "target", {"a": leak.softmax(1)})
+
+
+def test_a_search_goes_on_with_the_next_victims(tmp_path: Path) -> None:
+    leak, ids, context = torch.randn(10, 5), torch.arange(10), SimpleNamespace(device=torch.device("cpu"))
+    whole = Searching().recover(leak, ids, context)  # type: ignore[arg-type]
+    place = Store(tmp_path).unfinished(RECIPE)
+    broken = Searching()
+    broken.stop_at = 3
+    with resumable(place), pytest.raises(Killed):
+        broken.recover(leak, ids, context)  # type: ignore[arg-type]
+    again = Searching()
+    with resumable(Store(tmp_path).unfinished(RECIPE)):
+        found = again.recover(leak, ids, context)  # type: ignore[arg-type]
+    assert again.seen == 1, "two of three batches were there"
+    assert torch.equal(found.images, whole.images)  # type: ignore[arg-type]
+    assert torch.equal(found.embeddings, whole.embeddings)  # type: ignore[arg-type]
+    assert torch.equal(found.attributes["a"], whole.attributes["a"])  # type: ignore[index]
+    assert found.space == "target"
