@@ -14,18 +14,20 @@ class Pace:
 
     Args:
         tasks: those that are counted.
-        workers: how many work at the same time.
+        workers: how many work at the same time, if no more than these are seen.
     """
 
     def __init__(self, tasks: Sequence[Task], workers: int) -> None:
         self.total, self._workers = len(tasks), max(1, workers)
         self.ended = 0
         self._left = {kind: sum(task.heavy is kind for task in tasks) for kind in (True, False)}
+        self._seen: set[int] = set()
         self._took: dict[bool, list[float]] = {True: [], False: []}
 
     def add(self, ended: Ended) -> None:
         """One more has ended."""
         self.ended += 1
+        self._seen.add(ended.worker)
         self._left[ended.task.heavy] -= 1
         self._took[ended.task.heavy].append(ended.seconds)
 
@@ -36,7 +38,7 @@ class Pace:
             return 0.0
         one = sum(light) / len(light) if light else sum(heavy) / len(heavy) / _SHARE
         other = sum(heavy) / len(heavy) if heavy else one * _SHARE
-        return (self._left[True] * other + self._left[False] * one) / self._workers
+        return (self._left[True] * other + self._left[False] * one) / max(self._workers, len(self._seen))
 
     def told(self, ended: Ended) -> str:
         """What to say behind the title of the task that has just ended."""

@@ -21,7 +21,6 @@ class Task:
         home: tasks of one home use the same things in memory, so one worker does them where that can be.
         ahead: made so that nobody has to wait for it; where nobody else works, who needs it makes it.
         heavy: that it makes something that takes minutes: such tasks begin first, and do not end alone.
-        gpu: share of a GPU, where there are any.
     """
 
     key: str
@@ -32,7 +31,6 @@ class Task:
     home: Hashable = ""
     ahead: bool = False
     heavy: bool = False
-    gpu: float = 1.0
 
 
 @dataclass(frozen=True)

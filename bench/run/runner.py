@@ -112,7 +112,8 @@ class _Run:
         self.pace = Pace([task for task in tasks if not task.ahead], self.options.workers)
         executor = engine(self.options, self.session, CellWork(self.track, self.options, self.session), self._begun)
         try:
-            self.write_about(self.collected(), "running")
+            with locked(self.options.out):
+                self.write_about(self.collected(), "running")
             executor.run(tasks, self._told)
         finally:
             executor.close()

@@ -17,7 +17,9 @@ from filelock import FileLock, Timeout
 from ..core.boundary import fatal
 from ..core.code import code_of
 from ..core.errors import ContractError
+from ..core.registry import load_plugin
 from ..execute.task import Seat
+from ..isolation.processes import plugin_files
 from ..isolation.roots import VARIABLE
 from ..measure.parts import differs, measurements_of
 from ..plan.cells import Cell
@@ -63,6 +65,7 @@ class CellWork:
         # The template's environment, which a worker's comes from, has none; a store elsewhere has another one.
         self._root = session.root.text if session is not None else os.environ.get(VARIABLE, "")
         self._code, self._carries = code_of(cell_key.__module__), False
+        self._plugins = plugin_files()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,6 +94,8 @@ class CellWork:
                 f"{socket.gethostname()} has another code of faceleak than the machine that drives the run; install "
                 "the same one on every node."
             )
+        for file in self._plugins:  # where a template loaded them, they are there
+            load_plugin(file)
         prepare_torch(seat.threads)
         options = self._options
         self._options = replace(options, progress=replace(options.progress, name=f"({seat.number}) "))

@@ -36,8 +36,13 @@ class RemoteStore(Store):
 
     def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Path:
         def fetched_or_built(folder: Path) -> None:
-            if not self._fetch(recipe, folder):
-                build(folder)
+            if self._fetch(recipe, folder):
+                return
+            build(folder)
+            if self._files.exists(self._place(recipe)):  # another machine was faster: all go on with the same one
+                for made in folder.iterdir():
+                    shutil.rmtree(made) if made.is_dir() else made.unlink()
+                self._fetch(recipe, folder)
 
         final = super().make(recipe, fetched_or_built)
         if not self._files.exists(self._place(recipe)):

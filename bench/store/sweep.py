@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+_YOUNG_S = 3.0
 UNFINISHED = "unfinished"  # folder of a store: what trainings that were killed go on from
 
 
@@ -45,9 +48,25 @@ def _tidy(root: Path, folder: Path) -> None:
 
 
 def sweep_files(folder: Path) -> None:
-    """Remove the temporary files of ``durable.write_text`` that dead processes left; no living one writes meanwhile."""
+    """Remove the temporary files of ``durable.write_text`` (``.NAME.PID.tmp``) that dead processes left."""
     for left in folder.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
+        number = left.name.split(".")[-2]
+        with suppress(OSError):
+            young = time.time() - left.stat().st_mtime < _YOUNG_S  # of a process on another machine
+            if not young and not (number.isdecimal() and _lives(int(number))):
+                left.unlink()
+
+
+def _lives(number: int) -> bool:
+    if os.name == "nt":  # there, asking ends the process
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def when_free(lock: Path, act: Callable[[], None] = lambda: None) -> bool:
