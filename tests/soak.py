@@ -71,7 +71,7 @@ class Soak:
         self.faults: list[str] = []
         (place / "tmp").mkdir()
         source = TOYS.read_text(encoding="utf-8").split('TOY_TRACK = """')[1].split('"""')[0]
-        small = source.replace("identities = 84", "identities = 44").replace("bootstrap = 200", "bootstrap = 100")
+        small = source.replace("identities = 84", "identities = 60").replace("bootstrap = 200", "bootstrap = 100")
         small = small.replace("identities = 30, images = 6", "identities = 16, images = 3")
         (place / "t.toml").write_text(small + CELLS, encoding="utf-8")
 

@@ -6,6 +6,7 @@ system or by ``--artefacts``; what a cell leaves comes back to the driver as byt
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from collections.abc import Callable, Sequence
@@ -171,11 +172,11 @@ def connected(address: str) -> Any:
     if ray.is_initialized():
         return ray
     try:
-        ray.init(address=address, log_to_driver=True, logging_level="WARNING")
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING)
     except ConnectionError as error:
         if address != "auto":
             raise InputError(
                 f"--ray {address}: no cluster answers there ({error}); start one with `ray start --head`, or give auto."
             ) from error
-        ray.init(logging_level="WARNING")
+        ray.init(logging_level=logging.WARNING)
     return ray

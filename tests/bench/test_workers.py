@@ -9,23 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from bench.test_run import TOYS, faceleak, stable
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.run.engines import worker_count
-from systems import TOY_TRACK
+from running import CELLS, SMALL, TOYS, faceleak, stable
 
-CELLS = """
-[[defenses]]
-name = "none"
-surfaces = ["template"]
-[[defenses]]
-name = "biohash"
-[[attacks]]
-name = "mean-face"
-[[attacks]]
-name = "linear-ridge"
-knowledge = ["K0", "K3"]
-"""
 MORE = """
 [[attacks]]
 name = "decoder"
@@ -38,10 +25,6 @@ knowledge = ["K0", "K1"]
 [[attacks]]
 name = "standard-ensemble"
 """
-SMALL = TOY_TRACK.replace("identities = 84", "identities = 44").replace("bootstrap = 200", "bootstrap = 100")
-SMALL = SMALL.replace("identities = 30, images = 6", "identities = 16, images = 3").replace(
-    "pictures = 2", "pictures = 0"
-)
 
 
 def words(folder: Path, workers: int) -> list[str]:

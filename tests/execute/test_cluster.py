@@ -9,13 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from bench.test_run import stable
-from bench.test_workers import CELLS, SMALL
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak.bench.store.recipe import Recipe
 from faceleak.bench.store.remote import RemoteStore
+from running import CELLS, SMALL, stable
 
 
 def board(folder: Path, name: str, **more: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from execute.working import Errands
+from errands import Errands
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.execute.local import Local
 from faceleak.bench.execute.task import Ended, Task
