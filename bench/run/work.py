@@ -62,6 +62,8 @@ class CellWork:
 
     def __init__(self, track: Track, options: RunOptions, session: Session | None = None) -> None:
         self._track, self._options, self._session = track, options, session
+        if session is not None:  # also where the environment said so, which other machines do not have
+            self._options = replace(options, in_process=session.in_process)
         # The template's environment, which a worker's comes from, has none; a store elsewhere has another one.
         self._root = session.root.text if session is not None else os.environ.get(VARIABLE, "")
         self._code, self._carries = code_of(cell_key.__module__), False

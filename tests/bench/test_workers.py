@@ -20,7 +20,7 @@ settings = { steps = 10, width = 8, batch = 16, student_steps = 5, feature_batch
 knowledge = ["K0"]
 [[attacks]]
 name = "identity-extraction"
-settings = { vector_steps = 20, map_steps = 20, student_steps = 5 }
+settings = { vector_steps = 20, map_steps = 20 }
 knowledge = ["K0", "K1"]
 [[attacks]]
 name = "standard-ensemble"
