@@ -8,8 +8,9 @@ from ..core.surfaces import Role
 
 _BEFORE = {
     **dict.fromkeys(("grey", "mean-face", "random-public-face", "nearest-public-face", "linear-ridge"), Role.FLOOR),
-    **dict.fromkeys(("same-photo", "other-photo", "attribute-photo"), Role.CEILING),
+    **dict.fromkeys(("same-photo", "other-photo"), Role.CEILING),
 }
+_PROBED = "attribute-photo"  # then under labels that begin with it
 
 
 def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
