@@ -19,8 +19,8 @@ ROOT = Path(faceleak.__file__).resolve().parent
 PROMISED = """
 Anatomy Attack AttackContext Attributes Batch BudgetError BuildContext Case ContractError DataError DataSettings
 Defense DefenseKnowledge FaceDataset FaceSet FaceleakError Fidelity FitContext Goal InputError Leak Leaked LoadContext
-Measurement Metric NoGradientError NotApplicable Progress Recognizer RecognizerAccess Recovery RegistryError Rng Role Rules
-Secret SecretDraw SecretSource Surface System Target ThreatModel ThreatModelError Track TrackError TrainLog
+Measurement Metric NoGradientError NotApplicable Progress Recognizer RecognizerAccess Recovery RegistryError Rng Role
+Rules Secret SecretDraw SecretSource Surface System Target ThreatModel ThreatModelError Track TrackError TrainLog
 TrainSettings attack benchmark check_images check_vectors expand_path face_set flatten_leak leak_cat leak_length
 leak_map leak_shape leak_take leak_to load_plugin load_results load_track make_report metrics protect recognizer
 register_attack register_dataset register_defense register_measurement register_recognizer resize score train
