@@ -6,8 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .board_measures import generic_metrics
-from .boards import build_boards, write_boards
+from .boards import boards_of, write_boards
 from .cells import render_cells
 from .fig_loss import read_losses
 from .figures import draw_figures
@@ -24,7 +23,7 @@ def build_report(folder: Path) -> Path:
     sources = sources_of(folder)
     run = load_run(folder)
     problems = list(run.problems)
-    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss)
+    boards = boards_of(run)
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")
