@@ -10,8 +10,9 @@ answers were distilled, as in Vec2Face (Duong et al., CVPR 2020). Each stage has
 
 Differs from the papers: y = ridge(z) + net(z), where ridge is the closed-form picture of ``linear-ridge`` and the net's
 last layer begins at zero, so that the attack begins where linear algebra ends; of what is learnt on top, as much is
-kept as does people that it was not learnt from no harm (``bench/core/nets/begun.py``). g instead of VGG-19 features or
-a bijective metric; group norm, nearest up-sampling, one-cycle AdamW, averaged weights. Fidelity: simplified.
+kept as makes people that it was not learnt from more alike, at a small price (``bench/core/nets/begun.py``). g instead
+of VGG-19 features or a bijective metric; group norm, nearest up-sampling, one-cycle AdamW, averaged weights. Fidelity:
+simplified.
 """
 
 from __future__ import annotations

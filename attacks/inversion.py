@@ -81,8 +81,9 @@ def _aside(context: AttackContext, n: int) -> Tensor:
 def learn_on_top(net: OnTop, recipe: Recipe, n: int, context: AttackContext, rng: Rng, title: str) -> TrainLog:
     """Train what ``net`` adds to its line, a tenth of the people held out to judge by.
 
-    Where training made the pictures of held-out people worse than the line's, by pixels or by the likeness that the
-    adversary can measure, less of what was learnt is kept, down to nothing (``TrainLog.kept``).
+    Where training made the pictures of held-out people less alike than the line's, as far as the adversary can measure,
+    or cost more pixels than ``OnTop.settle`` allows, less of what was learnt is kept, down to nothing
+    (``TrainLog.kept``).
     """
     held = _aside(context, n)
     learn, log = (~held).nonzero()[:, 0], TrainLog()

@@ -41,7 +41,10 @@ from .identity_extraction import IdentityExtraction, IdentityExtractionSettings
 from .linear_ridge import ridge_to_pictures
 from .pixel_inversion import variation
 
-_NETWORK = ("steps", "batch", "lr", "width")
+_NETWORK = (  # settings that the network is made from
+    "components", "faces", "weight_prior", "shift", "scale", "mirror", "noise", "network_steps", "network_batch",
+    "network_lr", "network_width",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,7 @@ class SurrogateInversion(IdentityExtraction):
             train(net, loss, len(known), budget, rng=rng, progress=context.progress, title="search in one pass")
             return net.state_dict()
 
-        own = ("components", "faces", "weight_prior", "shift", "scale", "mirror", "noise")
-        spec = {name: getattr(s, name) for name in (*own, *(f"network_{part}" for part in _NETWORK))}
+        spec = {name: getattr(s, name) for name in _NETWORK}
         as_kept(net, context.keep("surrogate network", spec, make))
         return net.eval().requires_grad_(False)
 

@@ -54,7 +54,7 @@ class TrainLog:
     losses: list[float] = field(default_factory=list)
     epochs: float = 0.0  # how often each sample was shown
     halvings: int = 0  # how often the batch was split after an out-of-memory error
-    kept: float = 1.0  # share of what was learnt on top of a start that did held-out people no harm; 0: only the start
+    kept: float = 1.0  # share of what was learnt on top of a start that did held-out people good; 0: none
 
     def then(self, later: TrainLog) -> TrainLog:
         """This run and the next stage of it."""

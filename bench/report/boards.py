@@ -15,10 +15,10 @@ from ..record.words import UTILITY_LOSS
 from .board_attacks import attack_board, matrix_board, matrix_wide, transfer_board
 from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
-from .board_measures import measures_board
+from .board_measures import generic_metrics, measures_board
 from .board_publication import publication_board
 from .board_risk import risk_board
-from .load import DEFAULT_FMR
+from .load import DEFAULT_FMR, RunFolder
 from .rows import prepare
 from .significance import SIGNIFICANCE_COLUMNS, Verdicts
 
@@ -60,6 +60,11 @@ def build_boards(
     if len(risk := risk_board(view)):  # runs of earlier versions have no such ratios
         boards["risk"] = risk
     return boards | ({"measures": measures_board(prepare(results, fmr, roles), metrics)} if metrics else {})
+
+
+def boards_of(run: RunFolder, compared: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
+    """All boards of a run, read as it says that it is to be read; ``compared`` as of ``build_boards``."""
+    return build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss, compared)
 
 
 def write_boards(boards: dict[str, pd.DataFrame], folder: Path) -> None:

@@ -6,8 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .board_measures import generic_metrics
-from .boards import build_boards, write_boards
+from .boards import boards_of, write_boards
 from .cells import render_cells
 from .comparisons import compared_of
 from .fig_loss import read_losses
@@ -28,8 +27,7 @@ def build_report(folder: Path) -> Path:
     run = load_run(folder)
     problems = list(run.problems)
     compared = compared_of(run, problems)
-    metrics = generic_metrics(run)
-    boards = build_boards(run.results, run.headline_fmr, metrics, run.roles, run.utility_loss, compared)
+    boards = boards_of(run, compared)
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")

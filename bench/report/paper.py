@@ -19,7 +19,8 @@ from ..core.errors import InputError
 from ..core.registry import nearest
 from .bibliography import SUITE, Entry, entries_of, methods_of
 from .board_measures import generic_metrics
-from .boards import build_boards
+from .boards import boards_of
+from .comparisons import compared_of
 from .latex import escape, percent, write_tables
 from .load import RunFolder, load_run
 from .measured import measured
@@ -104,7 +105,7 @@ def write_paper(folder: Path, tables: Sequence[str], style: str) -> Path:
     if style not in STYLES:
         raise InputError(f"No style is called {style!r}; {nearest(style, list(STYLES))}")
     run = load_run(folder)
-    boards = build_boards(run.results, run.headline_fmr, generic_metrics(run), run.roles, run.utility_loss)
+    boards = boards_of(run, compared_of(run, []))
     out = folder / "paper"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)

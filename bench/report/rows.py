@@ -96,7 +96,7 @@ class View:
     roles: dict[str, str]
     fmr: float
     who: dict[str, AttackId]
-    utility_loss: float = UTILITY_LOSS
+    utility_loss: float
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
         """A number of an attack; SAR rows are read at the headline FMR."""

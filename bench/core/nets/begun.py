@@ -63,7 +63,7 @@ class OnTop(nn.Module, ABC):
 
     @torch.no_grad()
     def settle(self, z: Tensor, x: Tensor, likeness: Callable[[Tensor], Tensor]) -> float:
-        """Keep as much of what was learnt as does no harm to people that it was not learnt from.
+        """Keep as much of what was learnt as does people good that it was not learnt from.
 
         Args:
             z: (n, ...) what is read of held-out people.
