@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
-from .sharing import merge, verify
+from .sharing import compare, merge, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -177,18 +177,8 @@ def report(
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
+app.command("compare")(compare)
 app.command("verify")(verify)
-
-
-@app.command()
-def compare(
-    a: Annotated[Path, typer.Argument(help="A run folder with cells/.")],
-    b: Annotated[Path, typer.Argument(help="Another one.")],
-) -> None:
-    """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
-    from ..run.across import compare_runs
-
-    typer.echo(str(compare_runs(a, b)))
 
 
 @app.command()

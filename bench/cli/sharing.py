@@ -25,6 +25,16 @@ def merge(
     typer.echo(f"Page: {make_report(out)}")
 
 
+def compare(
+    a: Annotated[Path, typer.Argument(help="A run folder with cells/.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
+    from ..run.across import compare_runs
+
+    typer.echo(str(compare_runs(a, b)))
+
+
 def verify(
     run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")],
     rerun: Annotated[

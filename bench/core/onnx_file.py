@@ -99,8 +99,7 @@ def _check_nodes(model: Any) -> None:
 
 def _check_values(model: Any) -> None:
     """Refuse a graph whose values, as far as their shapes follow from it, are larger than any network's."""
-    import onnx
-
+    onnx = need("onnx", "Recognizers in ONNX files")
     slim = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     slim.graph.name = "shapes"
     slim.graph.node.extend(model.graph.node)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .disclosed import strip_disclosed
 from .errors import BudgetError, InputError, NoGradientError, NotApplicable, ThreatModelError
 from .faces import FaceSet
 from .leaks import Leak, leak_cat, leak_part, leak_take
@@ -299,10 +300,3 @@ class Target:
             f"target.{what} needs {grant}, but the threat model grants {seen!r}; declare it in the attack's "
             "`threat`, or do without."
         )
-
-
-def strip_disclosed(system: Any, surface: Surface, knowledge: DefenseKnowledge, leak: Leak, draw: SecretDraw) -> Leak:
-    """A leak as an adversary holds it who is given everybody's own key with it (K3 of ``person_keyed`` systems); any
-    other leak as it is."""
-    stolen = knowledge is DefenseKnowledge.K3 and surface is Surface.TEMPLATE and system.person_keyed
-    return system.strip_key(leak, draw) if stolen else leak

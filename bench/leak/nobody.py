@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...defenses.base import Defense
+from ..core.disclosed import strip_disclosed
 from ..core.leaks import Leak
 from ..core.secrets import SecretSource
 from ..core.seeding import Rng, sample_ids
 from ..core.surfaces import Surface
-from ..core.target import strip_disclosed
 from ..core.threat import DefenseKnowledge
 from ..plan.cells import Cell
 from ..prepare.session import Session

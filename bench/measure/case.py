@@ -17,8 +17,9 @@ from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
 from ..prepare.session import Session
 from ..record.results import Row
-from ..recover.attack import Outcome, run_attack
+from ..recover.attack import run_attack
 from ..recover.ensemble import run_ensemble
+from ..recover.outcome import Outcome
 from .enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
 from .judges import Judge, judges_of
 from .shown import Published, shown_of

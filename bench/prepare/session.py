@@ -14,12 +14,12 @@ from torch import Tensor
 
 from ...datasets.base import FaceDataset
 from ...defenses.base import Defense
+from ..core.disclosed import strip_disclosed
 from ..core.faces import FaceSet
 from ..core.leaks import Leak, leak_cat
 from ..core.progress import Progress
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
-from ..core.target import strip_disclosed
 from ..core.threat import DefenseKnowledge
 from ..isolation.fingerprints import check_judges, fingerprint
 from ..isolation.processes import Processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(file) as archive:
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in (None, errno.EINVAL):  # EINVAL: a place before the file's beginning
             raise
         raise ValueError(f"{file.name} holds no arrays ({error})") from error
     except Exception as error:  # zipfile and numpy raise what damaged bytes make of them

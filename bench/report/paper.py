@@ -18,7 +18,6 @@ import pandas as pd
 from ..core.errors import InputError
 from ..core.registry import nearest
 from .bibliography import SUITE, Entry, entries_of, methods_of
-from .board_measures import generic_metrics
 from .boards import boards_of
 from .comparisons import compared_of
 from .latex import escape, percent, write_tables

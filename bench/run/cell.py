@@ -31,7 +31,7 @@ from ..prepare.session import Session
 from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from ..record.command import reproducing
 from ..record.results import SCORES, Row, kept_file, status_of
-from ..recover.attack import attributes_sha
+from ..recover.fit import attributes_sha
 from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
 

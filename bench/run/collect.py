@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..core.spreadsheet import defused, restored
-from ..measure.flags import cross_cell_flags
+from ..measure.cross_flags import cross_cell_flags
 from ..record.cell_files import CellError, EndedCell, has_ended, read_cell
 from ..record.results import Row
 from ..record.words import CHOSEN

@@ -16,7 +16,7 @@ from ..execute.task import Task
 from ..plan.cells import Cell, make_attack, make_defense
 from ..plan.track import DefenseSpec
 from ..prepare.session import Session
-from ..recover.attack import fit_recipe
+from ..recover.fit import fit_recipe
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pandas as pd
 import torch
+import torchvision  # noqa: F401  -- its libraries are loaded before anything is watched
 from faceleak.bench.cli.downloads import Artefact
 from faceleak.bench.cli.fetch import _begun, _present, _unpack
+from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS, RECOGNIZERS
 from faceleak.bench.core.seeding import Rng

@@ -73,7 +73,7 @@ def test_values_that_no_machine_can_hold_are_refused_before_they_are_made(op: st
     def change(model: Any) -> None:
         large = [1, 3, 1 << 20, 1 << 20]
         model.graph.initializer.append(helper.make_tensor("large", TensorProto.INT64, [4], large))
-        model.graph.initializer.append(helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]))
+        model.graph.initializer.append(helper.make_tensor("one", TensorProto.FLOAT, [1, 1, 1, 1], [1.0]))
         inputs = ["large"] if op == "ConstantOfShape" else ["one", "large"]
         model.graph.node.insert(0, helper.make_node(op, inputs, ["huge"]))
 
