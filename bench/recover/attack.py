@@ -59,7 +59,7 @@ def run_attack(session: Session, cell: Cell) -> Outcome:
         # Before minutes go into a fit that cannot be used.
         sample = context.target.cut(leaked["victims"].leak)
         attacker.check(leak_take(sample, slice(0, 1)))
-        state = fit(session, cell, attack, attacker, desk.fitting, outcome)
+        state = fit(session, cell, attack, attacker, desk, outcome)
         if state is not None:  # what it cost was written down when it was made
             context.target.forget_counts()
         start = time.perf_counter()
