@@ -96,16 +96,14 @@ class Target:
 
     def forget_counts(self) -> None:
         """Start the meter anew: the harness does so after a fit whose cost it has written down."""
-        self.n_queries, self._asked_public = 0, False
-        self._seen.clear()
+        self.n_queries, self._asked_public, self._seen = 0, False, set()
 
     def meter(self) -> dict[str, Tensor]:
         """What has been counted so far, for a fit that may be killed; ``set_meter`` takes it back."""
-        ids = sorted(one for one in self._seen if isinstance(one, int))
         shown = b"".join(sorted(one for one in self._seen if isinstance(one, bytes)))
         return {
             "counts": torch.tensor([self.n_queries, int(self._asked_public)]),
-            "ids": torch.tensor(ids, dtype=torch.int64),
+            "ids": torch.tensor(sorted(one for one in self._seen if isinstance(one, int)), dtype=torch.int64),
             "shown": torch.frombuffer(bytearray(shown), dtype=torch.uint8) if shown else torch.empty(0).byte(),
             "victims": torch.tensor(sorted(self._per_victim.items()), dtype=torch.int64).reshape(-1, 2),
         }

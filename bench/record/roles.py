@@ -17,8 +17,7 @@ def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
     """The role of an attack.
 
     Args:
-        title: on its rows; a variant's addition in square brackets does not count, and for runs from before only the
-            first word does: "attribute-photo (mlp)" is one.
+        title: on its rows; a variant's addition in square brackets does not count.
         told: title -> role, of ``run.json``; empty for runs from before roles were kept.
         fidelity: on its rows, for these: a baseline that is no ceiling was drawn as a floor.
     """
@@ -28,4 +27,6 @@ def role_of(title: str, told: Mapping[str, str], fidelity: str = "") -> Role:
             return Role(told[known])
     if told:
         return Role.ATTACK
-    return _BEFORE.get(name.split(" ")[0], Role.FLOOR if fidelity == "baseline" else Role.ATTACK)
+    if name.startswith(_PROBED):
+        return Role.CEILING
+    return _BEFORE.get(name, Role.FLOOR if fidelity == "baseline" else Role.ATTACK)

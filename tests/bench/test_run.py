@@ -79,9 +79,13 @@ def test_results_have_the_schema_and_no_silent_holes(finished: Path) -> None:
     frame = read_results(finished / "results.csv")
     assert tuple(frame.columns) == COLUMNS
     assert (frame.loc[frame["status"] == "ok", "value"].notna()).all(), "a value, or a status that says why not"
-    assert set(frame["status"]) <= {"ok", "absent"}
+    assert set(frame["status"]) <= {"ok", "absent", "refused"}
+    few = frame[frame["status"] == "refused"]
+    assert {(name[:3], why) for name, why in zip(few["metric"], few["ci_method"], strict=True)} <= {
+        ("fd_", "fewer than 50 images")
+    }
     absent = frame[frame["status"] == "absent"]
-    assert set(absent["metric"]) <= {"lpips", "fid", "kid"}
+    assert set(absent["metric"]) <= {"lpips", "fid", "kid", "fid_floor", "kid_floor"}
     inside = frame[frame["ci_lo"].notna()]
     slack = 1e-6
     assert ((inside["ci_lo"] <= inside["value"] + slack) & (inside["value"] <= inside["ci_hi"] + slack)).all()
