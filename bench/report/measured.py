@@ -41,8 +41,8 @@ def _sentences(run: RunFolder) -> Iterator[str]:
     )
     if protocol:
         yield (
-            f"Intervals are {100 * float(protocol.get('level') or 0.95):g} % percentile bootstraps over victims and, of "
-            "rates at a false match rate, over the calibration people who set the threshold, drawn together "
+            f"Intervals are {100 * float(protocol.get('level') or 0.95):g} % percentile bootstraps over victims and, "
+            "of rates at a false match rate, over the calibration people who set the threshold, drawn together "
             f"({protocol.get('bootstrap')} resamples)."
         )
         victims = protocol.get("selection_victims")
