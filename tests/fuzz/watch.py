@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import mmap
 import os
@@ -110,6 +111,7 @@ def _death(status: int, at: int) -> Fault:
 
 def _child(read: Read, make: Make, numbers: range, folder: Path, suffix: str, shared: mmap.mmap, until: float) -> None:
     """Never returns."""
+    faulthandler.disable()  # its account of a crash would stand in the parent's output
     for name in (signal.SIGXCPU, signal.SIGALRM):
         signal.signal(name, signal.SIG_DFL)
     quiet = os.open(os.devnull, os.O_WRONLY)

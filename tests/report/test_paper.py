@@ -99,7 +99,7 @@ def test_unknown_tables_and_styles_and_empty_boards_are_said(run: Path) -> None:
     for tables, style, told in (
         (["mian"], "ieee", "No table is called 'mian'; did you mean 'main'"),
         (["main"], "elsevier", "No style is called 'elsevier'"),
-        (["publication"], "ieee", "has no rows for publication; its boards: defenses, attacks"),
+        (["publication"], "ieee", "has no rows for publication; its boards: defenses, significance, attacks"),
     ):
         with pytest.raises(InputError, match=told):
             write_paper(run, tables, style)
