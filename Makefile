@@ -5,6 +5,8 @@ TRACK  ?= quick
 RUN    ?= results/runs/$(TRACK)
 ARGS   ?=
 NAME   ?=
+MINUTES ?= 10
+KILLS  ?= 100
 # Shared artefacts (rendered faces, trained recognisers, fitted attacks) stay inside the checkout.
 export FACELEAK_STORE ?= $(CURDIR)/results/store
 # glibc hands blocks above 32 MiB back at once and gets them again page by page; networks ask for such blocks all day.
@@ -14,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow perf attack defense lint format report clean distclean
+.PHONY: help leaderboard test test-cpu test-slow fuzz soak perf attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -28,7 +30,7 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 	@touch $@
 
 leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
-	$(BIN)/faceleak run $(TRACK) --out $(RUN) $(ARGS)
+	$(BIN)/faceleak run $(TRACK) --workers auto --out $(RUN) $(ARGS)
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)
@@ -48,6 +50,13 @@ test-cpu: $(VENV)/.installed ## batch mates and repetition under the older kerne
 test-slow: $(VENV)/.installed ## the slow tests
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
 
+# One process; what is found lies in tests/fuzz/found and is a test from then on. See docs/reliability.md.
+fuzz: $(VENV)/.installed ## mutated files to every reader for MINUTES (10); ARGS="--target bin --seed 7"
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --minutes $(MINUTES) $(ARGS)
+
+soak: $(VENV)/.installed ## kill runs KILLS times at random moments and compare their boards
+	$(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
+
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)
 
@@ -63,9 +72,24 @@ lint: $(VENV)/.installed ## ruff and mypy
 	@mkdir -p .lint && ln -sfn .. .lint/faceleak
 	MYPYPATH=.lint $(BIN)/mypy -p faceleak
 
+$(VENV)/.security: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[security]'
+	@touch $@
+
+lint-security: $(VENV)/.security ## bandit over the code, pip-audit over the pins (asks a database on the network)
+	$(BIN)/bandit --quiet --ini .bandit --recursive .
+	@$(BIN)/pip-audit --progress-spinner off --strict --disable-pip --no-deps --requirement constraints.txt || { echo \
+	  "pip-audit: the pins are not known to be clean: it names what is wrong above, or could not ask its database" \
+	  "(no network?), and then nothing is known of them."; exit 1; }
+
 format: $(VENV)/.installed ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## the site of docs/ with the API, in build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@mkdir -p .lint && ln -sfn .. .lint/faceleak
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 report: $(VENV)/.installed ## write boards, figures and page of RUN anew from its CSV
 	$(BIN)/faceleak report $(RUN)

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .bench.core.training import train as train
     from .bench.front.board import benchmark as benchmark
     from .bench.front.faces import face_set as face_set
+    from .bench.front.faces import load_faces as load_faces
     from .bench.front.leakage import attack as attack
     from .bench.front.networks import recognizer as recognizer
     from .bench.front.results import load_results as load_results
@@ -116,7 +117,7 @@ _MODULES = {
     "bench.core.threat": "DefenseKnowledge RecognizerAccess ThreatModel",
     "bench.core.training": "Batch TrainLog TrainSettings train",
     "bench.front.board": "benchmark",
-    "bench.front.faces": "face_set",
+    "bench.front.faces": "face_set load_faces",
     "bench.front.leakage": "attack",
     "bench.front.networks": "recognizer",
     "bench.front.results": "load_results",

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from .bench.metrics.attributes import auc as auc
     from .bench.metrics.attributes import auc_draws as auc_draws
     from .bench.metrics.attributes import auc_interval as auc_interval
+    from .bench.metrics.comparisons import exact_sign_flip_p as exact_sign_flip_p
+    from .bench.metrics.comparisons import holm as holm
+    from .bench.metrics.comparisons import sign_flip_p as sign_flip_p
     from .bench.metrics.distribution import KidEstimate as KidEstimate
     from .bench.metrics.distribution import frechet_distance as frechet_distance
     from .bench.metrics.distribution import kid as kid
     from .bench.metrics.distribution import real_floor as real_floor
     from .bench.metrics.geometry import landmark_error as landmark_error
+    from .bench.metrics.human import d_prime_forced_choice as d_prime_forced_choice
+    from .bench.metrics.human import forced_choice_rate as forced_choice_rate
+    from .bench.metrics.human import kappa_free as kappa_free
+    from .bench.metrics.human import rate_ratio as rate_ratio
     from .bench.metrics.intervals import Interval as Interval
     from .bench.metrics.intervals import bootstrap_identities as bootstrap_identities
     from .bench.metrics.intervals import paired_difference as paired_difference
-    from .bench.metrics.intervals import sign_flip_p as sign_flip_p
     from .bench.metrics.intervals import subject_bootstrap_fmr as subject_bootstrap_fmr
     from .bench.metrics.intervals import wilson as wilson
     from .bench.metrics.pairs import Pairs as Pairs
@@ -67,11 +73,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "bench.metrics.arrays": "MetricInputError MetricUnavailable",
     "bench.metrics.attributes": "auc auc_draws auc_interval",
+    "bench.metrics.comparisons": "exact_sign_flip_p holm sign_flip_p",
     "bench.metrics.distribution": "KidEstimate frechet_distance kid real_floor",
     "bench.metrics.geometry": "landmark_error",
-    "bench.metrics.intervals": (
-        "Interval bootstrap_identities paired_difference sign_flip_p subject_bootstrap_fmr wilson"
-    ),
+    "bench.metrics.human": "d_prime_forced_choice forced_choice_rate kappa_free rate_ratio",
+    "bench.metrics.intervals": "Interval bootstrap_identities paired_difference subject_bootstrap_fmr wilson",
     "bench.metrics.pairs": "Pairs make_pairs",
     "bench.metrics.perceptual": "Fid Lpips",
     "bench.metrics.quality": "psnr ssim",

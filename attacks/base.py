@@ -16,9 +16,11 @@ from ..bench.core.leaks import Leak, leak_length, leak_shape, leak_take, leak_to
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.plugin import Plugin
 from ..bench.core.recovery import Recovery
+from ..bench.core.search import Search
 from ..bench.core.surfaces import Role, Surface
 from ..bench.core.threat import RecognizerAccess, ThreatModel
 from ..bench.core.training import TrainLog
+from ..bench.core.unfinished import nowhere
 
 
 class Attack(nn.Module, Plugin, ABC):
@@ -117,11 +119,13 @@ class Attack(nn.Module, Plugin, ABC):
         """
         if self._shape is not None:
             self._agree(self._shape, leak)
-        parts = []
-        for index in torch.arange(leak_length(leak)).split(self.batch):
+        search, batches = Search(leak_length(leak)), torch.arange(leak_length(leak)).split(self.batch)
+        for number, index in enumerate(batches[len(search.parts) :], len(search.parts) + 1):
             piece = leak_to(leak_take(leak, index), context.device)
-            parts.append(self._recover(piece, ids[index], index, context))
-        recovery = _join(parts)
+            with nowhere():  # a loop of one batch is none of the next batch's
+                part = self._recover(piece, ids[index], index, context)
+            search.add(part, end=number == len(batches))
+        recovery = _join(search.parts)
         if len(recovery) != leak_length(leak):
             raise ContractError(f"{self.name} returned {len(recovery)} recoveries for {leak_length(leak)} leaks.")
         return recovery

@@ -23,6 +23,8 @@ import torch
 from PIL import Image
 
 from ..bench.core.errors import InputError
+from ..bench.core.extras import need
+from ..bench.core.onnx_file import describe_error, load_model
 from ..bench.core.onnx_graph import RuntimeNet, open_session, read_graph
 from ..bench.core.paths import expand
 from ..bench.core.weights import file_sha256
@@ -132,7 +134,10 @@ class CropFinder:
     @cached_property
     def _net(self) -> RuntimeNet:
         net = RuntimeNet(read_graph(self.file, 48, "", self.owner))
-        found = net(torch.zeros(1, 3, 48, 48)).shape[1]
+        try:
+            found = net(torch.zeros(1, 3, 48, 48)).shape[1]
+        except Exception as error:  # ONNX Runtime's errors share no public base class
+            raise InputError(f"{self.owner}: {self.file} does not run ({describe_error(error)}).") from error
         if found != 10:
             raise InputError(f"{self.owner}: {self.file} gives {found} numbers, not x and y of five points.")
         return net
@@ -184,10 +189,12 @@ class PhotographFinder:
 
     @cached_property
     def _detector(self) -> Any:
-        from insightface.model_zoo.scrfd import SCRFD
-
-        with self.model.source.open("rb") as file:
-            detector = SCRFD(session=open_session(file.read()))
+        scrfd = need("insightface.model_zoo.scrfd", "Whole photographs (align = 'photographs')")
+        _, content = load_model(self.model.source, self.owner)
+        try:
+            detector = scrfd.SCRFD(session=open_session(content))
+        except Exception as error:  # ONNX Runtime's errors share no public base class
+            raise InputError(f"{self.owner}: {self.model.source} does not run ({describe_error(error)}).") from error
         if not detector.use_kps:
             raise InputError(f"{self.owner}: {self.model.source} finds faces but no landmarks; use another pack.")
         detector.prepare(-1, input_size=(640, 640), det_thresh=0.5)  # insightface's own defaults

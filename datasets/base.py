@@ -60,6 +60,7 @@ class FaceDataset(Plugin, ABC):
 
     licence: ClassVar[str] = ""
     people: ClassVar[str] = ""  # how people are told apart, in words
+    named: ClassVar[bool] = False  # whether people are called by their names, which mean the same in other sets
     caveats: tuple[str, ...] = ()
     Settings: ClassVar[type] = DataSettings
     settings: Any

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,11 +117,13 @@ def _read_list(file: Path, columns: list[str], skipped: int) -> pd.DataFrame:
     """
     names = ["sample", *columns]
     try:
-        table = pd.read_csv(
-            file, sep=r"\s+", header=None, names=names, skiprows=skipped, index_col=False, dtype={"sample": str}
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of a line with more fields, which it would cut
+            table = pd.read_csv(
+                file, sep=r"\s+", header=None, names=names, skiprows=skipped, index_col=False, dtype={"sample": str}
+            )
         table = table.astype(dict.fromkeys(columns, np.int64))
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
         raise DataError(
             f"{file}: expected a picture and {len(columns)} whole numbers in each line ({error})."
         ) from error

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..bench.core.errors import DataError
+from ..bench.core.archives import climbs
+from ..bench.core.errors import DataError, shown
 from .pictures import HEIC, MOST_BYTES, suffixes
 
 _JUNK_FILES = frozenset({"thumbs.db", ".ds_store", "desktop.ini"})
@@ -41,8 +42,12 @@ class Found:
 
     @property
     def name(self) -> str:
-        """The name with composed letters (NFC): macOS writes others, and lists of pairs and labels do not."""
-        return unicodedata.normalize("NFC", self.file)
+        """The name with composed letters (NFC): macOS writes others, and lists of pairs and labels do not.
+
+        Folders are parted by ``/``; old packers of Windows write backslashes.
+        """
+        name = self.file if self.source.is_dir() else self.file.replace("\\", "/")
+        return unicodedata.normalize("NFC", name)
 
     def read(self, archive: zipfile.ZipFile | None) -> bytes | str:
         """The encoded picture, or why it cannot be had."""
@@ -96,7 +101,7 @@ def _in_folder(source: Path, passed: dict[str, str]) -> Iterator[Found]:
 
 def _said(name: str) -> str:
     """A name as it can be printed."""
-    return name.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+    return shown(name.encode("utf-8", "backslashreplace").decode()).replace("\n", "\\n")
 
 
 def _relative(path: Path, source: Path) -> str:
@@ -133,7 +138,7 @@ def _printable(name: str) -> bool:
         name.encode()
     except UnicodeEncodeError:
         return False
-    return "\n" not in name and "\t" not in name
+    return not any(unicodedata.category(letter) == "Cc" for letter in name)
 
 
 def _head(path: Path) -> bytes:
@@ -149,19 +154,21 @@ def _in_zip(source: Path, passed: dict[str, str]) -> Iterator[Found]:
         with zipfile.ZipFile(source) as archive:
             for info in archive.infolist():
                 name = info.filename
-                parts = PurePosixPath(name.replace("\\", "/")).parts
-                if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0]:
+                if climbs(name):
                     raise DataError(f"{source}: its member {name!r} lies outside of the archive; get it elsewhere.")
                 if info.is_dir():
                     continue
                 linked = stat.S_ISLNK(info.external_attr >> 16)
-                reason = _packing(name) or ("a link in an archive" if linked else _no_picture(name, lambda: b""))
+                place = name.replace("\\", "/")
+                reason = _packing(place) or ("a link in an archive" if linked else _no_picture(place, lambda: b""))
                 reason = reason if _printable(name) else _NAMELESS
                 if reason:
                     passed[_said(name)] = reason
                 else:
                     yield Found(source, name, info.file_size, info.CRC)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, IndexError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # zipfile raises what damaged bytes make of it
         tape = "; unpack a .tar or .tgz first" if ".t" in source.name else ""
         raise DataError(
             f"{source} is not a zip file ({type(error).__name__}: {error}); give a folder or a zip{tape}, or download "

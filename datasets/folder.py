@@ -53,6 +53,7 @@ class FolderDataset(FaceDataset):
     A top folder that all pictures share is left out of their names: a zip as published is the set that it holds.
     """
 
+    named: ClassVar[bool] = True
     Settings: ClassVar[type] = FolderSettings
     settings: FolderSettings
 
@@ -175,7 +176,7 @@ class FolderDataset(FaceDataset):
 
 def _way(one: Found) -> tuple[str, ...]:
     """The folders on the way to a picture."""
-    return PurePosixPath(one.file).parts[:-1]
+    return PurePosixPath(one.name).parts[:-1]
 
 
 def _several(table: pd.DataFrame) -> tuple[str, ...]:

@@ -142,12 +142,11 @@ def _same(labels: Any, file: Path) -> list[bool]:
     """1 or True: one person; 0, False or -1: two."""
     values = []
     for i, label in enumerate(labels):
-        number = np.asarray(label)
-        if number.size != 1 or number.dtype.kind not in "biuf" or float(number.item()) not in (0, 1, -1):
-            raise DataError(
-                f"{file}: label {i + 1} is {str(label)[:40]!r}; 1 (one person) and 0 or -1 (two) are expected."
-            )
-        values.append(float(number.item()))
+        number = label.item() if isinstance(label, np.generic | np.ndarray) and label.size == 1 else label
+        if not isinstance(number, bool | int | float) or number not in (0, 1, -1):
+            seen = repr(number)[:40] if isinstance(number, bool | float | str | bytes) else f"a {type(number).__name__}"
+            raise DataError(f"{file}: label {i + 1} is {seen}; 1 (one person) and 0 or -1 (two) are expected.")
+        values.append(float(number))
     if {0.0, -1.0} <= set(values):
         raise DataError(f"{file}: labels are 0, -1 and others; 1 (one person) and 0, or 1 and -1, are expected.")
     return [value == 1 for value in values]

@@ -73,6 +73,8 @@ def _read(file: Path) -> pd.DataFrame:
         raise DataError(f"{file}: the first column must be one of {', '.join(KEYS)}, got {first!r}.")
     if not names:
         raise DataError(f"{file} has no column beside {first!r}; give each attribute one.")
+    if first != "identity":
+        labels[first] = labels[first].str.replace("\\", "/")  # as a program on Windows names files
     twice = labels[first][labels[first].duplicated()]
     if len(twice):
         raise DataError(f"{file}: {twice.iloc[0]!r} has several rows; give each {first} one.")

@@ -62,11 +62,13 @@ class Lfw(FolderDataset):
 
     def _index(self) -> pd.DataFrame:
         table = super()._index().drop(columns="group")
-        folds = pd.read_csv(self._root() / "lfw112.csv", dtype=str)
-        return table.merge(
-            folds[["file", "identity_fold"]].rename(columns={"file": "sample", "identity_fold": "group"}),
-            on="sample", how="left", validate="one_to_one",
-        ).fillna({"group": "-1"})  # fmt: skip
+        file = self._root() / "lfw112.csv"
+        try:
+            folds = pd.read_csv(file, dtype=str)[["file", "identity_fold"]]
+            folds.columns = pd.Index(["sample", "group"])
+            return table.merge(folds, on="sample", how="left", validate="one_to_one").fillna({"group": "-1"})
+        except (ValueError, KeyError) as error:  # no table, other columns, a picture twice
+            raise DataError(f"{file} does not say the fold of each picture once ({error}); get it anew.") from error
 
     def _key(self) -> dict[str, Any]:
         csv = self._root() / "lfw112.csv"

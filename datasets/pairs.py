@@ -20,6 +20,7 @@ from ..bench.core.errors import DataError
 from .text import number, read_text
 
 FOLDS = 10  # of a list that has none
+LONGEST = 500  # characters of a line; names are shorter, and what parts them by blanks takes time on long ones
 _GENUINE = re.compile(r"^(.+?)\s+(\d{1,18})\s+(\d{1,18})$")
 _IMPOSTOR = re.compile(r"^(.+?)\s+(\d{1,18})\s+(.+?)\s+(\d{1,18})$")
 _SAME = {"1": True, "0": False, "-1": False, "true": True, "false": False}
@@ -55,7 +56,7 @@ def _heading(file: Path, first: str, rest: list[str]) -> tuple[int, int, list[st
         return 2 * folds * per_fold, per_fold if len(numbers) == 2 else 0, rest
     if rest and ("," in first or ";" in first) and not any(map(number, fields)):  # a CSV's heading
         return 0, 0, rest
-    if rest and _labelled(_fields(first)):
+    if rest and len(first) <= LONGEST and _labelled(_fields(first)):
         return 0, 0, [first, *rest]
     raise DataError(f"{file}: the first line must be 'folds pairs_per_fold', got {first[:80]!r}.")
 
@@ -93,11 +94,19 @@ class _Picture:
     @property
     def stem(self) -> str:
         if self.count < 0:
-            return PurePosixPath(self.person.replace("\\", "/")).with_suffix("").as_posix()
+            return _without_suffix(self.person.replace("\\", "/")).as_posix()
         return f"{self.person}/{self.person}_{self.count:04d}"
 
 
+def _without_suffix(name: str) -> PurePosixPath:
+    """``a/b`` of ``a/b.png``; ``..`` and nothing have no suffix to lose."""
+    path = PurePosixPath(name)
+    return path.with_suffix("") if path.suffix else path
+
+
 def _pair(line: str, place: str) -> tuple[_Picture, _Picture, bool]:
+    if len(line) > LONGEST:
+        raise DataError(f"{place}: the line has {len(line)} characters, a pair at most {LONGEST}: {line[:60]!r}...")
     fields = _fields(line)
     if _labelled(fields):
         return _Picture(fields[0], -1), _Picture(fields[1], -1), _SAME[fields[2].lower()]
@@ -125,7 +134,7 @@ class _Pictures:
         self._tails: dict[str, list[str]] = {}
         self._first = str(samples.iloc[0]) if len(samples) else "none"
         for sample in samples:
-            stem = PurePosixPath(unicodedata.normalize("NFC", sample)).with_suffix("")
+            stem = _without_suffix(unicodedata.normalize("NFC", sample))
             other = self._exact.setdefault(stem.as_posix(), sample)
             if other != sample:
                 self._exact[stem.as_posix()] = ""  # two pictures of one name

@@ -79,7 +79,7 @@ def _as_seen(opened: Image.Image) -> Image.Image | str:
     picture = ImageOps.exif_transpose(opened)
     words = picture.mode.startswith("I;16") and "S" not in picture.mode
     if words or (picture.mode == "I" and opened.format in ("PNG", "PPM")):
-        grey = np.rint(np.asarray(picture).astype(np.float64) / _WORD).clip(0, 255)
+        grey = np.rint(np.asarray(picture).astype(np.float32) / np.float32(_WORD)).clip(0, 255)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if picture.mode[:1] in ("I", "F"):
         return f"pixels of mode {picture.mode} have no known range; save the picture with 8 or 16 bits"

@@ -7,8 +7,8 @@ arrays, and nothing that is larger than the file.
 from __future__ import annotations
 
 import io
+import math
 import pickle
-import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..bench.core.errors import DataError
+from ..bench.core.pickles import check_sizes
 
 MOST = 8 << 30  # bytes of a file: the largest verification sets have one
 _CLASS = object()  # stands for numpy.ndarray, which a pickle names but must not call
@@ -25,31 +26,53 @@ class _Refused(Exception):
     """What a pickle asks for and no data needs."""
 
 
+class _Dtype:
+    """numpy's dtype of numbers, objects and short texts; the real one believes any state, as fields beyond its end."""
+
+    def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
+        del align, copy
+        self.real = np.dtype(name)
+        if self.real.kind not in "biufOSU" or self.real.itemsize > 1 << 24:
+            raise _Refused(f"elements of the type {self.real}")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Of the state the order of bytes is taken, for the rest follows from the name."""
+        if state[1] in ("<", ">"):
+            self.real = self.real.newbyteorder(state[1])
+        if any(state[2:5]):
+            raise _Refused("elements with parts")
+
+
+class _Array(np.ndarray):
+    """An array whose content is checked before it is taken."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:  # type: ignore[override]
+        _, shape, dtype, by_column, data = state
+        if not isinstance(dtype, _Dtype) or not all(isinstance(side, int) and side >= 0 for side in shape):
+            raise _Refused("an array of other make")
+        held = len(data) if dtype.real.hasobject else len(data) // max(1, dtype.real.itemsize)
+        if not isinstance(data, list if dtype.real.hasobject else bytes) or math.prod(shape) != held:
+            raise _Refused("an array of another size than its content")
+        super().__setstate__((1, tuple(shape), dtype.real, bool(by_column), data))  # type: ignore[arg-type]
+
+
 def _empty(kind: object, shape: object = (0,), typecode: object = b"b") -> np.ndarray:
     """numpy's _reconstruct, for the one call that pickles hold: the content comes with the state."""
     if kind is not _CLASS or shape != (0,):
         raise _Refused("an array of other make")
-    return np.ndarray((0,), np.int8)
+    return _Array((0,), np.int8)
 
 
-def _from_buffer(buffer: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> np.ndarray:
+def _from_buffer(buffer: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     """numpy's _frombuffer: arrays under protocol 5."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+    return np.frombuffer(buffer, dtype=dtype.real).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
+def _scalar(dtype: _Dtype, data: bytes) -> Any:
     """numpy's scalar."""
-    if dtype.hasobject or len(data) != dtype.itemsize:
+    if dtype.real.hasobject or len(data) != dtype.real.itemsize:
         raise _Refused("a number of another size than its bytes")
-    return np.frombuffer(data, dtype)[0]
-
-
-def _dtype(name: Any, align: Any = False, copy: Any = False) -> np.dtype[Any]:
-    """numpy's dtype, of numbers, objects and short texts."""
-    found = np.dtype(name)
-    if found.fields or found.subdtype or found.itemsize > 1 << 24:
-        raise _Refused(f"elements of {found.itemsize} bytes")
-    return found
+    return np.frombuffer(data, dtype.real)[0]
 
 
 def _bytearray(data: bytes | str = b"", encoding: str = "latin-1") -> bytes:
@@ -66,7 +89,7 @@ def _encode(text: str, encoding: str = "latin-1") -> bytes:
 
 _ALLOWED: dict[tuple[str, str], Callable[..., Any] | object] = {
     ("numpy", "ndarray"): _CLASS,
-    ("numpy", "dtype"): _dtype,
+    ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
     **{(module, "bytearray"): _bytearray for module in ("builtins", "__builtin__")},
     **{(module, "bytes"): _bytearray for module in ("builtins", "__builtin__")},
@@ -100,7 +123,7 @@ def load_plain(file: Path) -> Any:
         if file.stat().st_size > MOST:
             raise DataError(f"{file} has {file.stat().st_size >> 30} GiB, more than any verification set.")
         data = file.read_bytes()
-        _check_sizes(data)
+        check_sizes(data)
         return _Reader(io.BytesIO(data), encoding="bytes").load()
     except DataError:
         raise
@@ -111,14 +134,3 @@ def load_plain(file: Path) -> Any:
         ) from None
     except (Exception, RecursionError, MemoryError) as error:  # what a damaged pickle raises is anything
         raise DataError(f"{file} is no verification set ({type(error).__name__}: {error}); get it anew.") from error
-
-
-def _check_sizes(data: bytes) -> None:
-    """Stop before the reader reserves what the file does not hold: lengths beyond its end, memo places by the billion.
-
-    Raises:
-        ValueError: the pickle is cut, or no pickle.
-    """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > 2 * count + 256:
-            raise ValueError(f"place {argument} of its memo is out of order")

@@ -1,9 +1,11 @@
-"""Identity-disjoint and picture-disjoint splits: train / public / calibration / victims."""
+"""Splits that share no identity and no picture: train / public / calibration / victims, of one data set or several."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,9 +17,11 @@ from ..bench.core.code import code_of
 from ..bench.core.errors import DataError, InputError
 from ..bench.core.faces import FaceSet
 from ..bench.core.seeding import stable_hash
+from ..bench.core.spreadsheet import defused
 from .base import FaceDataset
 
 SPLITS = ("train", "public", "calibration", "victims")
+COLUMNS = ("row", "sample", "identity", "group", "split", "sha")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class SplitSpec:
         images: cap of images per identity.
         min_images: identities with fewer are not taken.
         max_images: stop when the split holds so many images; 0 = no limit.
+        dataset: name of the data set that it is taken from; empty = the track's own.
     """
 
     identities: int = 0
@@ -37,6 +42,7 @@ class SplitSpec:
     images: int = 20
     min_images: int = 1
     max_images: int = 0
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         for name, least in (("identities", 0), ("images", 1), ("min_images", 1), ("max_images", 0)):
@@ -49,33 +55,66 @@ def make_splits(
     specs: dict[str, SplitSpec],
     seed: int,
     on_duplicate: Literal["refuse", "drop"] = "refuse",
+    others: Mapping[str, FaceDataset] | None = None,
 ) -> pd.DataFrame:
     """The table's rows that are used, with their ``split`` and ``row`` (position in the data set).
 
     Identities are taken in the order of a hash of (seed, name), images of an identity likewise, so that the split does
     not depend on the order of files and no prefix of names is favoured.
 
+    Args:
+        dataset: what splits are taken from.
+        specs: by name, in the order in which identities are taken.
+        seed: of the order.
+        on_duplicate: what is done about a picture, or the name of a person, that stands in two splits.
+        others: further data sets, by the names that specs call them: their people and pictures carry that name in
+            front, and a column ``dataset`` says whose each row is.
+
     Raises:
-        DataError: too few identities, or one picture stands in two splits (unless dropped).
+        DataError: too few identities, or one picture or one person's name stands in two splits (unless dropped).
     """
-    table = dataset.table.reset_index(names="row")
-    table["order"] = [stable_hash(seed, "image", name) for name in table["sample"]]
+    sets = {"": dataset, **(others or {})}
+    tables = {name: _ordered(sets[name], name, seed) for name in {spec.dataset for spec in specs.values()}}
     taken: set[str] = set()
     parts = []
     for name, spec in specs.items():
-        part = _take(table, name, spec, seed, taken, dataset.name)
+        part = _take(tables[spec.dataset], name, spec, seed, taken, sets[spec.dataset].name)
         taken |= set(part["identity"])
         parts.append(part.assign(split=name))
     splits = pd.concat(parts, ignore_index=True)
     if on_duplicate == "drop":
-        splits = splits[~_across_splits(splits)].reset_index(drop=True)
-        for name in specs:
+        splits = splits[~(_across_splits(splits) | namesakes(splits))].reset_index(drop=True)
+        for name, spec in specs.items():
             if not (splits["split"] == name).any():
                 raise DataError(
-                    f"{dataset.name}: dropping shared pictures left nothing of split {name!r}; remove the copies."
+                    f"{sets[spec.dataset].name}: dropping shared pictures left nothing of split {name!r}; remove the "
+                    "copies."
                 )
     check_disjoint(splits)
-    return splits[["row", "sample", "identity", "group", "split", "sha"]]
+    return splits[[*COLUMNS, *(["dataset"] if others else [])]]
+
+
+def _ordered(dataset: FaceDataset, alias: str, seed: int) -> pd.DataFrame:
+    """A data set's table with what splits are made by; one that is not the track's own has its name in front of all."""
+    table = dataset.table.reset_index(names="row")
+    table["order"] = [stable_hash(seed, "image", name) for name in table["sample"]]
+    named = getattr(dataset, "named", False)
+    table["person"] = [person_of(identity) if named else "" for identity in table["identity"]]
+    if alias:
+        table[["sample", "identity"]] = f"{alias}/" + table[["sample", "identity"]]
+    return table.assign(dataset=alias)
+
+
+def person_of(identity: str) -> str:
+    """A name as it is compared between data sets: letters alone, in lower case; nothing where it is a number."""
+    text = unicodedata.normalize("NFKD", identity).casefold()
+    return "".join(letter for letter in text if letter.isalnum()) if any(map(str.isalpha, text)) else ""
+
+
+def namesakes(splits: pd.DataFrame) -> pd.Series:
+    """Rows of people who stand by name in a split of another data set, too: all but those of the track's own set."""
+    where = splits[splits["person"] != ""].groupby("person")["dataset"].nunique()
+    return splits["person"].isin(where[where > 1].index) & (splits["dataset"] != "")
 
 
 def _take(table: pd.DataFrame, name: str, spec: SplitSpec, seed: int, taken: set[str], dataset: str) -> pd.DataFrame:
@@ -104,7 +143,7 @@ def _across_splits(splits: pd.DataFrame) -> pd.Series:
 
 
 def check_disjoint(splits: pd.DataFrame) -> None:
-    """Refuse overlaps of identities or pictures between splits.
+    """Refuse overlaps of identities, of people's names or of pictures between splits.
 
     Raises:
         DataError: names the first offenders.
@@ -114,6 +153,12 @@ def check_disjoint(splits: pd.DataFrame) -> None:
         names = ", ".join(map(str, shared[shared > 1].index[:3]))
         raise DataError(
             f"{int((shared > 1).sum())} identities stand in several splits ({names}); splits must be disjoint."
+        )
+    if "person" in splits and len(alike := splits[namesakes(splits)]):
+        raise DataError(
+            f"{alike['person'].nunique()} people stand by name in several data sets (first: "
+            f"{alike['identity'].iloc[0]}); leave them out of one, or set splits.on_duplicate = 'drop' to "
+            "leave them out of the other set."
         )
     twice = splits[_across_splits(splits)]
     if len(twice):
@@ -126,8 +171,8 @@ def check_disjoint(splits: pd.DataFrame) -> None:
 
 def save_splits(splits: pd.DataFrame, file: Path) -> str:
     """Write the splits; returns the sha256 of the file's content."""
-    text = splits.to_csv(index=False, lineterminator="\n")
-    file.write_text(text, encoding="utf-8")
+    text = splits.map(defused).to_csv(index=False, lineterminator="\n")
+    file.write_text(text, encoding="utf-8", newline="\n")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

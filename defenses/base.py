@@ -138,6 +138,15 @@ class Defense(nn.Module, Plugin):
         """Facts for the board that follow from the settings or the fit, for example ``epsilon``, by metric name."""
         return {}
 
+    @property
+    def person_keyed(self) -> bool:
+        """Whether every person has a key of their own (``keyed.py``)."""
+        return False
+
+    def strip_key(self, templates: Leak, secret: SecretDraw) -> Tensor:
+        """Templates and the persons' keys that they were made with -> what the key tells at once of the embedding."""
+        raise NotApplicable(f"{self.name}: no person has a key of their own.")
+
     # Final from here on: what the harness and the attacks call.
 
     @property

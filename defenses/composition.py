@@ -59,6 +59,15 @@ class Compose(Defense):
         acts = overrides(self.second, "compare") or not overrides(self.first, "compare")
         return (self.second if acts else self.first).compare(templates, probes)
 
+    @property
+    def person_keyed(self) -> bool:
+        return self.second.person_keyed or self.first.person_keyed
+
+    def strip_key(self, templates: Leak, secret: SecretDraw) -> Tensor:
+        if self.first.person_keyed:
+            raise ContractError(f"{self.first.name}: of two defences in a row the second may have keys of persons.")
+        return self.second.strip_key(templates, secret)
+
     def _chain(self, stage: str, embeddings: Tensor, secret: SecretDraw) -> Leak:
         middle = getattr(self.first, stage)(embeddings, secret)
         if not overrides(self.second, stage):

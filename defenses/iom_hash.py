@@ -8,7 +8,7 @@ The score is the share of equal codes. Secret: the projections or permutations. 
 Only the order counts, so the codes do not change with the length of z.
 Settings: m = 300 and q = 16 are what work on deep embeddings usually takes; the paper tunes them on fingerprints.
 
-Differs from the paper: one key per installation rather than per person, the stolen-token case (see ``biohash.py``);
+Differs from the paper: by default one key per installation rather than per person (see ``biohash.py``, `keyed.py`);
 face embeddings rather than fingerprint vectors, so that none of its error rates applies here. Fidelity: simplified.
 
 For who reads the codes: they are categories, not quantities. A network that takes 0..q-1 as numbers sees an order that
@@ -29,14 +29,13 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.registry import register_defense
-from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng
-from ..bench.core.surfaces import Fidelity, Secret, Surface
-from .base import Defense
+from ..bench.core.surfaces import Fidelity
+from .keyed import KeyedSettings, KeyedTemplate
 
 
 @dataclass(frozen=True)
-class IomHashSettings:
+class IomHashSettings(KeyedSettings):
     """Form and size of the code."""
 
     variant: Literal["grp", "urp"] = "grp"  # Gaussian projections or permutations
@@ -47,11 +46,9 @@ class IomHashSettings:
 
 
 @register_defense("iom-hash")
-class IomHash(Defense):
+class IomHash(KeyedTemplate):
     """The index of the largest of a few keyed random responses, many times over."""
 
-    protects = Surface.TEMPLATE
-    secrets = frozenset({Secret.DEPLOYMENT})
     fidelity = Fidelity.SIMPLIFIED
     paper = "Jin et al., IEEE TIFS 2018"
     claims = "Indices that cannot be inverted, and can be re-issued with another key."
@@ -68,9 +65,9 @@ class IomHash(Defense):
         if not 2 <= self.alphabet <= most:
             raise InputError(f"iom-hash: {name} must lie in 2..{most}, got {self.alphabet}.")
 
-    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
+    def protect(self, embeddings: Tensor, key: Rng) -> Tensor:
         """(N, D) -> (N, m) indices, uint8 where they fit into a byte, else int16."""
-        key = secret.deployment.child("iom-hash", self.settings.variant)
+        key = key.child("iom-hash", self.settings.variant)
         respond = self._projected if self.settings.variant == "grp" else self._permuted
         # In parts: at D = 512 the responses of one face to 300 permutations already fill 300 kB.
         codes = torch.cat([respond(part, key).argmax(dim=2) for part in embeddings.split(256)])
@@ -88,9 +85,19 @@ class IomHash(Defense):
         copies = order[..., : self.alphabet].to(z.device).unbind(dim=1)
         return functools.reduce(torch.mul, (z[:, copy] for copy in copies))
 
-    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
-        """As ``enroll``: the client holds the same key."""
-        return self.enroll(embeddings, secret)
+    def estimate(self, templates: Tensor, key: Rng) -> Tensor:
+        """The mean of the winning vectors (grp); how often each element won, in all its copies, less the mean (urp)."""
+        s, dim, key = self.settings, int(self.recognizer.dim), key.child("iom-hash", self.settings.variant)
+        codes = templates.long()
+        if s.variant == "grp":
+            vectors = gaussian_vectors(key.seed, key.labels, dim, s.codes * self.alphabet).to(templates.device)
+            places = codes + self.alphabet * torch.arange(s.codes, device=codes.device)
+            return torch.stack([vectors[:, row].mean(1) for row in places])
+        order = permutations(key.seed, key.labels, dim, s.codes, s.products).to(codes.device)
+        won = order.gather(2, codes.T[:, None].expand(-1, s.products, -1))  # (m, p, N)
+        counts = torch.zeros(len(codes), dim, device=codes.device)
+        counts.scatter_add_(1, won.flatten(0, 1).T, torch.ones_like(won.flatten(0, 1).T, dtype=counts.dtype))
+        return counts - counts.mean(1, keepdim=True)
 
     def compare(self, templates: Tensor, probes: Tensor) -> Tensor:  # type: ignore[override]
         """(N,) share of equal codes."""

@@ -8,8 +8,9 @@ distance / bits. Secret: the weights. The server stores the bits.
 The abstract was read; the depth (three hidden layers), their width (twice the embedding) and the threshold follow a
 third party's account of the paper's body, and no figure of it is quoted. A matrix that widens has orthonormal columns,
 one that narrows orthonormal rows (both at once is possible for square ones only).
-Differs from the paper: one key per installation rather than per person, the stolen-token case (see ``biohash.py``).
-Fidelity: simplified.
+Differs from the paper: by default one key per installation rather than per person (see ``biohash.py``, `keyed.py`).
+Fidelity: simplified. With the key, the signs sent back through the transposed matrices point along the embedding, as
+far as the ReLUs, which are left out there, let them.
 
 Random ReLU layers pull all angles together (the arc-cosine kernel): impostors agree in more than half of the bits, and
 genuine pairs stand out less from the chance of the bits. Where all share one key that costs accuracy, more so the
@@ -28,14 +29,13 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.registry import register_defense
-from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng
-from ..bench.core.surfaces import Fidelity, Secret, Surface
-from .base import Defense
+from ..bench.core.surfaces import Fidelity
+from .keyed import KeyedSettings, KeyedTemplate
 
 
 @dataclass(frozen=True)
-class MlpHashSettings:
+class MlpHashSettings(KeyedSettings):
     """Size of the random network."""
 
     bits: int = 0  # length of the code; 0 = the embedding's dimension
@@ -44,11 +44,9 @@ class MlpHashSettings:
 
 
 @register_defense("mlp-hash")
-class MlpHash(Defense):
+class MlpHash(KeyedTemplate):
     """Bits of a keyed random network's output."""
 
-    protects = Surface.TEMPLATE
-    secrets = frozenset({Secret.DEPLOYMENT})
     fidelity = Fidelity.SIMPLIFIED
     paper = "Shahreza, Hahn & Marcel, EUSIPCO 2023"
     claims = "Bits that cannot be inverted or linked, and can be re-issued with another key."
@@ -60,21 +58,25 @@ class MlpHash(Defense):
         if min(s.bits, s.hidden, s.units) < 0 or s.bits == 1:
             raise InputError(f"mlp-hash: bits (not 1), hidden and units must not be negative, got {s}.")
 
-    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
+    def _layers(self, key: Rng, dim: int) -> tuple[Tensor, ...]:
+        s, key = self.settings, key.child("mlp-hash")
+        return random_layers(key.seed, key.labels, (dim, *[s.units or 2 * dim] * s.hidden, s.bits or dim))
+
+    def estimate(self, templates: Tensor, key: Rng) -> Tensor:
+        """The signs through the transposed matrices, last one first."""
+        x = 2 * templates.float() - 1
+        for weight in reversed(self._layers(key, int(self.recognizer.dim))):
+            x = x @ weight.to(x)
+        return x
+
+    def protect(self, embeddings: Tensor, key: Rng) -> Tensor:
         """(N, D) -> (N, bits) bool."""
-        s, dim = self.settings, embeddings.shape[1]
-        key = secret.deployment.child("mlp-hash")
-        sizes = (dim, *[s.units or 2 * dim] * s.hidden, s.bits or dim)
-        *hidden, last = random_layers(key.seed, key.labels, sizes)
+        *hidden, last = self._layers(key, embeddings.shape[1])
         x = embeddings
         for weight in hidden:
             x = (x @ weight.to(x).T).relu()
         x = x @ last.to(x).T
         return x > x.mean(dim=1, keepdim=True)
-
-    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
-        """As ``enroll``: the client holds the same key."""
-        return self.enroll(embeddings, secret)
 
     def compare(self, templates: Tensor, probes: Tensor) -> Tensor:  # type: ignore[override]
         """(N,) share of equal bits."""

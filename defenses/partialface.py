@@ -63,7 +63,8 @@ class Restricted(SecretDraw):
     groups: Tensor
 
     def take(self, index: Tensor | slice) -> Restricted:
-        return Restricted(self.deployment, self.sample, self.ids[index], self.groups[index])
+        people = None if self.people is None else self.people[index]
+        return Restricted(self.deployment, self.sample, self.ids[index], self.groups[index], people=people)
 
 
 @register_defense("partialface")
@@ -100,7 +101,8 @@ class PartialFace(WireDefense):
         if not s.groups_shown:
             return draw
         choices = torch.tensor(list(combinations(range(s.groups), s.groups_shown)))
-        return Restricted(draw.deployment, draw.sample, draw.ids, choices[faces.labels[index.cpu()] % len(choices)])
+        shown = choices[faces.labels[index.cpu()] % len(choices)]
+        return Restricted(draw.deployment, draw.sample, draw.ids, shown, people=draw.people)
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> (N, 27, side, side): 9 channels of Y, then of Cb, then of Cr."""

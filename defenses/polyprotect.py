@@ -7,7 +7,7 @@ C are distinct non-zero integers in [-50, 50], E is an order of 1..m, and the em
 last window is full. Compared by cosine. Secret: C and E. The server stores P.
 Settings of the paper: m = 5, o = 0..4; accuracy and the chance to solve for v both rise with o.
 
-Differs from the paper: one (C, E) per installation rather than per person, the stolen-token case (see ``biohash.py``).
+Differs from the paper: by default one (C, E) per installation rather than per person (see ``biohash.py``, `keyed.py`).
 Its figures are of other recognisers and data, and none is quoted. Fidelity: simplified.
 
 The elements of a unit vector of hundreds of dimensions are small (0.04 at D = 512), so that high powers fade: P says
@@ -26,12 +26,13 @@ from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
-from ..bench.core.surfaces import Fidelity, Secret, Surface
-from .base import Defense
+from ..bench.core.seeding import Rng
+from ..bench.core.surfaces import Fidelity
+from .keyed import KeyedSettings, KeyedTemplate
 
 
 @dataclass(frozen=True)
-class PolyProtectSettings:
+class PolyProtectSettings(KeyedSettings):
     """The polynomial and its windows."""
 
     terms: int = 5  # m, elements per window and highest exponent; paper: 5
@@ -40,11 +41,9 @@ class PolyProtectSettings:
 
 
 @register_defense("polyprotect")
-class PolyProtect(Defense):
+class PolyProtect(KeyedTemplate):
     """Values of a keyed polynomial over overlapping windows of the embedding."""
 
-    protects = Surface.TEMPLATE
-    secrets = frozenset({Secret.DEPLOYMENT})
     fidelity = Fidelity.SIMPLIFIED
     paper = "Hahn & Marcel, IEEE TBIOM 2022"
     claims = "The embedding cannot be solved for, even by who knows the polynomial, and the template can be re-issued."
@@ -62,18 +61,28 @@ class PolyProtect(Defense):
                 f"polyprotect: {s.terms} distinct coefficients need largest >= {(s.terms + 1) // 2}, got {s.largest}."
             )
 
-    def enroll(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
+    def protect(self, embeddings: Tensor, key: Rng) -> Tensor:
         """(N, D) -> (N, ceil((D - m) / (m - o)) + 1)."""
-        coefficients, exponents = (part.to(embeddings.device) for part in self.polynomial(secret))
+        coefficients, exponents = (part.to(embeddings.device) for part in self._polynomial(key))
         return protect(embeddings, coefficients, exponents, self.settings.overlap)
 
-    def probe(self, embeddings: Tensor, secret: SecretDraw) -> Tensor:
-        """As ``enroll``: the client holds the same polynomial."""
-        return self.enroll(embeddings, secret)
+    def estimate(self, templates: Tensor, key: Rng) -> Tensor:
+        """The term of exponent 1 alone: v_(s+j) = P_i / c_j; elements of no such term stay 0."""
+        coefficients, exponents = self._polynomial(key)
+        j = int((exponents == 1).nonzero())
+        step = self.settings.terms - self.settings.overlap
+        places = j + step * torch.arange(templates.shape[1])
+        inside = places < int(self.recognizer.dim)
+        found = torch.zeros(len(templates), int(self.recognizer.dim), device=templates.device)
+        found[:, places[inside]] = templates[:, inside].float() / float(coefficients[j])
+        return found
 
     def polynomial(self, secret: SecretDraw) -> tuple[Tensor, Tensor]:
         """(m,) int64 coefficients and (m,) int64 exponents, functions of the deployment secret only."""
-        s, key = self.settings, secret.deployment.child("polyprotect")
+        return self._polynomial(secret.deployment)
+
+    def _polynomial(self, key: Rng) -> tuple[Tensor, Tensor]:
+        s, key = self.settings, key.child("polyprotect")
         once = torch.zeros(1, dtype=torch.int64)
         drawn = key.child("coefficients").permutation(once, 2 * s.largest)[0, : s.terms] - s.largest
         coefficients = torch.where(drawn >= 0, drawn + 1, drawn)  # -largest .. -1, 1 .. largest

@@ -15,7 +15,7 @@ from faceleak.bench.measure.parts import said
 from faceleak.bench.measure.rows import Rules
 from faceleak.bench.plan.cells import Cell
 from faceleak.bench.prepare.session import Session
-from faceleak.bench.recover.attack import Outcome
+from faceleak.bench.recover.outcome import Outcome
 from faceleak.defenses.base import Defense
 
 

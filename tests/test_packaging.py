@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import configparser
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import faceleak
 import pytest
+from faceleak.bench.core.extras import EXTRAS, MissingExtra, need
 
 ROOT = Path(faceleak.__file__).resolve().parent
 
@@ -63,3 +65,34 @@ def test_a_wheel_works_from_another_directory(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(target) in done.stdout
     assert "quick" in done.stdout
+
+
+def test_what_only_some_need_is_an_extra_and_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = {name: text.split() for name, text in config["options.extras_require"].items()}
+    everybody = re.findall(r"^([\w-]+)", config["options"]["install_requires"].strip(), re.MULTILINE)
+    for module, (package, extra) in EXTRAS.items():
+        assert package not in everybody
+        assert any(line.startswith(package) for line in extras[extra])
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(MissingExtra, match=rf"need the package {package}, .*pip install 'faceleak\[{extra}\]'"):
+            need(module, "These")
+    assert extras["all"] == ["faceleak[onnx,timm,perceptual,insightface]"]
+    assert "faceleak[all]" in extras["dev"]
+
+
+def test_no_module_imports_an_extra_by_itself() -> None:
+    """Without the package the commands must start, and say what is missing where it is used."""
+    for folder in ("attacks", "bench", "datasets", "defenses"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+                assert not {name.split(".")[0] for name in names} & set(EXTRAS), f"{file}: use core/extras.py"
+
+
+def test_the_version_is_one() -> None:
+    version = re.search(r'"(.+)"', (ROOT / "_version.py").read_text())[1]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()

@@ -53,6 +53,20 @@ class ToyFaces(FaceDataset):
         yield from (pictures * 255).round().to(torch.uint8).numpy()
 
 
+@register_dataset("toy-pairs")
+class ToyPairs(ToyFaces):
+    """Toy faces with pairs of their own: of each person two pictures, and one with the next person's."""
+
+    def pairs(self) -> pd.DataFrame:
+        """Genuine and impostor pairs in turn, in ten folds."""
+        people, rows = self.settings.identities, []
+        for i in range(people):
+            fold = i * 10 // people
+            rows.append((f"p{i:03d}/0", f"p{i:03d}/1", True, fold))
+            rows.append((f"p{i:03d}/0", f"p{(i + 1) % people:03d}/2", False, fold))
+        return pd.DataFrame(rows, columns=["a", "b", "same", "fold"])
+
+
 class _ToyRecognizer(Recognizer):
     """A fixed random linear map of the 8x8 picture, squashed: differentiable, instant, different by seed."""
 

@@ -106,7 +106,7 @@ def _stand_in(node: ast.ClassDef, known: dict[str, type]) -> type:
 def _value(node: ast.expr, owner: str) -> Any:
     names: dict[str, Any] = {"__builtins__": {}, "frozenset": frozenset, **_VOCABULARY}
     try:
-        return eval(compile(ast.Expression(node), owner, "eval"), names)  # our own source, our own words
+        return eval(compile(ast.Expression(node), owner, "eval"), names)  # our own words  # nosec B307
     except Exception as error:
         raise Unreadable(f"{owner} = {ast.unparse(node)}: {error}") from error
 

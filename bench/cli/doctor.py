@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ..core.errors import FaceleakError
+from ..core.extras import EXTRAS
 from ..core.paths import expand
 from ..core.registry import DATASETS, RECOGNIZERS
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
@@ -62,10 +63,11 @@ def show(findings: list[Finding]) -> str:
 def track_problems(track: Track) -> list[str]:
     """Why a track cannot run here, one sentence each; none where it can."""
     problems = []
-    try:
-        DATASETS.get(track.dataset.name)(track.dataset.settings)._key()  # finds the files, reads none of the pictures
-    except FaceleakError as error:
-        problems.append(str(error))
+    for dataset in (track.dataset, *track.datasets.values()):
+        try:
+            DATASETS.get(dataset.name)(dataset.settings)._key()  # finds the files, reads none of the pictures
+        except FaceleakError as error:
+            problems.append(str(error))
     used = {alias for target in track.targets for alias in (target.recognizer, *target.judges, target.surrogate)}
     for alias in sorted(filter(None, used)):
         try:
@@ -82,11 +84,12 @@ def track_problems(track: Track) -> list[str]:
 
 def _data(track: Track) -> Iterator[Finding]:
     """What the track's data set holds, before a picture is decoded; why it cannot be read stands with the track."""
-    try:
-        seen = DATASETS.get(track.dataset.name)(track.dataset.settings).seen()
-    except FaceleakError:
-        return
-    yield Finding(f"data set {track.dataset.name}", "note" if seen.passed else "ok", seen.sentence())
+    for name, dataset in ((track.dataset.name, track.dataset), *track.datasets.items()):
+        try:
+            seen = DATASETS.get(dataset.name)(dataset.settings).seen()
+        except FaceleakError:
+            continue
+        yield Finding(f"data set {name}", "note" if seen.passed else "ok", seen.sentence())
 
 
 def _track(track: Track) -> Finding:
@@ -104,12 +107,20 @@ def _machine() -> Iterator[Finding]:
     yield Finding("device", "ok", f"{seen['device']}, {seen['cores']} cores")
     for package, version in seen["versions"].items():
         if version == "absent":
-            yield Finding(package, "missing", f"not installed; pip install {package}")
+            yield _absent(package)
     root = default_root()
     place = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free / 2**30
     state = "ok" if free > 5 else "note"
     yield Finding("store", state, f"{root}, {free:.0f} GiB free" + ("" if free > 5 else "; a full track needs about 5"))
+
+
+def _absent(package: str) -> Finding:
+    """Of an extra: only who uses it needs it."""
+    extra = next((extra for name, extra in EXTRAS.values() if name == package), "")
+    if extra:
+        return Finding(package, "note", f"not installed; pip install 'faceleak[{extra}]' where it is used")
+    return Finding(package, "missing", f"not installed; pip install {package}")
 
 
 def _folders() -> Iterator[Finding]:

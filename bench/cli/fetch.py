@@ -7,22 +7,20 @@ another sha256 than the table says is not kept. Beside what was got lies ``NAME.
 from __future__ import annotations
 
 import datetime
-import gzip
 import hashlib
 import http.client
 import json
 import shutil
-import tarfile
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.archives import unpack
 from ..core.errors import InputError
+from ..core.json_file import read_json
 from ..core.paths import expand
 from ..core.progress import Progress
 from .downloads import ARTEFACTS, Artefact
@@ -30,8 +28,6 @@ from .listing import table
 
 _BLOCK = 1 << 20  # bytes per step, so that progress counts MiB
 _TIMEOUT = 60  # seconds without a byte
-# What a damaged archive, or one with a password, raises.
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -136,8 +132,17 @@ def _present(artefact: Artefact, final: Path, record: Path) -> Fetched:
                 "move it away and fetch again."
             )
     else:
-        digest = str(json.loads(record.read_text(encoding="utf-8"))["got"]) if record.is_file() else ""
+        digest = _noted(record)
     return Fetched(final, digest, 0, new=False)
+
+
+def _noted(record: Path) -> str:
+    """The sha256 that an earlier fetch wrote down; nothing where it did not, or not in one piece."""
+    try:
+        content = read_json(record)
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("got", "")) if isinstance(content, dict) else ""
 
 
 def download(url: str, part: Path, progress: Progress) -> int:
@@ -157,7 +162,7 @@ def download(url: str, part: Path, progress: Progress) -> int:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", mark)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # nosec B310
             have = _answered(response, have, url, part)
             _copy(response, part, have, progress)
     except urllib.error.HTTPError as error:
@@ -181,10 +186,11 @@ def download(url: str, part: Path, progress: Progress) -> int:
 def _begun(url: str, part: Path) -> tuple[int, str]:
     """Bytes that may be kept, and the mark of their version: none without a strong mark from the same address."""
     try:
-        content: dict[str, Any] = json.loads(_origin(part).read_text(encoding="utf-8"))
+        content = read_json(_origin(part))
         have = part.stat().st_size
     except (OSError, ValueError):
         return 0, ""
+    content = content if isinstance(content, dict) else {}
     mark = str(content.get("mark", ""))
     # A weak ETag promises the same meaning, not the same bytes.
     return (have, mark) if content.get("url") == url and mark and not mark.startswith("W/") else (0, "")
@@ -251,21 +257,17 @@ def _unpack(archive: Path, final: Path, name: str) -> None:
     fresh = final.with_name(f".{final.name}.unpacking")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                packed.extractall(fresh)  # leaves out what would climb out of the folder
-        else:
-            with tarfile.open(archive) as tape:
-                tape.extractall(fresh, filter="data")  # refuses what would
+        unpack(archive, fresh)
         inside = list(fresh.iterdir())
         (inside[0] if len(inside) == 1 and inside[0].is_dir() else fresh).rename(final)
-    except _DAMAGE as error:
+    except Exception as error:
+        # Of a file that is sound, a full disk or a folder that may not be written to; else what its packers raise.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{name}: cannot unpack to {final} ({error}); run the same command again then.") from error
         _forget(archive)
         raise InputError(
-            f"{name}: the file that came is no sound archive ({type(error).__name__}: {error}); it was not kept. Fetch "
-            "it again."
+            f"{name}: the file that came is no sound archive ({type(error).__name__}: {str(error)[:300]}); it was not "
+            "kept. Fetch it again."
         ) from error
-    except OSError as error:  # a full disk, a folder that may not be written to
-        raise InputError(f"{name}: cannot unpack to {final} ({error}); run the same command again then.") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from .lineups import lineup, lineup_score
+from .sharing import compare, merge, verify
+
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
     no_args_is_help=True,
@@ -54,8 +57,15 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder; default results/runs/TRACK.")] = None,
     store: Annotated[Path | None, typer.Option(help="Folder of shared artefacts; default $FACELEAK_STORE.")] = None,
     threads: Annotated[
-        int, typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 = $OMP_NUM_THREADS, else all cores.")
+        int,
+        typer.Option(
+            min=0, max=MOST_THREADS, help="CPU threads of each worker; 0 = $OMP_NUM_THREADS, else all cores, shared."
+        ),
     ] = 0,
+    workers: Annotated[str, typer.Option(help="Processes that run cells; auto = one for each core or GPU.")] = "1",
+    ray: Annotated[str, typer.Option(help="Run cells on a Ray cluster: auto, or its address.")] = "",
+    gpus: Annotated[float, typer.Option(min=0, max=16, help="GPUs of a Ray worker, also a part of one.")] = 0.0,
+    artefacts: Annotated[str, typer.Option(help="Where machines share artefacts, an fsspec path (s3://...).")] = "",
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -71,27 +81,35 @@ def run(
     from ..core.progress import Progress
     from ..plan.track import load_track, with_seeds
     from ..run.belonging import origin_of
+    from ..run.engines import worker_count
     from ..run.interrupted import bring_up, stoppable, told
     from ..run.provenance import spoken
     from ..run.runner import RunOptions, parse_only, run_track
     from ..store.store import default_root
 
     _load(plugin)
-    torch.set_num_threads(threads or _given_threads() or os.cpu_count() or 1)
+    cores = _given_threads() or os.cpu_count() or 1
+    torch.set_num_threads(threads or cores)
     loaded = load_track(track)
     if seeds:
         loaded = with_seeds(loaded, _integers(seeds))
     folder = out or Path("results") / "runs" / loaded.name
+    place = choose_device(device)
     options = RunOptions(
         out=folder,
         store=store or default_root(),
-        device=choose_device(device),
+        device=place,
         only=parse_only(only or []),
         again=_again(plugin, seeds),
         command=shlex.join(["faceleak", *spoken(sys.argv[1:])]),
         progress=Progress(quiet=quiet),
         origin=origin_of(track),
         in_process=in_process,
+        workers=worker_count(workers, place, cores),
+        threads=threads,
+        ray=ray,
+        gpus=gpus,
+        artefacts=artefacts,
     )
     with stoppable():
         try:
@@ -142,20 +160,25 @@ def protect(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")]) -> None:
-    """Write boards, figures and the page of a run anew, from its CSV."""
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv.")],
+    tables: Annotated[str, typer.Option(help="For a paper: main,attacks,transfer,publication, or some of them.")] = "",
+    style: Annotated[str, typer.Option(help="Of --tables: ieee, acm or springer.")] = "ieee",
+) -> None:
+    """Write boards, figures and the page of a run anew, from its CSV; with --tables what a paper needs, too."""
     typer.echo(f"Page: {_report(run_folder)}")
+    if tables:
+        from ..report.paper import write_paper
+
+        wanted = [name.strip() for name in tables.split(",") if name.strip()]
+        typer.echo(f"Paper: {write_paper(run_folder, wanted, style)}")
 
 
-@app.command()
-def verify(run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")]) -> None:
-    """Compute the metrics of a run again from its stored scores and say where results.csv differs."""
-    from ..run.verify import verify_run
-
-    verdict = verify_run(run_folder)
-    typer.echo(str(verdict))
-    if not verdict.clean:
-        raise typer.Exit(1)
+app.command("lineup")(lineup)
+app.command("lineup-score")(lineup_score)
+app.command("merge")(merge)
+app.command("compare")(compare)
+app.command("verify")(verify)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from ..core.leaks import leak_map
 from ..core.registry import DEFENSES
 from ..core.secrets import SecretDraw, SecretSource
 from ..core.seeding import sample_ids
-from ..plan.toml import tomllib
+from ..plan.toml import loads, tomllib
 from ..plan.track import DefenseSpec
 from ..prepare.session import Session
 
@@ -66,7 +66,7 @@ def named_defense(session: Session, name: str, settings: Sequence[str]) -> Defen
         try:
             if not equals:
                 raise tomllib.TOMLDecodeError("no =")
-            values[key] = tomllib.loads(f"value = {value}")["value"]
+            values[key] = loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"--set {text!r}: expected key=value with a TOML value, such as epsilon=0.03.") from error
     titled = {entry.title: entry for entry in session.track.defenses}

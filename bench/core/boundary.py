@@ -11,7 +11,7 @@ import re
 import warnings
 from typing import Any
 
-from .errors import FaceleakError
+from .errors import FaceleakError, shown
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space, or choose another folder, and give the command again: what has "
@@ -34,6 +34,11 @@ FATAL = (errno.ENOSPC, getattr(errno, "EDQUOT", -1), errno.EROFS, errno.EMFILE)
 
 def sentence(error: BaseException) -> str | None:
     """What a user is told of ``error``; None where it is a fault of faceleak's."""
+    told = _sentence(error)
+    return None if told is None else shown(told)
+
+
+def _sentence(error: BaseException) -> str | None:
     if isinstance(error, FaceleakError):
         return str(error)
     number = system_error(error)
@@ -73,7 +78,7 @@ def plain_warnings() -> None:
         import sys
 
         if category.__module__.split(".")[0] == __name__.split(".")[0]:
-            print(f"faceleak: warning: {message}", file=sys.stderr)
+            print(f"faceleak: warning: {shown(str(message))}", file=sys.stderr)
         else:
             usual(message, category, *where, **more)
 

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 
+def shown(text: str, most: int = 2000) -> str:
+    """``text`` as a terminal may be given it: control characters, which move its cursor and colour it, spelled out."""
+    plain = "".join(
+        letter if letter.isprintable() or letter == "\n" else _spelled(letter) for letter in text[: most + 1]
+    )
+    return plain if len(text) <= most else f"{plain[:most]} ..."
+
+
+def _spelled(letter: str) -> str:
+    return letter if letter in "\t\u00a0\u202f\u3000" else letter.encode("unicode_escape").decode()
+
+
 class FaceleakError(Exception):
     """Base of every error that faceleak raises on purpose."""
 

@@ -57,6 +57,11 @@ class FaceSet:
         self.n_identities = len(number)
         self.ids = sample_ids(samples)
 
+    @cached_property
+    def people(self) -> Tensor:
+        """(N,) int64 stable number of each sample's person, for secrets of persons."""
+        return sample_ids(self.identities)
+
     def __len__(self) -> int:
         return len(self.samples)
 
@@ -82,6 +87,12 @@ class FaceSet:
             ]
             self._small[size] = torch.cat(parts)
         return self._small[size][index.cpu()].float() / 255
+
+    def mirrored(self) -> FaceSet:
+        """The same people looking the other way; nothing else is known of them."""
+        samples = [f"{name} (mirrored)" for name in self.samples]
+        name = f"{self.name}, mirrored"
+        return FaceSet(name, samples, self.identities, lambda index: self._read(index).flip(3), f"{self.sha}:mirrored")
 
     def subset(self, index: Tensor, name: str) -> FaceSet:
         """The samples at ``index`` as a set of their own."""

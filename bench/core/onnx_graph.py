@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError
+from .extras import need
 from .onnx_file import load_model
 from .seeding import Rng
 
@@ -179,8 +180,7 @@ class RuntimeNet:
 
 def open_session(content: bytes) -> Any:
     """An ONNX Runtime session on the CPU, with as many threads as torch has."""
-    import onnxruntime
-
+    onnxruntime = need("onnxruntime", "Recognizers in ONNX files")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
@@ -197,16 +197,16 @@ class TorchNet(nn.Module):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        import onnx
-        from onnx2torch import convert
-
+        onnx, convert = (need(name, "Gradients of ONNX files") for name in ("onnx", "onnx2torch"))
         model = onnx.load_model_from_string(graph.content)
+        for number, node in enumerate(model.graph.node):
+            node.name = f"node_{number}"  # torch writes names into a program that it runs; a file's could be one
         keep = [item for item in model.graph.output if item.name == graph.output]
         del model.graph.output[:]
         model.graph.output.extend(keep)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # onnx2torch copies read-only arrays and torch warns of it
-            self.net: nn.Module = _mended(convert(model))
+            self.net: nn.Module = _mended(convert.convert(model))
         self.batch, self.cut = graph.batch, graph.cut
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from .errors import shown
+
 T = TypeVar("T")
 
 
@@ -20,21 +22,23 @@ class Progress:
     Args:
         quiet: show nothing.
         every_s: on a non-terminal, a line at most this often (seconds).
+        name: who speaks, where several processes do: they show lines and no bars.
     """
 
     quiet: bool = True
     every_s: float = 30.0
+    name: str = ""
 
     def say(self, message: str) -> None:
         """One plain line on standard error, unless quiet."""
         if not self.quiet:
-            tqdm.write(message, file=sys.stderr)
+            tqdm.write(f"{self.name}{shown(message)}", file=sys.stderr)
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterator[T]:
         """Pass ``items`` through and show how far they are."""
         if self.quiet:
             yield from items
-        elif sys.stderr.isatty():
+        elif sys.stderr.isatty() and not self.name:
             yield from tqdm(items, total=total, desc=title, leave=False, file=sys.stderr)
         else:
             yield from self._lines(items, total, title)

@@ -32,6 +32,13 @@ def _once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _no_path(name: str) -> str:
+    if name.strip(". ") != name or not name.isprintable() or any(letter in name for letter in "/\\:"):
+        raise ValueError("a name becomes a folder's, on any system; leave out / \\ : and dots at its ends")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_no_path)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_once)]
 Rate = Annotated[float, Field(gt=0, lt=1)]

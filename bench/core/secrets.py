@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -17,15 +17,23 @@ class SecretDraw:
         deployment: the installation's key; the same for every sample.
         sample: the source of per-call secrets; always asked with ``ids``.
         ids: (N,) int64, one per image and presentation: the same ids give the same secrets.
+        people: (N,) int64, whose each image is, where that is known: a person's key follows from it.
     """
 
     deployment: Rng
     sample: Rng
     ids: Tensor
+    people: Tensor | None = field(default=None, kw_only=True)
+
+    @property
+    def owners(self) -> Tensor:
+        """(N,) int64: who holds the key of each sample; where nobody was named, every sample is a person."""
+        return self.ids if self.people is None else self.people
 
     def take(self, index: Tensor | slice) -> SecretDraw:
         """The draw for some of the samples."""
-        return SecretDraw(self.deployment, self.sample, self.ids[index])
+        people = None if self.people is None else self.people[index]
+        return SecretDraw(self.deployment, self.sample, self.ids[index], people=people)
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,9 @@ class SecretSource:
     deployment: Rng
     sample: Rng
 
-    def draw(self, ids: Tensor, presentation: int | Tensor = 0) -> SecretDraw:
-        """Fresh sample secrets for each (sample, presentation)."""
-        return SecretDraw(self.deployment, self.sample, presentation_ids(ids, presentation))
+    def draw(self, ids: Tensor, presentation: int | Tensor = 0, people: Tensor | None = None) -> SecretDraw:
+        """Fresh sample secrets for each (sample, presentation); keys are those of ``people`` (N,)."""
+        return SecretDraw(self.deployment, self.sample, presentation_ids(ids, presentation), people=people)
 
     @staticmethod
     def installation(seed: int, key: int = 0) -> SecretSource:

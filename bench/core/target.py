@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import BudgetError, InputError, NoGradientError, ThreatModelError
+from .disclosed import strip_disclosed
+from .errors import BudgetError, InputError, NoGradientError, NotApplicable, ThreatModelError
 from .faces import FaceSet
 from .leaks import Leak, leak_cat, leak_part, leak_take
 from .secrets import SecretDraw, SecretSource
@@ -95,8 +96,25 @@ class Target:
 
     def forget_counts(self) -> None:
         """Start the meter anew: the harness does so after a fit whose cost it has written down."""
-        self.n_queries, self._asked_public = 0, False
-        self._seen.clear()
+        self.n_queries, self._asked_public, self._seen = 0, False, set()
+
+    def meter(self) -> dict[str, Tensor]:
+        """What has been counted so far, for a fit that may be killed; ``set_meter`` takes it back."""
+        shown = b"".join(sorted(one for one in self._seen if isinstance(one, bytes)))
+        return {
+            "counts": torch.tensor([self.n_queries, int(self._asked_public)]),
+            "ids": torch.tensor(sorted(one for one in self._seen if isinstance(one, int)), dtype=torch.int64),
+            "shown": torch.frombuffer(bytearray(shown), dtype=torch.uint8) if shown else torch.empty(0).byte(),
+            "victims": torch.tensor(sorted(self._per_victim.items()), dtype=torch.int64).reshape(-1, 2),
+        }
+
+    def set_meter(self, state: Mapping[str, Tensor]) -> None:
+        """Count on from what ``meter`` gave."""
+        queries, asked = state["counts"].tolist()
+        self.n_queries, self._asked_public = int(queries), bool(asked)
+        shown, size = state["shown"].numpy().tobytes(), hashlib.sha256().digest_size
+        self._seen = {*state["ids"].tolist(), *(shown[i : i + size] for i in range(0, len(shown), size))}
+        self._per_victim = {int(victim): int(count) for victim, count in state["victims"].tolist()}
 
     @torch.no_grad()
     def leak(self, images: Tensor, ids: Tensor, presentation: int = 0) -> Leak:
@@ -118,7 +136,12 @@ class Target:
         return self._leak(images, ids, presentation)
 
     def _leak(self, images: Tensor, ids: Tensor, presentation: int) -> Leak:
-        return self.cut(self._pipeline.leak(images, self.surface, self._secrets.draw(ids, presentation)))
+        draw = self._secrets.draw(ids, presentation)
+        return self.cut(self._bare(self._pipeline.leak(images, self.surface, draw), draw))
+
+    def _bare(self, leak: Leak, draw: SecretDraw) -> Leak:
+        """Without the persons' keys, where these are disclosed with the leak."""
+        return strip_disclosed(self._pipeline, self.surface, self.threat.defense, leak, draw)
 
     @torch.no_grad()
     def pairs(self, index: Tensor, presentation: int = 0) -> Leak:
@@ -129,7 +152,8 @@ class Target:
             self._count_pairs(ids.tolist())
             z = self._embeddings(self._pipeline, self._public, self._secrets)[index]
             z = z.to(self._pipeline.recognizer.device)
-            return self.cut(self._pipeline.enroll_checked(z, self._secrets.draw(ids, presentation)))
+            draw = self._secrets.draw(ids, presentation, self._public.people[index])
+            return self.cut(self._bare(self._pipeline.enroll_checked(z, draw), draw))
         if self.surface is Surface.IMAGE and self._published is not None and self._pipeline.slow:
             self._count_pairs(ids.tolist())
             return self._once(self._published)[index]
@@ -158,7 +182,7 @@ class Target:
         """
         self._need_templates()
         draw = self._secrets.draw(victims, self._charge(victims))
-        return self.cut(self._pipeline.leak(images, self.surface, draw))
+        return self.cut(self._bare(self._pipeline.leak(images, self.surface, draw), draw))
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, D) embeddings of ``images`` by the attacked recogniser, without gradient. Counted."""
@@ -195,6 +219,8 @@ class Target:
         self._need(RecognizerAccess.SCORES, "scores(images, victims)")
         if self._enrolled is None:
             raise ThreatModelError("This run has no enrolled victims to compare with; scores cannot be asked.")
+        if self._system.person_keyed:
+            raise NotApplicable(f"{self._system.name}: whoever asks for scores holds no victim's key to ask with.")
         draw = self._installation.draw(victims, self._charge(victims))
         return self._system.compare(leak_take(self._enrolled, victims), probes(draw))  # type: ignore[no-any-return]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from .errors import InputError
 from .precision import amp
 from .progress import Progress
 from .seeding import Rng
+from .unfinished import keeping
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def train(
 ) -> TrainLog:
     """Minimise ``loss`` over the parameters of ``module``; the module ends in eval mode.
 
+    A long run keeps itself every few minutes (``unfinished.py``); killed and begun again, it goes on and ends in the
+    same bits on the same device. ``loss`` must therefore follow from its batch, ``rng`` and torch's own generators.
+
     Args:
         module: network on its device.
         loss: mean loss over the samples of a batch. An out-of-memory error halves the batch and accumulates
@@ -121,8 +126,14 @@ def train(
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, on a CPU too
     log, parts = TrainLog(epochs=settings.steps * min(settings.batch, n) / n), 1
+    slot, first = keeping((title, settings, n, rng.seed, rng.labels), module, optimizers), 0
+    if slot is not None and (found := slot.resume(average)):
+        (first, parts, log.halvings), log.losses = found
+        for scheduler in schedulers:
+            _at(scheduler, first)
     module.train()
-    for batch in progress.track(batches(n, settings, rng), settings.steps, title):
+    left = islice(batches(n, settings, rng), first, None)
+    for batch in progress.track(left, settings.steps - first, title):
         value, parts_now = _backward(loss, batch, parts, parameters, device)
         log.halvings += int(math.log2(parts_now // parts)) if parts_now > parts else 0
         parts = parts_now
@@ -136,10 +147,22 @@ def train(
         if average is not None:
             average.update_parameters(module)
         log.losses.append(value)
+        # The end too, where anything was kept before: the making may go on for long after it.
+        if slot is not None and (slot.due() or (slot.kept and batch.step == settings.steps - 1)):
+            slot.keep((batch.step + 1, parts, log.halvings), log.losses, average)
     if average is not None:
         module.load_state_dict(average.module.state_dict())
     module.eval()
     return log
+
+
+def _at(scheduler: torch.optim.lr_scheduler.LambdaLR, step: int) -> None:
+    """As it is after so many steps."""
+    scheduler.last_epoch = step
+    for group, base, rate in zip(
+        scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+    ):
+        group["lr"] = base * rate(step)
 
 
 def _backward(

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .errors import InputError
 from .paths import expand
+from .pickles import load_tensors
 
 _NESTED = ("state_dict", "model", "backbone")  # under which checkpoints of training scripts keep the weights
 
@@ -97,7 +97,7 @@ def read_state(path: Path, owner: str) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = load_tensors(path)
     except Exception as error:  # safetensors, zipfile, pickle: no common base class
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(

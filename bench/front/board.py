@@ -22,6 +22,7 @@ from ..core.registry import ATTACKS, DEFENSES, Registry
 from ..plan.ensemble import StandardEnsemble
 from ..plan.track import AttackSpec, DefenseSpec, Track, check_names, load_track
 from ..record.results import read_results
+from ..run.collect import read_failures
 from ..run.runner import RunOptions, parse_only, run_track
 from ..store.store import default_root
 from .results import typed
@@ -134,7 +135,7 @@ def _kernels_as_they_were() -> Iterator[None]:
 
 def _warn(failed: int, folder: Path) -> None:
     """A failed cell is easily overlooked among the rows."""
-    rows = pd.read_csv(folder / "failures.csv").query("status == 'failed'")
+    rows = read_failures(folder / "failures.csv").query("status == 'failed'")
     first = rows.iloc[0]
     warnings.warn(
         f"{failed} cell{'s' * (failed != 1)} failed, the first with {first['class']}: {first['message']}", stacklevel=3

@@ -10,6 +10,7 @@ import pandas as pd
 from ..core.errors import InputError
 from ..core.registry import nearest
 from ..report.boards import boards_of
+from ..report.comparisons import compared_of
 from ..report.load import load_run
 
 _WHOLE = ("seed", "n", "n_queries", "n_aux", "n_protected_pairs", "params")
@@ -34,7 +35,7 @@ def load_results(run_folder: str | Path, board: str = "results") -> pd.DataFrame
     run = load_run(place.parent if place.name.startswith("results.csv") else place)
     if board == "results":
         return typed(run.results)
-    boards = boards_of(run)
+    boards = boards_of(run, compared_of(run, []))
     if board not in boards:
         raise InputError(f"No board is called {board!r}; {nearest(board, ['results', *boards])}")
     return boards[board].convert_dtypes(convert_string=False, convert_floating=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ from torch import Tensor
 from ..core.errors import ContractError, InputError
 from ..core.faces import FaceSet, resize
 from ..core.recovery import Recovery
-from ..core.seeding import Rng
-from ..measure.rows import columns_of, per_identity
-from ..metrics.intervals import bootstrap_identities
+from ..measure.evidence import calibrated, tail
+from ..measure.rows import Rules, columns_of, per_identity, refused
+from ..metrics.calibration import Calibration
 from ..metrics.quality import psnr, ssim
-from ..metrics.reidentification import sar_type1, sar_type2
-from ..metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
+from ..metrics.thresholds import impostor_scores
+from ..plan.track import Protocol
 from ..recognizers.base import Recognizer
 from ..record.results import Row
 from .faces import check_apart
@@ -25,8 +25,8 @@ from .leakage import Attacked
 from .system import Leaked
 
 COLUMNS = (
-    "metric", "judge", "fmr", "value", "ci_lo", "ci_hi", "ci_method", "n", "n_unit", "unit", "threshold", "status",
-    "surface", "knowledge", "recognizer_access", "n_queries", "n_aux",
+    "metric", "judge", "fmr", "value", "ci_lo", "ci_hi", "ci_method", "n", "n_unit", "unit", "threshold", "fmr_lo",
+    "fmr_hi", "status", "surface", "knowledge", "recognizer_access", "n_queries", "n_aux",
 )  # fmt: skip
 
 
@@ -70,16 +70,14 @@ def score(
         check_apart(calibration, found.public, "thresholds come from people whom no attack saw")
     owner = leaked.faces.labels[leaked.part.index].numpy()
 
-    def summed(values: np.ndarray, rate: bool) -> Row:
-        drawn = bootstrap_identities(values, Rng(seed, "bootstrap").numpy(), resamples, level, rate=rate)
-        return columns_of(drawn, True)
-
+    rules = Rules(Protocol.model_construct(fmrs=tuple(fmrs), bootstrap=resamples, level=level), seed)
     rows: list[Row] = []
     for name, judge in _judges(found, leaked, judges).items():
-        for row, values in _judged(found, leaked, judge, _thresholds(judge, calibration, fmrs)):
-            rows.append({"judge": name} | row | (summed(values, row["unit"] == "fraction") if len(values) else {}))
+        known = _calibrated(judge, calibration, fmrs)
+        rows += [{"judge": name} | row for row in _judged(found, leaked, judge, known, rules)]
     for metric, unit, measured in _quality(found, leaked):
-        rows.append({"metric": metric, "unit": unit} | summed(per_identity(measured, owner), False))
+        drawn = rules.mean(per_identity(measured, owner))
+        rows.append({"metric": metric, "unit": unit} | columns_of(drawn, True))
     told = {"surface": leaked.surface.value} | _granted(found)
     frame = pd.DataFrame([{"status": "ok"} | row | told for row in rows], columns=list(COLUMNS))
     return frame.fillna({"judge": "", "ci_method": "", "n_unit": "", "knowledge": "", "recognizer_access": ""})
@@ -117,22 +115,14 @@ def _judges(found: Recovery, leaked: Leaked, judges: Recognizer | Sequence[Recog
     return {f"surrogate:{own.alias}": own}
 
 
-def _thresholds(judge: Recognizer, calibration: FaceSet, fmrs: Sequence[float]) -> dict[float, Threshold | None]:
-    """Per FMR, None where the calibration people cannot support it."""
-    impostor = all_pairs_scores(judge.embed(_all(calibration)).numpy(), calibration.labels.numpy())[1]
-    found: dict[float, Threshold | None] = {}
-    for fmr in fmrs:
-        try:
-            found[fmr] = calibrate(impostor, fmr, calibration.n_identities)
-        except TooFewFalseAccepts:
-            found[fmr] = None
-    return found
+def _calibrated(judge: Recognizer, calibration: FaceSet, fmrs: Sequence[float]) -> Calibration:
+    """What a judge's thresholds rest on."""
+    scores, first, second = impostor_scores(judge.embed(_all(calibration)).numpy(), calibration.labels.numpy())
+    return calibrated(tail(scores, (first, second), fmrs))
 
 
-def _judged(
-    found: Recovery, leaked: Leaked, judge: Recognizer, thresholds: Mapping[float, Threshold | None]
-) -> Iterator[tuple[Row, np.ndarray]]:
-    """Rows of one judge with their values by identity, none where a threshold is refused."""
+def _judged(found: Recovery, leaked: Leaked, judge: Recognizer, known: Calibration, rules: Rules) -> Iterator[Row]:
+    """Rows of one judge; those whose threshold is refused have no number."""
     z = judge.embed(found.images) if found.images is not None else found.embeddings
     assert z is not None
     similarity = z.cpu().numpy() @ judge.embed(_all(leaked.faces)).numpy().T  # (L, N)
@@ -140,17 +130,15 @@ def _judged(
     owner = leaked.faces.labels.numpy()[index]
     same = similarity[np.arange(len(index)), index]  # (L,) with the photograph that leaked
     leak, photograph = np.nonzero(leaked.part.photographs())
-    others = similarity[leak, photograph]
-    for fmr, threshold in thresholds.items():
-        for metric in ("sar_type1", "sar_type2"):
+    of = {"sar_type1": (same, owner), "sar_type2": (similarity[leak, photograph], owner[leak])}
+    for fmr in rules.protocol.fmrs:
+        for metric, (scores, people) in of.items():
             row: Row = {"metric": metric, "fmr": fmr, "unit": "fraction"}
-            if threshold is None:
-                yield row | {"status": "refused", "ci_method": "too few false accepts"}, np.empty(0)
-            elif metric == "sar_type1":
-                yield row | {"threshold": threshold.value}, sar_type1(same, owner, threshold.value).values
+            if known.threshold(fmr) is None:
+                yield refused(row)
             else:
-                yield row | {"threshold": threshold.value}, sar_type2(others, owner[leak], threshold.value).values
-    yield {"metric": "cosine", "unit": "cosine"}, per_identity(same, owner)
+                yield row | rules.cut(known, fmr) | columns_of(rules.above(scores, people, known, fmr), True)
+    yield {"metric": "cosine", "unit": "cosine"} | columns_of(rules.mean(per_identity(same, owner)), True)
 
 
 def _quality(found: Recovery, leaked: Leaked) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import select
 import shutil
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,9 +24,10 @@ from ..core.recovery import Recovery
 from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..core.threat import ThreatModel
+from ..core.unfinished import resumable
 from .attacker import Handed, LocalAttacker
 from .fence import fence
-from .remote import RemoteKeep, remote_context
+from .remote import RemoteKeep, RemotePlace, remote_context
 from .wire import Peer
 
 
@@ -63,13 +66,23 @@ class Start:
 
 def work(connection: Connection) -> None:
     """Answer the harness until it hangs up."""
-    scratch = tempfile.mkdtemp(prefix="faceleak-attack-")
+    scratch = tempfile.mkdtemp(prefix="attack-")
+    threading.Thread(target=_watch, args=(connection.fileno(), scratch), daemon=True).start()
     tempfile.tempdir, os.environ["TMPDIR"], sys.dont_write_bytecode = scratch, scratch, True
     desk = _Desk(connection, scratch)
     try:
         desk.peer.serve()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _watch(handle: int, scratch: str) -> None:
+    """End this process when the harness hangs up, also in the middle of a fit: it may have been killed."""
+    waiting = select.poll()
+    waiting.register(handle, 0)  # hang-ups only
+    waiting.poll()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(0)
 
 
 class _Desk:
@@ -86,7 +99,7 @@ class _Desk:
     def start(self, content: bytes, device: str) -> None:
         place = torch.device(device)
         self.peer.device = place
-        start: Start = pickle.loads(content)
+        start: Start = pickle.loads(content)  # nosec B301
         set_arithmetic(start.arithmetic)
         module, name = start.attack
         kind = getattr(importlib.import_module(module), name)
@@ -104,7 +117,8 @@ class _Desk:
         self.attacker.check(sample)
 
     def fit(self) -> dict[str, Any]:
-        fitted = self.attacker.fit()
+        with resumable(RemotePlace(self.peer)):
+            fitted = self.attacker.fit()
         return {
             "state": fitted.state,
             "losses": fitted.losses,
@@ -121,7 +135,8 @@ class _Desk:
     def recover(
         self, leaks: list[Leak], ids: list[Tensor], joined: str, photographs: dict[str, Tensor] | None
     ) -> dict[str, Any]:
-        found: Recovery = self.attacker.recover(Handed(leaks, ids, joined, photographs))
+        with resumable(RemotePlace(self.peer)):
+            found: Recovery = self.attacker.recover(Handed(leaks, ids, joined, photographs))
         return {
             "images": found.images, "embeddings": found.embeddings, "space": found.space,
             "attributes": found.attributes,

@@ -20,7 +20,8 @@ from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..store.recipe import Recipe
 from .attacker import Attacker, LocalAttacker
 from .child import Start, arithmetic
-from .harness import CannotTravel, Keeper, RemoteAttacker, pickled
+from .harness import Keeper, RemoteAttacker
+from .processes import CannotTravel, pickled
 
 if TYPE_CHECKING:
     from ..plan.cells import Cell
@@ -74,7 +75,9 @@ class Desk:
             processes.copy(self._system.recognizer)
         if threat.defense in (DefenseKnowledge.K2, DefenseKnowledge.K3) and attack.threat.defense is threat.defense:
             pickled(self._system, left_out=self._system.recognizer)
-        places = [str(value) for value in session.track.dataset.settings.values() if _is_place(value)]
+        track = session.track
+        sets = (track.dataset, *track.datasets.values())
+        places = [str(value) for one in sets for value in one.settings.values() if _is_place(value)]
         return Start(
             attack=_named(type(attack)),
             settings=dict(self._cell.attack.settings) if self._cell.attack else {},

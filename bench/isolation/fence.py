@@ -29,7 +29,7 @@ class FenceError(ThreatModelError, PermissionError):
 def fence(closed: Sequence[str], scratch: str) -> None:
     """Close this process: nothing below ``closed`` is read, nothing is written but below ``scratch``."""
     shut = tuple(os.path.realpath(place) for place in closed if place)
-    free = (os.path.realpath(scratch), "/dev/null", "/dev/shm", "/dev/nvidia")
+    free = (os.path.realpath(scratch), "/dev/null", "/dev/shm", "/dev/nvidia")  # nosec B108
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _PROGRAMS or event in _NETWORK:

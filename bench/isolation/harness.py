@@ -2,153 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import os
-import pickle
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.context import AttackContext, Weights
 from ..core.errors import ContractError, ThreatModelError
-from ..core.faces import FaceSet
 from ..core.leaks import Leak
 from ..core.recovery import Recovery
 from ..core.threat import RecognizerAccess
-from . import template
+from ..core.unfinished import current_place
 from .attacker import Fitted, Handed
 from .child import Start
-from .pixels import write_pixels
-from .remote import RECOGNIZER
-from .roots import VARIABLE
+from .processes import Processes, pickled
 from .wire import Answers, Peer
 
 Keeper = Callable[[str, Mapping[str, Any], str, Callable[[], Weights]], Weights]
-
-
-class CannotTravel(Exception):
-    """A network or class cannot be given to another process; the attack runs in this one, and its rows say so."""
-
-
-class Processes:
-    """The template and the files that attack's processes map.
-
-    Args:
-        device: where networks run.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._control: socket.socket | None = None
-        self._plugins: list[str] = []
-        self._ready = False
-        self._template: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="faceleak-pixels-")
-        self._copies: dict[int, tuple[nn.Module, bytes]] = {}
-
-    def begin(self) -> None:
-        """Start the template without waiting for it."""
-        plugins = plugin_files()
-        if self._template is not None and self._plugins == plugins and self._template.poll() is None:
-            return
-        self.end()
-        ours, theirs = socket.socketpair()
-        clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
-        clean["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        command = [sys.executable, "-m", template.__name__, str(theirs.fileno())]
-        self._template = subprocess.Popen(command, env=clean, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
-        ours.sendall(template.message(plugins, sys.path))
-        self._control, self._plugins, self._ready = ours, plugins, False
-
-    def fork(self) -> Connection:
-        """A new process's connection.
-
-        Raises:
-            CannotTravel: the template did not start.
-        """
-        if not hasattr(os, "fork"):
-            raise CannotTravel("this system cannot fork")
-        self.begin()
-        assert self._control is not None
-        if not self._ready and self._control.recv(len(template.READY), socket.MSG_WAITALL) != template.READY:
-            raise CannotTravel("the process that attacks are forked from did not start")
-        self._ready = True
-        ours, theirs = socket.socketpair()
-        socket.send_fds(self._control, [b"x"], [theirs.fileno()])
-        theirs.close()
-        return Connection(ours.detach())
-
-    def close(self) -> None:
-        """End the template and take the files away."""
-        self.end()
-        self._folder.cleanup()
-
-    def end(self) -> None:
-        """Hang up; the template ends by itself."""
-        if self._control is not None:
-            self._control.close()
-        if self._template is not None:
-            if not self._ready:  # still importing, so it would hear of it late
-                self._template.terminate()
-            self._template.wait()
-        self._control = self._template = None
-
-    def copy(self, module: nn.Module) -> bytes:
-        """A network as bytes, on the CPU.
-
-        Raises:
-            CannotTravel: it holds what cannot be copied into another process.
-        """
-        if id(module) not in self._copies:
-            self._copies[id(module)] = (module, pickled(module))
-        return self._copies[id(module)][1]
-
-    def pixels(self, faces: FaceSet, size: int = 0) -> Path:
-        """The file of a split's pictures, as they are or at ``size`` pixels."""
-        file = Path(self._folder.name) / f"{faces.name}-{faces.sha.replace(':', '-')}-{size}.npy"
-        if not file.is_file():
-            write_pixels(file, len(faces), faces.images if not size else lambda part: faces.resized(part, size))
-        return file
-
-
-def plugin_files() -> list[str]:
-    """Plug-in files that were loaded here."""
-    loaded = [one for name, one in sys.modules.items() if name.startswith("faceleak_plugin_")]
-    return [str(one.__file__) for one in loaded]
-
-
-class _Pickler(pickle.Pickler):
-    """Leaves a recogniser out, by reference to what the other side has in its place."""
-
-    def __init__(self, file: io.BytesIO, left_out: nn.Module | None) -> None:
-        super().__init__(file)
-        self._left_out = left_out
-
-    def persistent_id(self, one: Any) -> str | None:
-        return RECOGNIZER if one is self._left_out and one is not None else None
-
-
-def pickled(one: Any, left_out: nn.Module | None = None) -> bytes:
-    """Bytes for another process.
-
-    Raises:
-        CannotTravel: something in it has no bytes (a session of another library, a function typed in).
-    """
-    file = io.BytesIO()
-    try:
-        _Pickler(file, left_out).dump(one)
-    except Exception as error:
-        raise CannotTravel(f"{type(one).__name__} cannot be copied: {error}") from error
-    return file.getvalue()
 
 
 class RemoteAttacker:
@@ -220,7 +90,8 @@ class RemoteAttacker:
             word: lambda word=word, **body: getattr(self._now.target, word)(**body) for word in asked
         }
         answers |= {word: lambda word=word: getattr(self._now.target, word) for word in counted}
-        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep")
+        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep",
+               "unfinished", "keep_unfinished")  # fmt: skip
         return answers | {word: getattr(self, f"_{word}") for word in own}
 
     def _recognizer(self) -> bytes:
@@ -257,6 +128,17 @@ class RemoteAttacker:
                 "What attacks share is made while they learn, not when they hold the victims' leaks."
             )
         return self._keeper(name, depends, module, lambda: _tensors(self._peer.call("make")))
+
+    def _unfinished(self, name: str) -> dict[str, Any]:
+        """Whether a loop may keep itself, and what a killed one left. A place is one fit's, or one turn's of a cell."""
+        place = current_place()
+        state = place.read(name) if place else None
+        return {"open": place is not None, "state": dict(state) if state else None}
+
+    def _keep_unfinished(self, name: str, state: Any) -> None:
+        place = current_place()
+        if place is not None:
+            place.write(name, _tensors(state))
 
 
 def _tensors(found: Any) -> dict[str, Tensor]:

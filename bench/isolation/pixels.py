@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ def write_pixels(file: Path, count: int, pictures: Callable[[Tensor], Tensor]) -
     """8-bit pixels of ``count`` pictures, in an ``.npy``; pictures of whole 8-bit steps come back as they were."""
     first = pictures(torch.arange(min(1, count)))
     shape = (count, *first.shape[1:])
-    pixels: Any = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    half = file.with_suffix(f".{os.getpid()}.tmp")  # workers share the folder
+    pixels: Any = np.lib.format.open_memmap(half, mode="w+", dtype=np.uint8, shape=shape)
     for part in torch.arange(count).split(_BATCH):
         pixels[part.numpy()] = (pictures(part) * 255).round().to(torch.uint8).numpy()
     pixels.flush()
+    half.replace(file)
     return file
 
 

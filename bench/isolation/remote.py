@@ -17,6 +17,7 @@ from ..core.leaks import Leak
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
 from ..core.threat import ThreatModel
+from ..core.unfinished import resumable
 from .pixels import Mapped, OwnFaces
 from .wire import Peer
 
@@ -85,7 +86,7 @@ class RemoteTarget:
 
     @cached_property
     def _recognizer(self) -> nn.Module:
-        return pickle.loads(self._peer.call("recognizer")).to(self._device)  # type: ignore[no-any-return]
+        return pickle.loads(self._peer.call("recognizer")).to(self._device)  # type: ignore[no-any-return]  # nosec B301
 
     @property
     def recognizer(self) -> nn.Module:
@@ -102,7 +103,7 @@ class RemoteTarget:
     @property
     def secrets(self) -> SecretSource:
         """The victim installation's secrets (K3)."""
-        return pickle.loads(self._peer.call("secrets"))  # type: ignore[no-any-return]
+        return pickle.loads(self._peer.call("secrets"))  # type: ignore[no-any-return]  # nosec B301
 
 
 class AskedRecognizer(nn.Module):
@@ -121,6 +122,7 @@ class AskedRecognizer(nn.Module):
         return self._ask(images)
 
 
+# Pickles come from the harness, which made them for its own child; nothing travels so the other way (``wire.py``).
 class _Unpickler(pickle.Unpickler):
     def __init__(self, content: bytes, recognizer: nn.Module) -> None:
         super().__init__(io.BytesIO(content))
@@ -135,8 +137,8 @@ def remote_faces(peer: Peer, described: tuple[str, list[str], list[str], str], p
     return OwnFaces(
         described,
         Mapped(pixels),
-        lambda: pickle.loads(peer.call("attributes")),
-        lambda index: pickle.loads(peer.call("anatomy", index=torch.as_tensor(index))),
+        lambda: pickle.loads(peer.call("attributes")),  # nosec B301
+        lambda index: pickle.loads(peer.call("anatomy", index=torch.as_tensor(index))),  # nosec B301
         lambda size: Mapped(Path(peer.call("resized", size=size))),
     )
 
@@ -160,7 +162,26 @@ class RemoteKeep:
 
     def make(self) -> dict[str, Tensor]:
         """For the harness: what was asked for last, made."""
-        return dict(self.makers[-1]())
+        with resumable(RemotePlace(self._peer)):
+            return dict(self.makers[-1]())
+
+
+class RemotePlace:
+    """Where trainings keep themselves: with the harness, as long as it makes something that it keeps."""
+
+    spent_before = 0.0  # the harness counts
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer, self._open = peer, True
+
+    def read(self, name: str) -> Mapping[str, Tensor] | None:
+        answer = self._peer.call("unfinished", name=name)
+        self._open = bool(answer["open"])
+        return answer["state"]  # type: ignore[no-any-return]
+
+    def write(self, name: str, state: Mapping[str, Tensor]) -> None:
+        if self._open:
+            self._peer.call("keep_unfinished", name=name, state=dict(state))
 
 
 def _plain(value: Any) -> Any:
@@ -175,7 +196,7 @@ def _plain(value: Any) -> Any:
 def remote_context(peer: Peer, start: Any, device: torch.device, keep: RemoteKeep) -> AttackContext:
     """What the attack is given; see ``Start``."""
     target: Any = RemoteTarget(peer, start.threat, start.surface, device)
-    own = pickle.loads(start.surrogate).to(device) if start.surrogate else None
+    own = pickle.loads(start.surrogate).to(device) if start.surrogate else None  # nosec B301
     asked: list[Tensor] = []
 
     def embeddings() -> Tensor:

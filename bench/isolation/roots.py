@@ -22,6 +22,7 @@ from filelock import FileLock
 from ..core.errors import InputError
 from ..core.secrets import SecretSource
 from ..store.durable import write_if_changed, write_text
+from ..store.sweep import remove_lock
 
 VARIABLE = "FACELEAK_SECRET_ROOT"
 PUBLISHED = "secrets.json"
@@ -86,6 +87,7 @@ def secret_root(store: Path, say: Callable[[str], None] = lambda text: None) -> 
             found = SecretRoot(secrets.token_bytes(_BYTES))
             write_text(file, found.text + "\n")
             file.chmod(0o600)
+        remove_lock(Path(f"{file}.lock"))
     return found
 
 

@@ -2,9 +2,11 @@
 
 Importing torch and all plug-ins takes seconds; a fork takes milliseconds. The template never computes, so a fork of it
 is safe, and it is told nothing, so a fork of it knows nothing: what one attack learns or leaves behind ends with it.
+Workers of a run are forked from it as well, for the time that it saves; such a one is told everything, and its socket
+brings the harness's end of this one along, so that it can ask for attack's processes too.
 
 ``python -m faceleak.bench.isolation.template FD`` reads plug-in files and import paths from the socket FD (one line of
-JSON), then forks a child for every socket that it is sent.
+JSON), then forks a child for every message that brings sockets.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -36,15 +39,15 @@ def main(number: int) -> None:
 
 def _serve(control: socket.socket) -> None:
     while True:
-        _, handles, _, _ = socket.recv_fds(control, 1, 1)
+        _, handles, _, _ = socket.recv_fds(control, 1, 2)
         if not handles:
             return
         if os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            _live(handles[0])
-        os.close(handles[0])
+            _live(*handles)  # SIGINT stays ignored: a Ctrl-C is the driver's, who hangs up
+        for handle in handles:
+            os.close(handle)
 
 
 def _import(plugins: list[str]) -> None:
@@ -58,13 +61,17 @@ def _import(plugins: list[str]) -> None:
         load_plugin(file)
 
 
-def _live(number: int) -> None:
-    """The whole life of a child."""
+def _live(number: int, *control: int) -> None:
+    """The whole life of a child; a worker's has a second socket and says first what it does."""
     from .child import work
 
     code = 1
     try:
-        work(Connection(number))
+        connection = Connection(number)
+        if control:
+            pickle.loads(connection.recv_bytes())(connection, *control)
+        else:
+            work(connection)
         code = 0
     finally:
         sys.stderr.flush()

@@ -13,6 +13,7 @@ from ..core.faces import FaceSet
 from ..core.leaks import Leak
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
+from ..core.threat import DefenseKnowledge
 from ..isolation.views import further_views
 from ..plan.cells import Cell
 from ..prepare.session import Session
@@ -61,15 +62,16 @@ def leaked_set(session: Session, system: Defense, cell: Cell, split: str, instal
     index = first.repeat(draws)
     presentation = torch.arange(draws).repeat_interleave(len(first))
     alias, surface = cell.target.recognizer, cell.surface
+    knowledge = cell.threat.defense if cell.threat else DefenseKnowledge.K0
 
     def leaked(photographs: Tensor, times: Tensor, more: tuple[LeakedSet, ...] = ()) -> LeakedSet:
         leak = session.leaked_once(
             (alias, id(system), surface, cell.seed),
-            (split, tuple(photographs.tolist()), tuple(times.tolist())),
+            (split, tuple(photographs.tolist()), tuple(times.tolist()), system.person_keyed and knowledge),
             lambda: (
                 published(session, system, alias, faces, photographs, installation)
                 if system.slow and surface is Surface.IMAGE
-                else session.leak(system, alias, surface, faces, photographs, times, installation)
+                else session.leak(system, alias, surface, faces, photographs, times, installation, knowledge)
             ),
         )
         return LeakedSet(faces, photographs, times, leak, more)

@@ -17,8 +17,9 @@ from ..plan.cells import Cell, make_attack
 from ..plan.track import Protocol
 from ..prepare.session import Session
 from ..record.results import Row
-from ..recover.attack import Outcome, run_attack
+from ..recover.attack import run_attack
 from ..recover.ensemble import run_ensemble
+from ..recover.outcome import Outcome
 from .enrolment import Enrolled, compare_pairs, enrolled, impostor_pairs
 from .judges import Judge, judges_of
 from .shown import Published, shown_of
@@ -89,6 +90,11 @@ class Case:
         assert self.recovery.images is not None
         return resize(self.leaked.faces.images(self.leaked.index), self.recovery.images.shape[-1])
 
+    @property
+    def mean_face(self) -> torch.Tensor:
+        """(3, s, s) the mean of the public pictures: a recovery of nobody."""
+        return self.session.pictures.mean("public", self.protocol.resolution)
+
     @cached_property
     def judges(self) -> list[Judge]:
         """The attacked recogniser and the independent ones; nobody where no person was recovered."""
@@ -109,10 +115,12 @@ class Case:
             self._enrolled[where] = enrolled(self.session, self.alias, defense, split, self.cell.seed)
         return self._enrolled[where]
 
-    def impostors(self, defense: Defense, split: str) -> np.ndarray:
-        """Scores of pairs of two persons of a split under ``defense``."""
+    def impostors(self, defense: Defense, split: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Scores (n,) of pairs of two persons of a split under ``defense``, and the labels (n,) of the two."""
         both = self.enrolled(defense, split)
-        return compare_pairs(defense, both, *impostor_pairs(both.faces, self.cell.seed))
+        first, second = impostor_pairs(both.faces, self.cell.seed)
+        labels = both.faces.labels.numpy()
+        return compare_pairs(defense, both, first, second), (labels[first], labels[second])
 
     @cached_property
     def shown(self) -> Published:

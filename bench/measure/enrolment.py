@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from ...defenses.base import Defense
 from ..core.faces import FaceSet
@@ -25,16 +27,26 @@ class Enrolled:
     probes: Leak
 
 
-def enrolled(session: Session, alias: str, defense: Defense, split: str, seed: int, key: int = 0) -> Enrolled:
-    """Templates and probes of every image of a split; sample secrets differ between the two sides."""
+def enrolled(
+    session: Session, alias: str, defense: Defense, split: str, seed: int, key: int = 0, *, flip: bool = False
+) -> Enrolled:
+    """Templates and probes of every image of a split; sample secrets differ between the two sides.
+
+    With ``flip`` the embedding of a picture is the mean of it and its mirror image. (insightface adds the two before it
+    normalises the sum, this adds unit vectors.)
+    """
     faces, source = session.faces(split), session.installation(seed, key)
 
-    def side(presentation: int, stage: str) -> Leak:
+    def embedded(shown: FaceSet, presentation: int) -> Tensor:
         if defense.embedding_fixed:
-            z = session.pipeline_embeddings(alias)(defense, faces, source)
-        else:
-            z = session.fresh_embeddings(defense, alias, faces, source, presentation)
-        draw = source.draw(faces.ids, presentation)
+            return session.pipeline_embeddings(alias)(defense, shown, source)
+        return session.fresh_embeddings(defense, alias, shown, source, presentation)
+
+    def side(presentation: int, stage: str) -> Leak:
+        z = embedded(faces, presentation)
+        if flip:
+            z = F.normalize(z + embedded(faces.mirrored(), presentation), dim=1)
+        draw = source.draw(faces.ids, presentation, faces.people)
         with torch.no_grad():
             return getattr(defense, stage)(z.to(session.device), draw)  # type: ignore[no-any-return]
 

@@ -8,7 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from ..leak.leaked import LeakedSet, gallery_of
-from ..metrics.thresholds import Threshold, TooFewFalseAccepts, calibrate
+from ..metrics.calibration import Calibration, calibration
+from ..metrics.thresholds import Threshold
 
 Kept: TypeAlias = "dict[str, np.ndarray]"
 
@@ -23,23 +24,26 @@ def below(place: str, kept: Mapping[str, np.ndarray]) -> Kept:
     return {name.removeprefix(f"{place}/"): values for name, values in kept.items() if name.startswith(f"{place}/")}
 
 
-def tail(impostor: np.ndarray, fmrs: Iterable[float]) -> Kept:
-    """The impostor scores that decide every threshold: the largest ones, and how many there were in all."""
-    most = min(len(impostor), int(max(fmrs) * len(impostor)) + 2)
-    return {"tail": np.sort(impostor)[len(impostor) - most :], "tail_of": np.array(len(impostor))}
+def tail(impostor: np.ndarray, people: tuple[np.ndarray, np.ndarray], fmrs: Iterable[float]) -> Kept:
+    """All that thresholds and their intervals need of impostor scores (``bench/metrics/calibration.py``).
+
+    Args:
+        impostor: (n,) scores of pairs of two people.
+        people: (n,) and (n,) who they are, numbers from 0.
+        fmrs: at which thresholds will be asked for.
+    """
+    return calibration(impostor, *people, list(fmrs)).kept()
+
+
+def calibrated(kept: Mapping[str, np.ndarray]) -> Calibration:
+    """What ``tail`` kept."""
+    return Calibration.of(kept)
 
 
 def thresholds(kept: Mapping[str, np.ndarray], fmrs: Iterable[float]) -> dict[float, Threshold | None]:
-    """Per FMR, from what ``tail`` kept; None where too few false accepts stand behind it."""
-    largest, count = kept["tail"], int(kept["tail_of"])
-    scores = np.concatenate([largest, np.full(count - len(largest), -np.inf, largest.dtype)])
-    found: dict[float, Threshold | None] = {}
-    for fmr in fmrs:
-        try:
-            found[fmr] = calibrate(scores, fmr)
-        except TooFewFalseAccepts:
-            found[fmr] = None
-    return found
+    """Per FMR, from what ``tail`` kept; None where too few false accepts, or pairs of people, stand behind it."""
+    known = calibrated(kept)
+    return {fmr: known.threshold(fmr) for fmr in fmrs}
 
 
 def judges_in(kept: Mapping[str, np.ndarray]) -> list[str]:

@@ -8,14 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.registry import register_measurement
-from ..metrics.reidentification import sar_type1, sar_type2
-from ..metrics.thresholds import Threshold
+from ..metrics.calibration import Calibration
+from ..metrics.hierarchical import shares_above
 from ..record.metrics import Metric
 from ..record.results import Row
 from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
-from .evidence import below, judges_in, leak_scores, thresholds, under
+from .evidence import below, calibrated, judges_in, leak_scores, thresholds, under
 from .rows import Rules, at_rates, measured, per_identity, row_of
 
 _JUDGED = frozenset({"judge", "fmr"})
@@ -42,7 +42,8 @@ class Identity(Measurement):
         return "" if case.judges else "Nobody was recovered."
 
     def observe(self, case: Case) -> Kept:
-        """By ``JUDGE/``: the calibration tail; by ``JUDGE/SPLIT/``: scores with the photographs of the victims."""
+        """By ``JUDGE/``: what the thresholds rest on; by ``JUDGE/SPLIT/``: scores with the photographs of the victims;
+        ``twice``: how many photographs that leaked are also among the others."""
         kept: Kept = {"attacked": np.array(case.alias)}
         for judge in case.judges:
             kept |= under(judge.name, judge.tail)
@@ -53,33 +54,58 @@ class Identity(Measurement):
             names = {"sample": faces.samples, "identity": faces.identities}
             kept |= {f"leaks/{split}/{name}": np.array([texts[i] for i in index]) for name, texts in names.items()}
             kept[f"leaks/{split}/presentation"] = part.presentation.numpy()
+        kept["twice"] = np.array(_twice(case))
         return kept
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         for judge in judges_in(kept):
             own = below(judge, kept)
-            at = thresholds(own, rules.protocol.fmrs)
+            known = calibrated(own)
             for split in [name.removesuffix("/same") for name in own if name.endswith("/same")]:
-                yield from self._judged(below(split, own), at, judge, split, rules)
+                yield from self._judged(below(split, own), known, judge, split, rules)
 
-    def _judged(self, kept: Kept, at: dict[float, Threshold | None], judge: str, split: str, rules: Rules) -> list[Row]:
+    def _judged(self, kept: Kept, known: Calibration, judge: str, split: str, rules: Rules) -> list[Row]:
         owner, same, leak, other = (kept[name] for name in ("owner", "same", "leak", "other"))
         one, two, cosine = self.metrics
-        second = at_rates(
-            two, lambda t: rules.mean(sar_type2(other, owner[leak], t).values, rate=True), at, judge, split
-        )
+        second = at_rates(two, other, owner[leak], known, rules, judge=judge, split=split)
         if split != "victims":  # they only serve the choice of the strongest attack
             return second
-        first = at_rates(one, lambda t: rules.mean(sar_type1(same, owner, t).values, rate=True), at, judge, split)
+        first = at_rates(one, same, owner, known, rules, judge=judge, split=split)
         row = row_of(cosine, judge=judge, split=split)
         return [*first, *second, measured(cosine, row, rules.mean(per_identity(same, owner)))]
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
         judges = judges_in(kept)
         yield from flags.judge_flag(judges, str(kept["attacked"]))
+        yield from flags.twice_flag(int(kept["twice"]))
+        draw = kept["leaks/victims/presentation"] if "leaks/victims/presentation" in kept else np.zeros(0)
+        for judge in judges if len(draw) and draw.max() > 0 else ():
+            own = below(judge, kept)
+            threshold = calibrated(own).threshold(rules.protocol.headline_fmr)
+            if threshold is not None:
+                yield from flags.lucky_draw_flag(_by_draw(below("victims", own), draw, threshold.value), judge)
         yield from flags.threshold_flags(
-            (judge, fmr, found.false_accepts)
+            (judge, fmr, found.identity_pairs or 0)
             for judge in judges
             for fmr, found in thresholds(below(judge, kept), rules.protocol.fmrs).items()
             if found is not None and found.warn
         )
+
+
+def _twice(case: Case) -> int:
+    """How many of the photographs that leaked are also, byte for byte, other photographs of the victims split."""
+    splits = case.session.splits
+    shas = splits.loc[splits["split"] == "victims", ["sample", "sha"]]
+    copied = set(shas.loc[shas["sha"].duplicated(keep=False), "sample"])
+    return sum(case.leaked.faces.samples[i] in copied for i in sorted(set(case.leaked.index.tolist())))
+
+
+def _by_draw(kept: Kept, draw: np.ndarray, threshold: float) -> np.ndarray:
+    """(D, I) SAR Type-II of each draw and victim."""
+    owner, of = kept["owner"][kept["leak"]], draw[kept["leak"]]
+    people = np.unique(owner)
+    rates = np.full((int(draw.max()) + 1, len(people)), np.nan)
+    for one in np.unique(of):
+        labels, shares = shares_above(kept["other"][of == one], owner[of == one], threshold)
+        rates[int(one), np.searchsorted(people, labels)] = shares[:, 0]
+    return rates

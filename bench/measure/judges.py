@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from ..core.recovery import Recovery
-from ..metrics.thresholds import Threshold, TooFewFalseAccepts, all_pairs_scores, calibrate
+from ..metrics.thresholds import Threshold, impostor_scores
 from ..plan.cells import Cell
 from ..prepare.session import Session
-from .evidence import Kept, tail
+from .evidence import Kept, tail, thresholds
 
 
 @dataclass
@@ -44,13 +44,15 @@ class Judge:
 
     def similarity(self, recovery: Recovery, split: str) -> np.ndarray:
         """(L, N) cosine of each recovery with each photograph of the split."""
+        return self.vectors(recovery) @ self.embeddings(split).numpy().T
+
+    def vectors(self, recovery: Recovery) -> np.ndarray:
+        """(L, D) of unit norm: who a recovery is to this judge."""
         if self.pixels:
             assert recovery.images is not None
-            z = self.embed(recovery.images)
-        else:
-            assert recovery.embeddings is not None
-            z = recovery.embeddings.numpy()
-        return z @ self.embeddings(split).numpy().T
+            return self.embed(recovery.images)
+        assert recovery.embeddings is not None
+        return recovery.embeddings.numpy()
 
 
 def judges_of(session: Session, cell: Cell, recovery: Recovery) -> list[Judge]:
@@ -73,11 +75,6 @@ def make_judge(session: Session, alias: str) -> Judge:
     """Calibrate on all cross-identity pairs of the calibration split."""
     faces = session.faces("calibration")
     z = session.embeddings(alias, "calibration").numpy()
-    impostor = all_pairs_scores(z, faces.labels.numpy())[1]
-    thresholds: dict[float, Threshold | None] = {}
-    for fmr in session.track.protocol.fmrs:
-        try:
-            thresholds[fmr] = calibrate(impostor, fmr, faces.n_identities)
-        except TooFewFalseAccepts:
-            thresholds[fmr] = None
-    return Judge(alias, alias, session, thresholds, tail(impostor, thresholds))
+    scores, first, second = impostor_scores(z, faces.labels.numpy())
+    kept, fmrs = tail(scores, (first, second), session.track.protocol.fmrs), session.track.protocol.fmrs
+    return Judge(alias, alias, session, thresholds(kept, fmrs), kept)

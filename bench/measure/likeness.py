@@ -17,9 +17,10 @@ from ..metrics.quality import psnr, ssim
 from ..record.metrics import Metric
 from ..record.results import Row
 from .evidence import Kept
-from .rows import Rules, absent, counted, measured, per_identity, row_of
+from .rows import Rules, absent, counted, measured, per_identity, refused, row_of
 
-LEAST_FID = 50  # images; below it neither FID nor KID says anything
+LEAST_FID = 50  # images; below it no distance of sets says anything
+TOO_FEW_IMAGES = f"fewer than {LEAST_FID} images"
 PAIRED = (
     Metric("psnr", "dB", "higher", "Pixel likeness to the original, in decibels."),
     Metric("ssim", "1", "higher", "Structural likeness to the original."),
@@ -28,6 +29,10 @@ PAIRED = (
 SETS = (
     Metric("fid", "", "lower", "Frechet distance of Inception features between the pictures and the originals."),
     Metric("kid", "", "lower", "Kernel distance of Inception features between the pictures and the originals."),
+)
+FLOORS = (
+    Metric("fid_floor", "", "", "The FID of other photographs of the same people: what a perfect copy would have."),
+    Metric("kid_floor", "", "", "The KID of other photographs of the same people."),
 )
 
 
@@ -47,19 +52,22 @@ def _fid() -> Fid | str:
         return error.reason
 
 
-def likeness(y: Tensor, x: Tensor, owner: np.ndarray) -> Kept:
+def likeness(y: Tensor, x: Tensor, owner: np.ndarray, real: Tensor, once: np.ndarray) -> Kept:
     """What the rows about pictures ``y`` and their originals ``x``, both (L, 3, s, s) in [0, 1], follow from.
 
     Args:
         y: pictures.
         x: originals at the same size.
         owner: (L,) identity of each.
+        real: (V, 3, s, s) another photograph behind each different original.
+        once: (V,) where each different original stands.
 
     Returns:
-        ``owner``, ``psnr`` and ``ssim`` (L,); ``lpips`` (L,) or ``lpips_absent``, the reason; ``inception_x`` and
-        ``inception_y`` (L, 2048) or ``inception_absent``.
+        ``owner``, ``psnr`` and ``ssim`` (L,), ``once``; ``lpips`` (L,) or ``lpips_absent``, the reason; ``inception_x``
+        and ``inception_y`` (L, 2048) and ``inception_real`` (V, 2048), or ``inception_absent``, or none of them where
+        there are too few pictures.
     """
-    kept = {"owner": owner, "psnr": psnr(y, x).numpy(), "ssim": ssim(y, x).numpy()}
+    kept = {"owner": owner, "psnr": psnr(y, x).numpy(), "ssim": ssim(y, x).numpy(), "once": once}
     lpips, fid = _lpips(), _fid()
     if isinstance(lpips, str):
         kept["lpips_absent"] = np.array(lpips)
@@ -67,11 +75,9 @@ def likeness(y: Tensor, x: Tensor, owner: np.ndarray) -> Kept:
         kept["lpips"] = lpips(y, x).cpu().numpy()
     if isinstance(fid, str):
         kept["inception_absent"] = np.array(fid)
-    elif len(y) < LEAST_FID:
-        reason = f"{len(y)} images; at least {LEAST_FID} are needed for a distance of sets."
-        kept["inception_absent"] = np.array(reason)
-    else:  # single precision is what the network gives
-        kept |= {f"inception_{name}": fid.features(one).astype(np.float32) for name, one in (("x", x), ("y", y))}
+    elif len(y) >= LEAST_FID:  # single precision is what the network gives
+        sets = {"x": x, "y": y} | ({"real": real} if len(real) >= LEAST_FID else {})
+        kept |= {f"inception_{name}": fid.features(one).astype(np.float32) for name, one in sets.items()}
     return kept
 
 
@@ -84,9 +90,23 @@ def likeness_rows(kept: Kept, rules: Rules) -> Iterator[Row]:
         else:
             yield absent(row, str(kept[f"{metric.name}_absent"]))
     if "inception_absent" in kept:
-        yield from (absent(row_of(metric), str(kept["inception_absent"])) for metric in SETS)
+        yield from (absent(row_of(metric), str(kept["inception_absent"])) for metric in (*SETS, *FLOORS))
+        return
+    if "inception_x" not in kept:
+        yield from (refused(row_of(metric), TOO_FEW_IMAGES) for metric in (*SETS, *FLOORS))
         return
     x, y = (kept[name].astype(np.float64) for name in ("inception_x", "inception_y"))
-    near = kid(x, y, rules.rng("kid"), subset_size=min(100, len(y))).value
-    for metric, value in zip(SETS, (frechet_distance(x, y), near)):
+    for metric, value in zip(SETS, _distances(x, y, rules)):
         yield counted(metric, row_of(metric), value, len(y), "images")
+    if "inception_real" not in kept:
+        yield from (refused(row_of(metric), TOO_FEW_IMAGES) for metric in FLOORS)
+        return
+    real = kept["inception_real"].astype(np.float64)
+    for metric, value in zip(FLOORS, _distances(x[kept["once"]], real, rules)):
+        yield counted(metric, row_of(metric), value, len(real), "images")
+
+
+def _distances(x: np.ndarray, y: np.ndarray, rules: Rules) -> tuple[float, float]:
+    """FID and KID of two sets of features."""
+    near = kid(x, y, rules.rng("kid"), subset_size=min(100, len(y))).value
+    return frechet_distance(x, y), near

@@ -16,7 +16,7 @@ from ..record.results import Row
 from .base import Kept, Measurement
 from .case import Case
 from .enrolment import Enrolled, compare_pairs, enrolled, genuine_pairs
-from .evidence import tail, thresholds
+from .evidence import calibrated, tail, thresholds
 from .rows import Rules, counted, row_of
 
 _LINKED = (
@@ -50,8 +50,8 @@ class Linkability(Measurement):
         keys = range(case.protocol.unlinkability_keys)
         sides = [enrolled(case.session, case.alias, defense, "victims", seed, key) for key in keys]
         mated, other = _cross_key_scores(defense, sides, seed)
-        kept = tail(case.impostors(defense, "calibration"), case.protocol.fmrs)
-        return kept | {"mated": mated, "other": other, "impostor": case.impostors(defense, "victims")}
+        kept = tail(*case.impostors(defense, "calibration"), case.protocol.fmrs)
+        return kept | {"mated": mated, "other": other, "impostor": case.impostors(defense, "victims")[0]}
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         mated, other = kept["mated"], kept["other"]
@@ -65,7 +65,7 @@ class Linkability(Measurement):
         threshold = thresholds(kept, rules.protocol.fmrs).get(fmr)
         if threshold is not None:
             found = renewability(mated, kept["impostor"], threshold.value)
-            yield counted(_FMR, row_of(_FMR, fmr=fmr), found.fmr) | {"threshold": threshold.value}
+            yield counted(_FMR, row_of(_FMR, fmr=fmr), found.fmr) | rules.cut(calibrated(kept), fmr)
             yield counted(_KS, row_of(_KS), found.ks)
 
 

@@ -17,9 +17,11 @@ import numpy as np
 
 from ..core.code import code_of
 from ..core.errors import ContractError, TrackError
+from ..core.json_file import read_json
 from ..core.registry import MEASUREMENTS, nearest
 from ..plan.cells import Cell
 from ..plan.track import Protocol
+from ..record.arrays import read_arrays
 from ..record.cell_files import plain, read_state
 from ..record.results import PARTS, Row, kept_file
 from ..store.recipe import Recipe
@@ -85,7 +87,15 @@ def read_parts(folder: Path) -> dict[str, Part]:
     file = folder / PARTS
     if not file.is_file():
         return {}
-    return {name: Part(**told) for name, told in json.loads(file.read_text(encoding="utf-8")).items()}
+    parts = read_json(file)
+    if not isinstance(parts, dict) or not all(isinstance(told, dict) for told in parts.values()):
+        raise ValueError("it names no measurements")
+    found = {name: Part(**told) for name, told in parts.items()}
+    for part in found.values():
+        lists = [part.rows, part.flags]
+        if not all(isinstance(one, list) and all(isinstance(said, dict) for said in one) for one in lists):
+            raise ValueError("rows and flags are no lists of what was said")
+    return found
 
 
 def write_parts(parts: Mapping[str, Part], folder: Path) -> None:
@@ -146,9 +156,13 @@ def said(measurement: Measurement, kept: Kept, rules: Rules) -> tuple[list[Row],
 
 
 def read_kept(folder: Path, name: str) -> Kept:
-    """What a measurement has kept of a cell."""
-    with np.load(folder / kept_file(name), allow_pickle=False) as archive:
-        return dict(archive)
+    """What a measurement has kept of a cell.
+
+    Raises:
+        OSError: no such file.
+        ValueError: it holds no arrays, or arrays larger than itself.
+    """
+    return read_arrays(folder / kept_file(name))
 
 
 def _check_kept(kept: Mapping[str, Any], name: str) -> None:

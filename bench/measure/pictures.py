@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.faces import resize
 from ..core.registry import register_measurement
 from ..core.surfaces import Role
+from ..leak.leaked import other_images
 from ..metrics.distribution import frechet_distance
 from ..record.metrics import Metric
 from ..record.results import Row
@@ -19,18 +20,21 @@ from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .evidence import under
-from .likeness import PAIRED, SETS, likeness, likeness_rows
-from .rows import Rules, counted, row_of
+from .likeness import FLOORS, LEAST_FID, PAIRED, SETS, TOO_FEW_IMAGES, likeness, likeness_rows
+from .rows import Rules, counted, refused, row_of
 
 _FEATURES = "/recovered"
 
 
 @register_measurement("pictures")
 class Pictures(Measurement):
-    """At the recovery's resolution, averaged by person; ``fd_JUDGE`` is a Frechet distance in that judge's space."""
+    """At the recovery's resolution, averaged by person; ``fd_JUDGE`` is a Frechet distance in that judge's space, with
+    that of real photographs beside it."""
 
     metrics: ClassVar = (
-        *PAIRED, *SETS,
+        *PAIRED, *SETS, *FLOORS,
+        Metric("fd_{judge}_floor", "squared distance", "", "The same distance of other photographs of these people: "
+               "what a perfect copy would have.", per=frozenset({"judge"})),
         Metric("fd_{judge}", "squared distance", "lower", "Frechet distance of the judge's embeddings of recovered "
                "and original pictures.", per=frozenset({"judge"})),
     )  # fmt: skip
@@ -39,13 +43,18 @@ class Pictures(Measurement):
         return "" if case.recovery.images is not None else "No picture was recovered."
 
     def observe(self, case: Case) -> Kept:
-        """``likeness`` and by ``JUDGE/``: embeddings of recovered and original pictures; what the flags ask."""
+        """``likeness`` and by ``JUDGE/``: embeddings of recovered, original and other real pictures; what the
+        flags ask."""
         y = case.recovery.images
         assert y is not None
-        kept = likeness(y, case.originals, case.owner)
+        once = np.unique(case.leaked.index.numpy(), return_index=True)[1]
+        other = other_images(case.leaked.faces, case.leaked.index[once])
+        real = resize(case.leaked.faces.images(other), y.shape[-1])
+        kept = likeness(y, case.originals, case.owner, real, once)
         for judge in case.judges:
-            original = judge.embeddings(case.leaked.faces.name)[case.leaked.index].numpy()
-            kept |= under(judge.name, {"recovered": judge.embed(y), "original": original})
+            known = judge.embeddings(case.leaked.faces.name)
+            shown = {"recovered": judge.embed(y), "original": known[case.leaked.index].numpy()}
+            kept |= under(judge.name, shown | {"real": known[other].numpy()})
         kept |= {
             "aligned": np.array(case.attack.aligned), "attack": np.array(case.attack.role is Role.ATTACK)
         }  # fmt: skip
@@ -56,11 +65,16 @@ class Pictures(Measurement):
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         yield from likeness_rows(kept, rules)
-        metric = self.metrics[-1]
+        floor, metric = self.metrics[-2:]
         for judge in [name.removesuffix(_FEATURES) for name in kept if name.endswith(_FEATURES)]:
-            recovered, original = kept[f"{judge}/recovered"], kept[f"{judge}/original"]
-            row = row_of(metric, name=f"fd_{judge}", judge=judge)
-            yield counted(metric, row, frechet_distance(recovered, original), len(recovered), "images")
+            recovered, original, real = (kept[f"{judge}/{name}"] for name in ("recovered", "original", "real"))
+            pairs = ((metric, "", recovered, original), (floor, "_floor", real, original[kept["once"]]))
+            for one, end, some, others in pairs:
+                row = row_of(one, name=f"fd_{judge}{end}", judge=judge)
+                if len(some) < LEAST_FID:
+                    yield refused(row, TOO_FEW_IMAGES)
+                else:
+                    yield counted(one, row, frechet_distance(some, others), len(some), "images")
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
         if "spread" in kept and kept["attack"]:

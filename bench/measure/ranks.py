@@ -1,46 +1,64 @@
-"""Does the victim come first in a gallery: rank 1, 5 and 20 with what chance and another's recovery would reach."""
+"""Does the victim come first in a gallery (rank 1, 5, 20 and one percent), and how often does that without a reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+import numpy as np
+
 from ..core.registry import register_measurement
-from ..metrics.reidentification import by_identity, chance, lift, rank_k, risk_ratio, shuffled
+from ..leak.leaked import gallery_of
+from ..metrics.reidentification import IdentityRates, by_identity, chance, lift, rank_k
+from ..metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from ..record.metrics import Metric
 from ..record.results import Row
+from ..record.words import NOBODY, RANKS, RATIOS
 from .base import Kept, Measurement
 from .case import Case
 from .evidence import below, gallery_scores, under
-from .rows import Rules, counted, measured, row_of
+from .judges import Judge
+from .rows import Rules, absent, counted, measured, row_of
 
 _JUDGED = frozenset({"judge"})
 _GALLERY = "/gallery"
+_FIRST = {"1": "who come first", "5": "among the first five", "20": "among the first twenty",
+          "1%": "among the first percent of the gallery"}  # fmt: skip
+
+
+def _metrics() -> Iterator[Metric]:
+    for name, rank in RANKS.items():
+        yield Metric(rank, "fraction", "higher", f"Share of victims {_FIRST[name]} of a gallery.", per=_JUDGED)
+        yield Metric(f"{rank}_shuffled", "fraction", "higher", f"Share {_FIRST[name]} by the recoveries of all other "
+                     "victims: what shuffled recoveries reach on average.", per=_JUDGED)  # fmt: skip
+        yield Metric(RATIOS[rank], "x shuffled", "higher", f"Share {_FIRST[name]} over that of shuffled "
+                     "recoveries.", per=_JUDGED)  # fmt: skip
+        yield Metric(f"{rank}_mean_face", "fraction", "", f"Share {_FIRST[name]} by the mean of the public "
+                     "pictures.", per=_JUDGED)  # fmt: skip
+        yield Metric(f"{rank}_random_vector", "fraction", "", f"Share {_FIRST[name]} by what the attack makes of "
+                     "random vectors of the right distribution.", per=_JUDGED)  # fmt: skip
 
 
 @register_measurement("ranks")
 class Ranks(Measurement):
-    """In a gallery of one photograph per identity, never the one that leaked; the ratio of rank 1 to that of shuffled
-    recoveries (another victim's recovery scored as if it were this one's)."""
+    """In a gallery of one photograph per identity, never the one that leaked; beside each rate what the recoveries of
+    all others reach (exactly, not by one shuffle), the mean face, and recoveries of random vectors."""
 
     metrics: ClassVar = (
-        Metric("rank1", "fraction", "higher", "Share of victims who come first in a gallery.", per=_JUDGED),
-        Metric("rank5", "fraction", "higher", "Share of victims among the first five.", per=_JUDGED),
-        Metric("rank20", "fraction", "higher", "Share of victims among the first twenty.", per=_JUDGED),
+        *_metrics(),
         Metric("rank1_chance", "fraction", "", "The rank-1 that guessing would reach.", per=_JUDGED),
         Metric("rank1_lift", "x chance", "higher", "Rank-1 in multiples of chance.", per=_JUDGED),
-        Metric("rank1_shuffled", "fraction", "higher", "Rank-1 of recoveries handed to other victims.", per=_JUDGED),
-        Metric("risk_ratio", "x shuffled", "higher", "Rank-1 over that of shuffled recoveries.", per=_JUDGED),
-    )  # fmt: skip
+    )
 
     def skip(self, case: Case) -> str:
         return "" if case.judges else "Nobody was recovered."
 
     def observe(self, case: Case) -> Kept:
-        """By ``JUDGE/``: scores against the gallery."""
+        """By ``JUDGE/``: scores of recoveries, of the mean face and of recoveries of nobody against the gallery."""
         kept: Kept = {}
         for judge in case.judges:
-            kept |= under(judge.name, gallery_scores(case.leaked, case.similarity(judge, "victims")))
+            scores = gallery_scores(case.leaked, case.similarity(judge, "victims"))
+            kept |= under(judge.name, scores | _strangers(case, judge))
         return kept
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
@@ -50,20 +68,51 @@ class Ranks(Measurement):
     def _ranks(self, kept: Kept, judge: str, rules: Rules) -> Iterator[Row]:
         similarity, probe, owner = kept["gallery"], kept["owner"], kept["gallery_owner"]
         people = len(owner)
-        rates = {k: by_identity(rank_k(similarity, probe, owner, k), probe).values for k in (1, 5, 20) if k < people}
-        if not rates:
+        ks = depths(people)
+        if not ks:
             return
-        row = {name: row_of(self.metric(name), judge=judge) for name in (one.name for one in self.metrics)}
-        ranked = {k: measured(self.metric(f"rank{k}"), row[f"rank{k}"], rules.mean(found, rate=True))
-                  for k, found in rates.items()}  # fmt: skip
-        yield from ranked.values()
-        yield counted(self.metric("rank1_chance"), row["rank1_chance"], chance(1, people), people, "gallery identities")
-        up = {name: lift(ranked[1][name], people) for name in ("value", "ci_lo", "ci_hi")}
-        yield ranked[1] | row["rank1_lift"] | up
-        other = shuffled(probe, rules.rng())
-        mixed = by_identity(rank_k(similarity[other], probe, owner, 1), probe).values
-        yield measured(self.metric("rank1_shuffled"), row["rank1_shuffled"], rules.mean(mixed, rate=True))
-        if rates[1].any() and mixed.any():
-            protocol = rules.protocol
-            ratio = risk_ratio(rates[1], mixed, rules.rng(), protocol.bootstrap, protocol.level)
-            yield measured(self.metric("risk_ratio"), row["risk_ratio"], ratio)
+        floors = _floors(kept, ks)
+        for name, k in ks.items():
+            rates = by_identity(rank_k(similarity, probe, owner, k), probe).values
+            own = measured(self.metric(RANKS[name]), row_of(self.metric(RANKS[name]), judge=judge),
+                           rules.mean(rates, rate=True))  # fmt: skip
+            yield own
+            if name == "1":
+                yield self._row("rank1_chance", judge, chance(1, people), people, "gallery identities")
+                up = {end: lift(own[end], people) for end in ("value", "ci_lo", "ci_hi")}
+                yield own | row_of(self.metric("rank1_lift"), judge=judge) | up
+            for floor, found in floors.items():
+                yield self._row(f"{RANKS[name]}_{floor}", judge, found[name].macro, int(found[name].counts.sum()),
+                                "pairs of person and recovery")  # fmt: skip
+            if "shuffled" in floors:
+                yield self._ratio(RATIOS[RANKS[name]], judge, rates, floors["shuffled"][name].values, rules)
+
+    def _ratio(self, name: str, judge: str, rates: np.ndarray, others: np.ndarray, rules: Rules) -> Row:
+        metric, protocol = self.metric(name), rules.protocol
+        found = times_rivals(rates, others, rules.rng(), protocol.bootstrap, protocol.level)
+        row = row_of(metric, judge=judge)
+        return (
+            measured(metric, row, found) if found else absent(row, "neither its own nor other recoveries find anybody")
+        )
+
+    def _row(self, name: str, judge: str, value: float, n: int, n_unit: str) -> Row:
+        metric = self.metric(name)
+        return counted(metric, row_of(metric, judge=judge), value, n, n_unit)
+
+
+def _floors(kept: Kept, ks: Mapping[str, int]) -> dict[str, dict[str, IdentityRates]]:
+    """By baseline and rank: what is reached without a reason."""
+    probe, owner = kept["owner"], kept["gallery_owner"]
+    found = {}
+    if len(np.unique(probe)) > 1:
+        found["shuffled"] = rival_rates(kept["gallery"], probe, owner, ks)
+    return found | {name: stranger_rates(kept[name], probe, owner, ks) for name in NOBODY if name in kept}
+
+
+def _strangers(case: Case, judge: Judge) -> Kept:
+    """``mean_face`` (1, G) and ``random_vector`` (R, G): scores of what is of nobody."""
+    templates = judge.embeddings("victims").numpy()[gallery_of(case.leaked.faces)]
+    found = {"mean_face": judge.embed(case.mean_face[None]) @ templates.T}
+    if case.outcome.nobody is not None:
+        found["random_vector"] = judge.vectors(case.outcome.nobody) @ templates.T
+    return found

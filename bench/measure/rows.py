@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from ..core.seeding import Rng
-from ..metrics.intervals import Interval, bootstrap_identities
-from ..metrics.thresholds import Threshold
+from ..metrics.calibration import Calibration
+from ..metrics.hierarchical import rate_interval
+from ..metrics.intervals import Interval, mean_interval, resample_weights
 from ..plan.track import Protocol
 from ..record.metrics import Metric
 from ..record.results import Row
 
 TOO_FEW = "too few false accepts"  # stands where a refused row would say how its interval was made
+CALIBRATION = "calibration"  # purpose of the resamples of calibration people
 REASON = "reason"  # of a row that is absent; goes to the manifest, not into results.csv
 
 
@@ -35,9 +38,38 @@ class Rules:
         """A fresh generator, with the same numbers each time: all rows of a seed share their resamples."""
         return Rng(self.seed, purpose).numpy()
 
+    def weights(self, n: int, purpose: str = "bootstrap") -> np.ndarray:
+        """(B, n) how often each of n people is drawn in each resample, the same for all rows of a seed."""
+        return _weights(self.seed, purpose, n, self.protocol.bootstrap)
+
     def mean(self, values: np.ndarray, *, rate: bool = False) -> Interval:
         """Mean over identities of (I,) ``values`` with its bootstrap interval; ``rate``: they are shares."""
-        return bootstrap_identities(values, self.rng(), self.protocol.bootstrap, self.protocol.level, rate=rate)
+        return mean_interval(values, [self.weights(len(values))], self.protocol.level, rate=rate)
+
+    def above(
+        self, scores: np.ndarray, owner: np.ndarray, known: Calibration, fmr: float, *, missed: bool = False
+    ) -> Interval:
+        """How often scores pass the threshold at ``fmr``, with its interval over victims and calibration people.
+
+        Args:
+            scores: (n,) similarities.
+            owner: (n,) whose each is.
+            known: what the threshold rests on.
+            fmr: a rate that has one.
+            missed: how often they do not pass.
+        """
+        threshold = known.threshold(fmr)
+        assert threshold is not None, "refused rows have no rate"
+        drawn = known.thresholds(fmr, self.weights(len(known.compared), CALIBRATION))
+        victims, level = self.weights(len(np.unique(owner))), self.protocol.level
+        return rate_interval(scores, owner, threshold.value, drawn, victims, level, missed=missed)
+
+    def cut(self, known: Calibration, fmr: float) -> Row:
+        """The columns of a threshold: where it lies, and between which rates the FMR that it truly has."""
+        threshold = known.threshold(fmr)
+        assert threshold is not None, "refused rows have no threshold"
+        lo, hi = known.reached(fmr, self.weights(len(known.compared), CALIBRATION), self.protocol.level)
+        return {"threshold": threshold.value, "fmr_lo": lo, "fmr_hi": hi}
 
     def average(self, metric: Metric, values: np.ndarray, owner: np.ndarray, *, judge: str = "") -> Row:
         """A row of ``metric``: mean over identities of the means of their (L,) ``values``, with its interval.
@@ -76,9 +108,9 @@ def absent(row: Row, reason: str) -> Row:
     return row | {"unit": "", "status": "absent", REASON: reason}
 
 
-def refused(row: Row) -> Row:
-    """``row`` at a rate that the calibration identities cannot support."""
-    return row | {"status": "refused", "ci_method": TOO_FEW}
+def refused(row: Row, why: str = TOO_FEW) -> Row:
+    """``row`` at a rate that the calibration identities cannot support, or of a number that rests on too little."""
+    return row | {"status": "refused", "ci_method": why}
 
 
 def folded(metric: Metric, row: Row, folds: np.ndarray, n: int) -> Row:
@@ -103,18 +135,46 @@ def columns_of(interval: Interval, up: bool | None) -> Row:
 
 
 def at_rates(
-    metric: Metric, rates: Callable[[float], Interval], thresholds: Mapping[float, Threshold | None], judge: str = "",
+    metric: Metric,
+    scores: np.ndarray,
+    owner: np.ndarray,
+    known: Calibration,
+    rules: Rules,
+    *,
+    fmrs: Iterable[float] = (),
+    judge: str = "",
     split: str = "victims",
-) -> list[Row]:  # fmt: skip
-    """A row at each FMR: ``rates`` gives the number at a threshold; refused where there is no threshold."""
+    missed: bool = False,
+) -> list[Row]:
+    """A row at each FMR: the share of scores above its threshold, by person; refused where there is no threshold.
+
+    Args:
+        metric: of the rows.
+        scores: (n,) similarities.
+        owner: (n,) whose each is.
+        known: what the thresholds rest on.
+        rules: of the run.
+        fmrs: those of the protocol, unless told.
+        judge: whose scores they are.
+        split: whom they are of.
+        missed: count what does not lie above.
+    """
     found = []
-    for fmr, threshold in thresholds.items():
+    for fmr in fmrs or rules.protocol.fmrs:
         row = row_of(metric, judge=judge, split=split, fmr=fmr)
-        if threshold is None:
+        if known.threshold(fmr) is None:
             found.append(refused(row))
         else:
-            found.append(measured(metric, row | {"threshold": threshold.value}, rates(threshold.value)))
+            rate = rules.above(scores, owner, known, fmr, missed=missed)
+            found.append(measured(metric, row | rules.cut(known, fmr), rate))
     return found
+
+
+@lru_cache(maxsize=16)
+def _weights(seed: int, purpose: str, n: int, resamples: int) -> np.ndarray:
+    weights = np.concatenate(list(resample_weights(n, Rng(seed, purpose).numpy(), resamples)))
+    weights.flags.writeable = False
+    return weights
 
 
 def per_identity(values: np.ndarray, owner: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from . import flags
 from .base import Flag, Kept, Measurement
 from .case import Case
 from .enrolment import compare_pairs, genuine_pairs
-from .evidence import tail, thresholds
-from .rows import Rules, absent, at_rates, counted, folded, per_identity, row_of
+from .evidence import calibrated, tail, thresholds
+from .rows import Rules, absent, at_rates, counted, folded, row_of
 from .training import learnt, trainings_of
 
 _ACCURACY = Metric("accuracy", "fraction", "higher", "Face pairs that the system decides rightly, ten-fold.")
@@ -51,9 +51,9 @@ class Verification(Measurement):
         genuine = genuine_pairs(both.faces)
         reported = session.track.recognizers[case.alias].reported_accuracy
         known = defense.name == "none" and session.official_pairs() is not None
-        kept = tail(case.impostors(defense, "calibration"), case.protocol.fmrs) | {
+        kept = tail(*case.impostors(defense, "calibration"), case.protocol.fmrs) | {
             "genuine": compare_pairs(defense, both, *genuine), "genuine_owner": both.faces.labels.numpy()[genuine[0]],
-            "impostor": case.impostors(defense, "victims"),
+            "impostor": case.impostors(defense, "victims")[0],
             "reported": np.array(np.nan if reported is None or not known else reported),
             "unreadable": np.array(len(session.dataset.corrupt)),
             # Users of a released data set never meet the deployed system.
@@ -64,13 +64,8 @@ class Verification(Measurement):
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         yield from _accuracy(kept)
         yield counted(_EER, row_of(_EER), eer(kept["genuine"], kept["impostor"]))
-
-        def tar(threshold: float) -> np.ndarray:
-            return per_identity((kept["genuine"] > threshold).astype(float), kept["genuine_owner"])
-
-        protocol = rules.protocol
-        drawn = Rules(protocol, 0)  # the same resamples for every seed
-        for one in at_rates(_TAR, lambda t: drawn.mean(tar(t), rate=True), thresholds(kept, protocol.fmrs)):
+        drawn = Rules(rules.protocol, 0)  # the same resamples for every seed
+        for one in at_rates(_TAR, kept["genuine"], kept["genuine_owner"], calibrated(kept), drawn):
             yield one | {"higher_is_better": True}
 
     def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
@@ -84,7 +79,7 @@ class Verification(Measurement):
         if own is not None and plain is not None and kept["deployed"] and not unfinished:
             yield from flags.utility_flag(float(plain.mean() - own.mean()), rules.protocol.utility_loss)
         yield from flags.threshold_flags(
-            ("the defended system", fmr, t.false_accepts)
+            ("the defended system", fmr, t.identity_pairs or 0)
             for fmr, t in thresholds(kept, rules.protocol.fmrs).items()
             if t is not None and t.warn
         )

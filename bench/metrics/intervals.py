@@ -7,7 +7,7 @@ Every function takes its randomness as a numpy Generator or an int seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
@@ -19,6 +19,7 @@ from .arrays import FloatArray, MetricInputError, Rng, as_rng, check_share, chec
 
 _BLOCK = 2_000_000  # resampling weights held at once (16 MB)
 _POINT = 1e-12  # an interval narrower than this is rounding
+EDGE = 10.0  # successes, or failures, counted in identities: with fewer a rate is at the edge
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Interval:
     level: float = 0.95
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
+def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
     """Wilson score interval of a proportion, never a point at 0 or 1.
 
         centre = (p + z^2 / 2n) / (1 + z^2 / n)
@@ -52,7 +53,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
 
     Args:
         successes: count in [0, n]; a fraction is allowed (a macro mean times n).
-        n: trials, >= 1.
+        n: trials, >= 1; a fraction is allowed (trials that count).
         level: nominal coverage, fraction.
 
     Returns:
@@ -73,7 +74,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     centre = (p + z * z / (2 * n)) / shrink
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / shrink
     # p is inside by algebra; min and max keep rounding from putting it a hair outside.
-    return Interval(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)), "wilson", n, level)
+    return Interval(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)), "wilson", int(n), level)
 
 
 def bootstrap_identities(
@@ -87,8 +88,9 @@ def bootstrap_identities(
     """Percentile bootstrap of the macro mean (mean over identities of their own means).
 
     Identities are drawn with replacement; the ends are the (1 -+ level) / 2 quantiles of the resampled means.
-    For a rate that is 0 or 1, or whose resampled means all agree, the bootstrap collapses to a point; then the
-    Wilson interval with n = number of identities stands in.
+    Towards 0 and 1, where fewer than EDGE identities' worth of successes or failures decide, percentiles say little,
+    and at 0, at 1 and where all resampled means agree the bootstrap collapses to a point; there the Wilson interval
+    with n = number of identities stands in.
 
     Args:
         per_identity_values: (I,) one value per identity, e.g. `IdentityRates.values`.
@@ -107,6 +109,28 @@ def bootstrap_identities(
     'wilson-identities'
     """
     values = check_values(per_identity_values, "per_identity_values").astype(np.float64)
+    return mean_interval(values, resample_weights(values.size, rng, resamples), level, rate=rate)
+
+
+def mean_interval(
+    per_identity_values: npt.ArrayLike,
+    weights: Iterable[npt.NDArray[np.float64]],
+    level: float = 0.95,
+    *,
+    rate: bool = True,
+) -> Interval:
+    """`bootstrap_identities` with resamples that are there already.
+
+    Args:
+        per_identity_values: (I,) one value per identity.
+        weights: blocks (r, I) of multiplicities, as `resample_weights` gives them.
+        level: nominal coverage, fraction.
+        rate: the values are shares in [0, 1].
+
+    Raises:
+        MetricInputError: as `bootstrap_identities`.
+    """
+    values = check_values(per_identity_values, "per_identity_values").astype(np.float64)
     check_share(level, "level")
     if rate and (values.min() < 0 or values.max() > 1):
         raise MetricInputError(
@@ -114,12 +138,31 @@ def bootstrap_identities(
             "pass rate=False for anything else"
         )
     n, value = values.size, float(values.mean())
-    means = np.concatenate([w @ values for w in resample_weights(n, rng, resamples)]) / n
-    lo, hi = _ends(means, level)
-    if rate and (hi - lo < _POINT or value in (0.0, 1.0)):
-        stand_in = wilson(min(max(value, 0.0), 1.0) * n, n, level)
+    means = np.concatenate([w @ values for w in weights]) / n
+    lo, hi = ends_of(means, level)
+    if rate and (hi - lo < _POINT or min(value, 1 - value) * n < EDGE):
+        stand_in = edge_interval(values, level)
         return Interval(value, stand_in.lo, stand_in.hi, "wilson-identities", n, level)
     return Interval(value, lo, hi, "bootstrap-identities", n, level)
+
+
+def edge_interval(per_identity_values: npt.NDArray[np.float64], level: float = 0.95) -> Interval:
+    """Wilson interval of a macro rate near 0 or 1.
+
+    A share within an identity varies less than one trial does, so the trials that count are
+
+        m = n p (1 - p) / s^2,   s^2 the variance of the values between identities, n <= m
+
+    which is n where every value is 0 or 1; and n where all are equal, because then nothing is known of s^2.
+
+    Args:
+        per_identity_values: (I,) shares in [0, 1].
+        level: nominal coverage, fraction.
+    """
+    n, p = per_identity_values.size, min(max(float(per_identity_values.mean()), 0.0), 1.0)
+    spread = float(per_identity_values.var(ddof=1)) if n > 1 else 0.0
+    trials = max(n, n * p * (1 - p) / spread) if spread > _POINT else n
+    return wilson(p * trials, trials, level)
 
 
 def subject_bootstrap_fmr(
@@ -160,7 +203,7 @@ def subject_bootstrap_fmr(
         denominator = ((w @ pairs) * w).sum(axis=1)
         usable = denominator > 0  # a draw of one identity only has no pair
         rates.append(((w @ hits) * w).sum(axis=1)[usable] / denominator[usable])
-    lo, hi = _ends(np.concatenate([*rates, np.empty(0)]), level, fallback=value)
+    lo, hi = ends_of(np.concatenate([*rates, np.empty(0)]), level, fallback=value)
     if hi - lo < _POINT:
         stand_in = wilson(value * n, n, level)
         return Interval(value, stand_in.lo, stand_in.hi, "wilson-identities", n, level)
@@ -205,38 +248,6 @@ def paired_difference(
     return Interval(plain.value, plain.lo, plain.hi, "bootstrap-paired", plain.n, level)
 
 
-def sign_flip_p(a: npt.ArrayLike, b: npt.ArrayLike, rng: Rng, permutations: int = 9999) -> float:
-    """Two-sided p of "A and B do not differ", by flipping the sign of each identity's difference at random.
-
-        p = (1 + #(|T*| >= |T|)) / (1 + permutations),   T = sum_i (a_i - b_i)
-
-    Never 0. The method recommended for paired evaluations in arXiv 2511.19794.
-
-    Args:
-        a: (I,) per-identity values of A.
-        b: (I,) per-identity values of B, same identities in the same order.
-        rng: numpy Generator or int seed.
-        permutations: random sign patterns, >= 1.
-
-    Returns:
-        p in (0, 1]; 1 when a equals b.
-
-    Raises:
-        MetricInputError: different lengths, empty, non-finite, or no permutation.
-    """
-    differences = _differences(a, b)
-    if permutations < 1:
-        raise MetricInputError(f"permutations is {permutations}; draw at least one")
-    generator, n = as_rng(rng), differences.size
-    # Equal sums in another order of addition must count as equal.
-    observed = abs(float(differences.sum())) * (1 - 1e-12) - _POINT * float(np.abs(differences).sum())
-    extreme, block = 0, max(1, _BLOCK // n)
-    for start in range(0, permutations, block):
-        signs = generator.integers(0, 2, (min(block, permutations - start), n), dtype=np.int8) * 2.0 - 1
-        extreme += int((np.abs(signs @ differences) >= observed).sum())
-    return (1 + extreme) / (1 + permutations)
-
-
 def resample_weights(n: int, rng: Rng, resamples: int) -> Iterator[npt.NDArray[np.float64]]:
     """Multiplicities (r, n) of n identities drawn n times with replacement, in blocks of at most 16 MB.
 
@@ -252,7 +263,8 @@ def resample_weights(n: int, rng: Rng, resamples: int) -> Iterator[npt.NDArray[n
         yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
 
 
-def _ends(draws: FloatArray, level: float, fallback: float = 0.0) -> tuple[float, float]:
+def ends_of(draws: FloatArray, level: float, fallback: float = 0.0) -> tuple[float, float]:
+    """The (1 -+ level) / 2 quantiles of the draws; ``fallback`` twice where there are none."""
     if not draws.size:
         return fallback, fallback
     lo, hi = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ..core.checks import check_images
 from ..core.errors import InputError
+from ..core.extras import MissingExtra, need
 from .arrays import MetricInputError, MetricUnavailable, Rng
 from .distribution import KidEstimate, frechet_distance, kid
 from .weights import fill, find_weights, read_state
@@ -155,7 +156,7 @@ class _InceptionFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from pytorch_fid import inception as pf
+        pf = _package("pytorch_fid.inception", "FID and KID")
         from torchvision.models import inception_v3
 
         with torch.device("meta"):
@@ -181,6 +182,14 @@ class _InceptionFeatures(nn.Module):
         return pooled
 
 
+def _package(module: str, why: str) -> Any:
+    """A package of the extra ``perceptual``; without it the metric is absent, not wrong."""
+    try:
+        return need(module, f"{why} rows")
+    except MissingExtra as error:
+        raise MetricUnavailable(str(error)) from error
+
+
 def _stages(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Checkpoint names -> names in `_InceptionFeatures`; the 1008-way classifier is not used."""
     return {f"stages.{name}": value for name, value in state.items() if not name.startswith(("fc.", "AuxLogits."))}
@@ -189,8 +198,7 @@ def _stages(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _lpips_model(net: str, trunk: Path) -> nn.Module:
     import warnings
 
-    import lpips
-
+    lpips = _package("lpips", "LPIPS")
     with warnings.catch_warnings(), torch.device("meta"):
         # lpips builds its trunks with torchvision's retired `pretrained=` argument.
         warnings.simplefilter("ignore")

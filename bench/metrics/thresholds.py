@@ -18,7 +18,7 @@ from .arrays import FloatArray, LabelArray, MetricInputError, check_features, ch
 
 Similarity: TypeAlias = Callable[[npt.NDArray[Any], npt.NDArray[Any]], npt.NDArray[Any]]
 
-REFUSE_BELOW = 10  # false accepts behind a threshold; fewer is refused
+REFUSE_BELOW = 10  # false accepts behind a threshold, and pairs of people behind these; fewer is refused
 WARN_BELOW = 30  # Doddington's rule of 30; fewer is flagged
 
 
@@ -28,11 +28,19 @@ class TooFewFalseAccepts(MetricInputError):
     Attributes:
         fmr: target.
         n_impostor: impostor pairs at hand.
-        expected: fmr * n_impostor, below 10.
+        expected: fmr * n_impostor; below 10 unless the accepts are of fewer than 10 pairs of people.
+        identity_pairs: pairs of people behind the false accepts, None if not told.
     """
 
-    def __init__(self, fmr: float, n_impostor: int) -> None:
+    def __init__(self, fmr: float, n_impostor: int, identity_pairs: int | None = None) -> None:
         self.fmr, self.n_impostor, self.expected = fmr, n_impostor, fmr * n_impostor
+        self.identity_pairs = identity_pairs
+        if identity_pairs is not None:
+            super().__init__(
+                f"FMR {fmr:g} on {n_impostor} impostor pairs rests on false accepts of {identity_pairs} pairs of "
+                f"people, fewer than {REFUSE_BELOW}: use more calibration identities or a larger FMR"
+            )
+            return
         needed = math.ceil(REFUSE_BELOW / fmr)
         super().__init__(
             f"FMR {fmr:g} on {n_impostor} impostor pairs rests on {self.expected:.3g} false accepts, fewer than "
@@ -51,7 +59,10 @@ class Threshold:
         false_accepts: calibration impostor pairs above `value`; floor(target * n_impostor) unless scores tie.
         n_impostor: calibration impostor pairs.
         n_identities: calibration identities, None if not told.
-        warn: fewer than 30 false accepts stand behind the value (flag F6).
+        warn: fewer than 30 false accepts stand behind the value (flag F6); where it is known whose they are, false
+            accepts of fewer than 30 pairs of people.
+        identity_pairs: pairs of people behind the false accepts, None if not told. Comparisons of the same two people
+            are one piece of evidence, not many.
     """
 
     value: float
@@ -61,6 +72,7 @@ class Threshold:
     n_impostor: int
     n_identities: int | None
     warn: bool
+    identity_pairs: int | None = None
 
 
 def cosine_matrix(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -108,6 +120,34 @@ def all_pairs_scores(
     return np.concatenate(genuine), np.concatenate(impostor)
 
 
+def impostor_scores(
+    embeddings: npt.ArrayLike, identities: npt.ArrayLike, similarity: Similarity = cosine_matrix, chunk: int = 1024
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The impostor scores of `all_pairs_scores`, in its order, with the two people of each.
+
+    Args:
+        embeddings: (n, d), finite.
+        identities: (n,) labels of I identities.
+        similarity: as for `all_pairs_scores`.
+        chunk: rows at once.
+
+    Returns:
+        scores: (m,) float32.
+        first: (m,) the one person, 0 to I - 1 in the sorted order of labels.
+        second: (m,) the other.
+    """
+    scores, first, second = [], [], []
+    _, codes, blocks = _blocks(embeddings, identities, similarity, chunk)
+    for start, block in blocks:
+        rows, columns = np.arange(start, start + len(block))[:, None], np.arange(start, len(codes))[None, :]
+        wanted = (columns > rows) & (codes[rows] != codes[columns])
+        row, column = np.nonzero(wanted)
+        scores.append(block[wanted])
+        first.append(codes[start + row])
+        second.append(codes[start + column])
+    return np.concatenate(scores), np.concatenate(first), np.concatenate(second)
+
+
 def impostor_counts(
     embeddings: npt.ArrayLike,
     identities: npt.ArrayLike,
@@ -142,7 +182,12 @@ def impostor_counts(
     return accepts, totals
 
 
-def calibrate(impostor_scores: npt.ArrayLike, fmr: float, n_identities: int | None = None) -> Threshold:
+def calibrate(
+    impostor_scores: npt.ArrayLike,
+    fmr: float,
+    n_identities: int | None = None,
+    pair_of: npt.ArrayLike | None = None,
+) -> Threshold:
     """The smallest threshold t whose false match rate stays within the target.
 
         FMR(t) = #(s > t) / n <= fmr,  t minimal  =>  t = the (floor(fmr * n) + 1)-th largest score
@@ -154,12 +199,13 @@ def calibrate(impostor_scores: npt.ArrayLike, fmr: float, n_identities: int | No
         impostor_scores: (n,) scores of calibration pairs of two identities.
         fmr: target, fraction in (0, 1).
         n_identities: how many identities the pairs come from; recorded.
+        pair_of: (n,) a number for the two people of each score; false accepts are then counted by pairs of people.
 
     Returns:
         `Threshold`.
 
     Raises:
-        TooFewFalseAccepts: fmr * n < 10.
+        TooFewFalseAccepts: fmr * n < 10, or the false accepts are of fewer than 10 pairs of people.
         MetricInputError: scores with NaN, or a target outside (0, 1).
 
     >>> found = calibrate(np.arange(1000) / 1000, fmr=0.01)
@@ -169,16 +215,22 @@ def calibrate(impostor_scores: npt.ArrayLike, fmr: float, n_identities: int | No
     scores: FloatArray = check_scores(impostor_scores, "impostor_scores")
     check_share(fmr, "fmr")
     n = scores.size
-    allowed = _floor_count(fmr, n)
+    allowed = allowed_accepts(fmr, n)
     if allowed < REFUSE_BELOW:
         raise TooFewFalseAccepts(fmr, n)
     value = float(np.partition(scores, n - 1 - allowed)[n - 1 - allowed])
     accepted = int((scores > value).sum())
-    return Threshold(value, fmr, accepted / n, accepted, n, n_identities, accepted < WARN_BELOW)
+    if pair_of is None:
+        return Threshold(value, fmr, accepted / n, accepted, n, n_identities, accepted < WARN_BELOW)
+    pairs = len(np.unique(check_labels(pair_of, n, "pair_of")[scores > value]))
+    if pairs < REFUSE_BELOW:
+        raise TooFewFalseAccepts(fmr, n, pairs)
+    return Threshold(value, fmr, accepted / n, accepted, n, n_identities, pairs < WARN_BELOW, pairs)
 
 
-def _floor_count(fmr: float, n: int) -> int:
-    """Largest k with k / n <= fmr; the plain product loses 29 of 100 at 0.29 to rounding."""
+def allowed_accepts(fmr: float, n: int) -> int:
+    """Largest k with k / n <= fmr: how many of n comparisons may be accepted. The plain product loses 29 of 100 at 0.29
+    to rounding."""
     k = math.floor(fmr * n)
     return k + 1 if (k + 1) / n <= fmr else k
 

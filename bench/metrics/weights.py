@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
+from ..core.pickles import load_tensors
 from .arrays import MetricInputError, MetricUnavailable
 
 WEIGHTS_VARIABLE = "FACELEAK_WEIGHTS"
@@ -58,13 +58,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict (name -> tensor) from a torch checkpoint (tensors only) or a safetensors file.
 
     Raises:
-        WeightsMismatch: the file is not a flat dict of tensors.
+        WeightsMismatch: the file cannot be read, or is not a flat dict of tensors.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
 
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path)
+        state = load_tensors(path)
+    except Exception as error:  # safetensors, zipfile, pickle: no common base class
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise WeightsMismatch(
+            f"{path} is not a readable weights file ({type(error).__name__}: {reason}); copy it again"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsMismatch(f"{path} is no flat dict of tensors; save the network's state_dict() there")
     return state

@@ -9,6 +9,7 @@ from typing import Any
 from ...attacks.base import Attack
 from ...defenses.base import Defense
 from ...defenses.composition import compose
+from ..core.errors import TrackError
 from ..core.matching import matching
 from ..core.registry import ATTACKS, DATASETS, DEFENSES, RECOGNIZERS
 from ..core.surfaces import Role, Secret, Surface
@@ -22,6 +23,9 @@ def make_defense(spec: DefenseSpec) -> Defense:
     """The defence of a track's entry, not fitted."""
     if isinstance(spec.name, str):
         return DEFENSES.get(spec.name)(spec.settings)  # type: ignore[no-any-return]
+    for name, values in spec.settings.items():
+        if name not in spec.name or not isinstance(values, dict):
+            raise TrackError(f"defense {spec.title!r}: settings of two are tables of their names, not {name!r}.")
     first, second = (DEFENSES.get(name)(spec.settings.get(name, {})) for name in spec.name)
     return compose(first, second)
 
@@ -80,7 +84,8 @@ def roles(entries: Sequence[AttackSpec]) -> dict[str, str]:
 
 def cells(track: Track) -> list[Cell]:
     """All cells of a track, cheap checks of names and settings included."""
-    DATASETS.get(track.dataset.name)(track.dataset.settings)
+    for dataset in (track.dataset, *track.datasets.values()):
+        DATASETS.get(dataset.name)(dataset.settings)
     for recognizer in track.recognizers.values():
         RECOGNIZERS.get(recognizer.type)(recognizer.settings)
     found = []
@@ -163,6 +168,8 @@ def levels(attack: Attack, defense: Defense, asked: tuple[DefenseKnowledge, ...]
     if not (attack.trained or attack.uses_pairs) or defense.name == "none":
         return (DefenseKnowledge.K0,)
     able = [DefenseKnowledge.K0, DefenseKnowledge.K1]
-    if Secret.DEPLOYMENT in defense.secrets:
+    if defense.person_keyed:  # an adversary's people have keys of their own in any case
+        able += [DefenseKnowledge.K3]
+    elif Secret.DEPLOYMENT in defense.secrets:
         able += [DefenseKnowledge.K2, DefenseKnowledge.K3]
     return tuple(level for level in able if not asked or level in asked)

@@ -49,6 +49,10 @@ class Embeddings:
         recipe = self.recipe(system, alias, faces, source, presentation)
         return self._store.tensors(recipe, lambda: {"z": self._embed(system, faces, source, presentation)})["z"]
 
+    def has(self, system: Defense, alias: str, faces: FaceSet, source: SecretSource) -> bool:
+        """Whether those of ``of`` are kept; the system need not be fitted where its embeddings are its recogniser's."""
+        return self._store.has(self.recipe(system, alias, faces, source))
+
     def recipe(
         self, system: Defense, alias: str, faces: FaceSet, source: SecretSource, presentation: int = 0
     ) -> Recipe:

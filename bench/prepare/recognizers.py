@@ -48,6 +48,10 @@ class Recognizers:
         spec = self.specs[alias]
         return bool(RECOGNIZERS.get(spec.type)(spec.settings).needs_training)
 
+    def is_made(self, alias: str) -> bool:
+        """Whether it need not be trained any more."""
+        return not self.trained_here(alias) or self._store.has(self.recipe(alias))
+
     def recipe(self, alias: str) -> Recipe:
         """What a recogniser is made from, without building it."""
         if alias not in self._recipes:

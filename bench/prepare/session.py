@@ -14,13 +14,15 @@ from torch import Tensor
 
 from ...datasets.base import FaceDataset
 from ...defenses.base import Defense
+from ..core.disclosed import strip_disclosed
 from ..core.faces import FaceSet
 from ..core.leaks import Leak, leak_cat
 from ..core.progress import Progress
 from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
+from ..core.threat import DefenseKnowledge
 from ..isolation.fingerprints import check_judges, fingerprint
-from ..isolation.harness import Processes
+from ..isolation.processes import Processes
 from ..isolation.roots import SecretRoot, secret_root
 from ..metrics.pairs import Pairs
 from ..plan.cells import make_defense
@@ -30,6 +32,7 @@ from ..store.recipe import Recipe
 from ..store.store import Store
 from .embeddings import Embeddings
 from .faces import Faces
+from .overlap import Likeness
 from .recognizers import Recognizers
 from .systems import Systems
 
@@ -52,8 +55,10 @@ class Session:
         self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # attacks run here, for debugging
         self.out: Path | None = None  # run folder, where there is one: closed to attacks
         self.root: SecretRoot = secret_root(store.root, progress.say)
-        self.pictures = Faces(track.dataset, track.splits, store, progress)
+        self.pictures = Faces(track, store, progress)
         self.recognizers = Recognizers(track.recognizers, self.pictures, store, device, progress)
+        if track.splits.overlap and track.splits.overlap.recognizer:
+            self.pictures.likeness = Likeness(track.splits.overlap, self.recognizers, store, device, progress)
         self.systems = Systems(
             self.pictures,
             self.recognizers,
@@ -84,7 +89,7 @@ class Session:
 
     def official_pairs(self) -> tuple[FaceSet, Pairs] | None:
         """The set's own verification pairs with their images, unless something was trained on the set."""
-        wanted = self.track.protocol.official_pairs and not self.pictures.has_train
+        wanted = self.track.protocol.official_pairs and not self.pictures.trained_on_own
         return self.pictures.official_pairs() if wanted else None
 
     def recognizer(self, alias: str) -> Recognizer:
@@ -132,6 +137,11 @@ class Session:
         """(N, D) undefended embeddings of a split."""
         return self._embedded.of(self.undefended(alias), alias, self.faces(split), SecretSource.installation(0))
 
+    def has_embeddings(self, alias: str, split: str) -> bool:
+        """Whether ``embeddings`` are kept."""
+        plain = make_defense(DefenseSpec(name="none"))
+        return self._embedded.has(plain, alias, self.faces(split), SecretSource.installation(0))
+
     def pipeline_embeddings(self, alias: str) -> Callable[[Defense, FaceSet, SecretSource], Tensor]:
         """A function (system, faces, secrets) -> (N, D): embeddings computed once and kept on disk."""
         return lambda system, faces, source: self._embedded.of(system, alias, faces, source)
@@ -145,19 +155,19 @@ class Session:
     @torch.no_grad()
     def leak(
         self, defense: Defense, alias: str, surface: Surface, faces: FaceSet, index: Tensor, presentation: Tensor,
-        source: SecretSource,
+        source: SecretSource, knowledge: DefenseKnowledge = DefenseKnowledge.K0,
     ) -> Leak:  # fmt: skip
         """What the deployed system leaks of the images at ``index``, each at its own ``presentation``."""
         parts = []
         for where in torch.arange(len(index)).split(_BATCH):
             shown = index[where]
-            draw = source.draw(faces.ids[shown], presentation[where])
+            draw = source.draw(faces.ids[shown], presentation[where], faces.people[shown])
             if surface is Surface.TEMPLATE and defense.embedding_fixed:
                 z = self.pipeline_embeddings(alias)(defense, faces, source)[shown].to(self.device)
                 part = defense.enroll_checked(z, draw)
             else:
                 part = defense.leak(faces.images(shown).to(self.device), surface, draw)
-            parts.append(part)
+            parts.append(strip_disclosed(defense, surface, knowledge, part, draw))
         return leak_cat(parts)
 
     def leaked_once(self, system: Hashable, what: Hashable, make: Callable[[], Leak]) -> Leak:

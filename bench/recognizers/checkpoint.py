@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError
+from ..core.extras import need
 from ..core.onnx_graph import check_answers, trial_images
 from ..core.registry import nearest, register_recognizer
 from ..core.weights import load_strictly, open_weights, read_state, weights_digest
@@ -68,8 +69,7 @@ class TimmRecognizer(Recognizer):
 
 def _backbone(architecture: str, dim: int, owner: str) -> nn.Module:
     """The timm network without weights."""
-    import timm
-
+    timm = need("timm", "Recognizers of type timm")
     if not timm.is_model(architecture):
         hint = nearest(architecture, timm.list_models()) if len(architecture) > 2 else "see timm.list_models()"
         raise InputError(f"{owner}: timm has no architecture {architecture!r}; {hint[:200]}")

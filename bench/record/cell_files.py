@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FaceleakError
+from ..core.json_file import read_json
+from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..store.durable import damaged, force_all, hashes, write_text
 from .results import Row
 
@@ -68,9 +70,56 @@ def read_state(folder: Path) -> dict[str, Any]:
         CellError: the state cannot be read, or is no state.
     """
     state = _json(folder / STATE)
-    if not isinstance(state, dict) or not {"status", "cell"} <= set(state) or not isinstance(state["cell"], dict):
+    if not _is_state(state):
         raise CellError(f"{_named(folder / STATE)} is no cell's state.")
-    return state
+    return state  # type: ignore[no-any-return]
+
+
+def _is_state(state: Any) -> bool:
+    """Whether whoever reads a state finds in it what they look for: of optional things, that they are of their kind."""
+    if not isinstance(state, dict) or not isinstance(state.get("status"), str):
+        return False
+    cell, error, flags = state.get("cell"), state.get("error"), state.get("flags") or []
+    return (
+        isinstance(cell, dict)
+        and all(one is None or isinstance(one, str | int | float) for one in cell.values())
+        and (
+            not error
+            or (isinstance(error, dict) and all(isinstance(error.get(name), str) for name in ("class", "message")))
+        )
+        and isinstance(flags, list)
+        and all(isinstance(flag, dict) and isinstance(flag.get("flag"), str) for flag in flags)
+        and isinstance(state.get("absent") or {}, dict)
+        and isinstance(state.get("costs") or {}, dict)
+        and isinstance(state.get("seconds", 0.0), int | float)
+    )
+
+
+_TEXTS = (
+    "metric", "cell", "status", "flags", "recognizer", "defense", "attack", "surface", "knowledge", "dataset", "split",
+    "judge", "recognizer_access",
+)  # fmt: skip
+_NUMBERS = ("value", "ci_lo", "ci_hi", "fmr", "n_aux", "seed")
+_WHOSE = frozenset({"recognizer", "defense", "surface", "seed"})
+_NEEDED = {
+    "sar_type1": frozenset({"judge", "fmr"}), "sar_type2": frozenset({"judge", "fmr"}), "cosine": frozenset({"judge"}),
+}  # fmt: skip
+_KNOWN = frozenset(level.value for level in DefenseKnowledge)
+_ACCESS = frozenset(access.value for access in RecognizerAccess)
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is a mapping of plain values that has what flags and tables look for in such a row."""
+    if not isinstance(row, dict) or not {"metric", "cell", "flags"} <= set(row):
+        return False
+    plain_values = all(isinstance(one, str | int | float | None) for one in row.values())
+    texts = all(isinstance(row.get(name) or "", str) for name in _TEXTS)
+    if not (plain_values and texts and all(isinstance(row.get(name) or 0, int | float) for name in _NUMBERS)):
+        return False
+    if not row.get("attack") or row.get("status") != "ok" or row.get("split") != "victims":
+        return True
+    told = all(row.get(name) is not None for name in _WHOSE | _NEEDED.get(row["metric"], frozenset()))
+    return told and row.get("knowledge") in _KNOWN and row.get("recognizer_access") in _ACCESS
 
 
 def read_cell(folder: Path) -> EndedCell:
@@ -80,7 +129,7 @@ def read_cell(folder: Path) -> EndedCell:
         CellError: they cannot be read, or are no state and no rows.
     """
     state, rows = read_state(folder), _json(folder / ROWS)
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "metric" in row for row in rows):
+    if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
         raise CellError(f"{_named(folder / ROWS)} holds no rows.")
     return EndedCell(folder, state, rows)
 
@@ -108,7 +157,7 @@ def plain(value: Any) -> Any:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except FileNotFoundError:
         raise CellError(f"{_named(file)} is missing.") from None
     except (OSError, ValueError) as error:

@@ -32,11 +32,11 @@ FLAGS: dict[str, FlagDoc] = {
         "attacks.",
     ),
     "F3": FlagDoc(
-        "Randomized leak",
-        "Two calls of the defense on the same picture with the same key give different leaks.",
-        "One draw may be lucky or unlucky, and an attack trained on one draw is not an adaptive attack.",
-        "Evaluate over at least five draws, and train adaptive attacks on fresh draws (expectation over "
-        "transformations).",
+        "Too few draws",
+        "The leak is randomized, and was judged on a single draw, or one of its draws gives another success rate than "
+        "the rest by more than chance (exact sign-flip test over victims, p below 0.001).",
+        "A draw may be lucky or unlucky for all victims at once, which no interval over victims shows.",
+        "Raise `protocol.draws`, and train adaptive attacks on fresh draws (expectation over transformations).",
     ),
     "F4": FlagDoc(
         "No gradient",
@@ -53,7 +53,8 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F6": FlagDoc(
         "Thin threshold",
-        "The acceptance threshold rests on fewer than 30 false accepts among the calibration pairs.",
+        "The acceptance threshold rests on false accepts of fewer than 30 pairs of people among the calibration pairs "
+        "(of fewer than 10 it is refused).",
         "The false match rate that was really reached can be several times off the nominal one.",
         "Use more calibration identities, or read the row at a higher false match rate (FMR).",
     ),
@@ -71,9 +72,10 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F9": FlagDoc(
         "Picture used twice",
-        "The same image file is in the query and in the gallery, or in training and in test.",
-        "Success is then copying, not recovery, and the numbers are too high.",
-        "Fix the split; duplicates across identities are common in web-scraped sets.",
+        "A photograph that leaked stands among the victims' other photographs too, under another name. (One picture in "
+        "two splits stops the run.)",
+        "The other photograph is then the very one, so Type-II success and ranks are too high.",
+        "Remove the copies; duplicates are common in web-scraped sets.",
     ),
     "F10": FlagDoc(
         "Recognizer differs from its known answer",
@@ -100,12 +102,6 @@ FLAGS: dict[str, FlagDoc] = {
         "The attack recovers who it is without how the photo looked, or the look without the person. Both are real "
         "findings.",
         "Quote both numbers; for privacy the judged ones decide.",
-    ),
-    "F14": FlagDoc(
-        "Attacker knows victims",
-        "The adversary's own pictures include people who are also victims.",
-        "Success can come from memory instead of from the leak.",
-        "Use identity-disjoint splits; the number holds only for an adversary who already has photos of the victims.",
     ),
     "F15": FlagDoc(
         "Not saturated",

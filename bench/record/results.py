@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from ..core.errors import NotApplicable, ThreatModelError
+from ..core.spreadsheet import defused, restored
 from ..store.durable import write_if_changed
 
 Row: TypeAlias = "dict[str, Any]"
@@ -17,9 +18,9 @@ Row: TypeAlias = "dict[str, Any]"
 COLUMNS: tuple[str, ...] = (
     "run_id", "cell", "recognizer", "defense", "attack", "surface", "knowledge", "dataset", "split", "protocol",
     "seed", "metric", "judge", "value", "ci_lo", "ci_hi", "ci_method", "n", "n_unit", "unit", "higher_is_better",
-    "threshold", "fmr", "recognizer_access", "secrets_granted", "n_queries", "n_aux", "n_protected_pairs", "train_s",
-    "invert_s", "params", "status", "fidelity", "flags", "paper_value", "paper_source", "code_sha", "dirty",
-    "data_sha", "weights_sha", "device", "torch", "created",
+    "threshold", "fmr", "fmr_lo", "fmr_hi", "recognizer_access", "secrets_granted", "n_queries", "n_aux",
+    "n_protected_pairs", "train_s", "invert_s", "params", "status", "fidelity", "flags", "paper_value", "paper_source",
+    "code_sha", "dirty", "data_sha", "weights_sha", "device", "torch", "created",
 )  # fmt: skip
 
 PARTS = "measures.json"  # of a cell: what each of its measurements said
@@ -51,8 +52,10 @@ def status_of(error: BaseException) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Six significant digits, so that a git diff of results is readable."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    """Six significant digits, so that a git diff of results is readable; text that no spreadsheet runs."""
+    if isinstance(value, str):
+        return defused(value)
+    if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
@@ -89,16 +92,20 @@ def read_results(path: Path | io.StringIO) -> pd.DataFrame:
     frame = pd.read_csv(
         path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=empty, encoding="utf-8-sig"
     )
+    for name in set(_ADDED) - set(frame):  # a table from before there were such columns
+        frame[name] = math.nan
     if missing := [name for name in COLUMNS if name not in frame]:
         raise ValueError(f"no column {', '.join(missing[:3])}")
+    frame = frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]].copy()
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
-    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("")  # a line that was cut
+    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("").map(restored)  # a line that was cut
     return frame
 
 
+_ADDED = ("fmr_lo", "fmr_hi")
 _NUMBERS = (
-    "seed", "value", "ci_lo", "ci_hi", "n", "threshold", "fmr", "n_queries", "n_aux", "n_protected_pairs", "train_s",
-    "invert_s", "params",
+    "seed", "value", "ci_lo", "ci_hi", "n", "threshold", "fmr", "fmr_lo", "fmr_hi", "n_queries", "n_aux",
+    "n_protected_pairs", "train_s", "invert_s", "params",
 )  # fmt: skip
 _TEXT = tuple(name for name in COLUMNS if name not in _NUMBERS)

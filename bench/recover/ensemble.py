@@ -16,7 +16,9 @@ from ..plan.cells import Cell
 from ..plan.ensemble import Candidate, choose
 from ..prepare.session import Session
 from ..record.results import status_of
-from .attack import Outcome, attack_context, run_attack
+from .attack import run_attack
+from .granted import attack_context
+from .outcome import Outcome
 
 
 def run_ensemble(session: Session, cell: Cell) -> Outcome:

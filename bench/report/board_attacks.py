@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .rows import UNDEFENDED, AttackId, Stat, View, union, worst_status
+from .significance import ATTACKS, Place, Verdicts
 from .strongest import strongest, value_of
 
 ROLE_ORDER = {"ceiling": 0, "attack": 1, "floor": 2}
@@ -22,7 +23,7 @@ ATTACK_COLUMNS = (
 
 MATRIX_COLUMNS = (
     "dataset", "recognizer", "surface", "judge", "judge_kind", "role", "attack", "knowledge", "defense", "sar2",
-    "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds", "status", "flags",
+    "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds", "best", "status", "flags",
 )  # fmt: skip
 
 TRANSFER_COLUMNS = (
@@ -114,9 +115,14 @@ def _mean(values: Sequence[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def matrix_board(view: View) -> pd.DataFrame:
-    """Long form of attack x defence; a cell without a number keeps its status."""
-    rows = []
+def matrix_board(view: View, verdicts: Verdicts | None = None) -> pd.DataFrame:
+    """Long form of attack x defence; a cell without a number keeps its status.
+
+    Args:
+        view: of the rows.
+        verdicts: which attacks are proven to be stronger; ``best`` are those than which none is.
+    """
+    rows: list[dict[str, Any]] = []
     for who, cells in sorted(view.cells.items()):
         independent = view.judges.get((who.dataset, who.recognizer), "")
         for judge in sorted(view.seen_judges.get(who, set()) | {independent, who.recognizer} - {""}):
@@ -124,11 +130,33 @@ def matrix_board(view: View) -> pd.DataFrame:
             status = "ok" if stat else cells.status if cells.status != "ok" else "not-scored"
             kind = "target" if judge == who.recognizer else "independent" if judge == independent else "other"
             rows.append(
-                {**who._asdict(), "judge": judge, "judge_kind": kind, "role": view.role(who), "status": status}
+                {
+                    **who._asdict(),
+                    "label": who.label,
+                    "judge": judge,
+                    "judge_kind": kind,
+                    "role": view.role(who),
+                    "status": status,
+                }
                 | {**interval("sar2", stat), **extremes(stat), "flags": cells.flags}
             )
+    _mark_best(rows, verdicts or Verdicts())
     board = pd.DataFrame([row for row in rows if row["judge"]], columns=list(MATRIX_COLUMNS))
     return board.sort_values(list(MATRIX_COLUMNS[:9]), kind="stable").reset_index(drop=True)
+
+
+def _mark_best(rows: list[dict[str, Any]], verdicts: Verdicts) -> None:
+    """Of each system and judge: the attack or floor with the highest number, and all that cannot be told from it."""
+    groups: dict[tuple[Place, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        place = Place(row["dataset"], row["recognizer"], row["surface"], ATTACKS, row["defense"])
+        if row["role"] != "ceiling" and not math.isnan(row["sar2"]):
+            groups.setdefault((place, row["judge"]), []).append(row)
+    for (place, _), members in groups.items():
+        top = max(members, key=lambda row: row["sar2"])
+        for row in members:
+            ends = (top["sar2_lo"], row["sar2_hi"])
+            row["best"] = "no" if verdicts.above(place, top["label"], row["label"], ends) else "yes"
 
 
 def with_undefended(long: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
+from .significance import Verdicts, leak_less
 from .strongest import Choice, strongest, value_of
 
 UNFINISHED = "not trained out"  # what ``matched`` says in place of yes and no (F17)
@@ -26,18 +27,26 @@ DEFENSE_COLUMNS = (
 )  # fmt: skip
 
 
-def defense_board(view: View) -> pd.DataFrame:
-    """One row per (dataset, recognizer, surface, defense), undefended first, then by what leaks."""
+def defense_board(view: View, verdicts: Verdicts | None = None) -> pd.DataFrame:
+    """One row per (dataset, recognizer, surface, defense), undefended first, then by what leaks.
+
+    Args:
+        view: of the rows.
+        verdicts: who is proven to leak more than whom.
+    """
+    verdicts = verdicts or Verdicts()
     keys = {(*who[:3], who.surface) for who in view.cells}
     attacked = {key[:3] for key in keys}
     keys |= {(*system, "") for system in view.systems() if system not in attacked}
     board = pd.DataFrame([_row(view, *key) for key in sorted(keys)], columns=list(DEFENSE_COLUMNS))
     if board.empty:
         return board
-    board = pd.concat([_ranked(group) for _, group in board.groupby(["dataset", "recognizer", "surface"])])
+    board = pd.concat([_ranked(group, verdicts) for _, group in board.groupby(["dataset", "recognizer", "surface"])])
     order = board.assign(
-        _surface=board["surface"].map(lambda s: _SURFACE_ORDER.get(s, 9)), _first=board["defense"] != UNDEFENDED
-    ).sort_values(["dataset", "recognizer", "_surface", "surface", "_first", "rank", "sar2", "defense"])
+        _surface=board["surface"].map(lambda s: _SURFACE_ORDER.get(s, 9)),
+        _first=board["defense"] != UNDEFENDED,
+        _reach=reach(board)["reach"],
+    ).sort_values(["dataset", "recognizer", "_surface", "surface", "_first", "rank", "_reach", "sar2", "defense"])
     return board.loc[order.index].reset_index(drop=True)
 
 
@@ -148,15 +157,21 @@ def reach(board: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(parts)
 
 
-def _ranked(group: pd.DataFrame) -> pd.DataFrame:
-    """Rank among matched defences that still recognise people (no F7); Pareto over all rows that have both numbers.
+def _ranked(group: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """Rank among matched defences that still recognise people (no F7): one more than there are that are proven to leak
+    less, so that ties are ties. Pareto over all rows that have both numbers.
 
     What was not trained out (F17) has neither: its accuracy is not known yet.
     """
     collapsed = group["flags"].map(lambda text: "F7" in text.split(","))
-    leaks = reach(group)["reach"]
+    reached = group.join(reach(group))
+    leaks = reached["reach"]
     able = (group["matched"] == "yes") & leaks.notna() & (group["defense"] != UNDEFENDED) & ~collapsed
-    rank = leaks.where(able).rank(method="min")
+    ranked = reached[able]
+    rank = pd.Series(
+        {index: 1.0 + leak_less(row, ranked, verdicts) for index, row in zip(ranked.index, ranked.to_dict("records"))},
+        dtype=float,
+    ).reindex(group.index)
     axis = utility_axis(group)
     points = list(zip(group[axis].where(group["matched"] != UNFINISHED), leaks))
     best = [

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from .boards import boards_of, write_boards
 from .cells import render_cells
+from .comparisons import compared_of
 from .fig_loss import read_losses
 from .figures import draw_figures
 from .freshness import note_sources, sources_of
 from .latex import write_tables
+from .latex_significance import write_significance
 from .load import load_run
 from .page import render_page
+from .significance import Verdicts
 
 _PARTS = ("boards", "tables", "figures", "cells.html", "index.html")
 
@@ -23,16 +26,19 @@ def build_report(folder: Path) -> Path:
     sources = sources_of(folder)
     run = load_run(folder)
     problems = list(run.problems)
-    boards = boards_of(run)
+    compared = compared_of(run, problems)
+    boards = boards_of(run, compared)
     work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         write_boards(boards, work / "boards")
-        write_tables(boards["defenses"], run, work / "tables")
+        write_tables(boards["defenses"], run, work / "tables", Verdicts(compared))
+        write_significance(boards["significance"], run, work / "tables")
         (work / "figures").mkdir()
         losses = read_losses(run.cells, problems)
         made = draw_figures(boards, run, losses, work / "figures", problems)
-        (work / "cells.html").write_text(render_cells(run, losses), encoding="utf-8")
-        (work / "index.html").write_text(render_page(run, boards, made, problems), encoding="utf-8")
+        (work / "cells.html").write_text(render_cells(run, losses), encoding="utf-8", newline="\n")
+        page = render_page(run, boards, made, problems)
+        (work / "index.html").write_text(page, encoding="utf-8", newline="\n")
         for name in _PARTS:
             _swap(work, folder, name)
         note_sources(folder, sources)

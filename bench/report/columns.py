@@ -36,7 +36,7 @@ COLUMN_HELP: dict[str, str] = {
     "identities) than those it is reported on; members of an ensemble compete too; in brackets what it knows of the "
     "defense (K0 nothing, K1 trained against it, K2 its algorithm, K3 the victim's secrets too).",
     "judge": "The recognizer that decides whether a reconstruction is the victim; independent unless it equals the "
-    "attacked one.",
+    "attacked one. ‡: it learnt from the same people as the attacked one, so it is less independent than another.",
     "judge_kind": "independent: no attack saw this judge; target: it is the attacked recognizer; other: another "
     "space, for "
     "example the attacker's own.",
@@ -137,6 +137,32 @@ COLUMN_HELP: dict[str, str] = {
     "recovery_psnr_ceiling": "What its own codes of the originals decode to: no key gives more. Empty: all of it.",
     "key_bytes": "Size of the key of one picture.",
     "picture_bytes": "Size of a picture, uncompressed in 8 bits.",
+    "kind": "Whether two attacks on one system are compared, or two defenses, each under its strongest attack.",
+    "system": "The defense that both attacks were run on; empty where defenses are compared.",
+    "a": "What is compared.",
+    "b": "What it is compared with.",
+    "a_value": "SAR Type-II of A.",
+    "b_value": "SAR Type-II of B.",
+    "difference": "A minus B over the victims that both have, paired by victim.",
+    "p": "Of no difference, two-sided: the exact sign-flip test over victims.",
+    "p_holm": "The same, corrected by Holm's method over all comparisons of this kind on this board.",
+    "significant": "yes if the corrected p is below 0.05 and the interval of the difference excludes 0; no is a tie.",
+    "n": "How many victims both have.",
+    "best": "yes where no attack on that defense is proven to be stronger under that judge.",
+    "strongest": "Marked if this is the attack of the main board.",
+    "depth": "How many places of the gallery count: 1, 5, 20, or one percent of it.",
+    "found": "Share of victims whose person is among so many first of a gallery with one photo of everybody.",
+    "shuffled": "The same share by the recoveries of all other victims: what shuffled recoveries reach on average, "
+    "computed exactly.",
+    "risk_ratio": "Found over shuffled, paired by person; infinite where no other recovery finds anybody.",
+    "factor_of_four": "Where that interval lies beside the factor of four over randomised baselines that arXiv "
+    "2202.05760 states as the worst case.",
+    "mean_face": "The same share by the mean of the public pictures: the places of the gallery over its people, unless "
+    "only some of them are victims.",
+    "mean_face_ratio": "Found over that; the baseline is taken as it is.",
+    "random_vector": "The same share by what the attack makes of random vectors of the right distribution, enrolled as "
+    "a person's would be.",
+    "random_vector_ratio": "Found over that; the baseline is taken as it is.",
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -219,43 +245,36 @@ SHOWN: dict[str, Shown] = {
     "recovery_psnr_ceiling": Shown("at most, dB", "tenths"),
     "key_bytes": Shown("key, bytes", "number"),
     "picture_bytes": Shown("picture, bytes", "number"),
+    "kind": Shown("compared"),
+    "system": Shown("on"),
+    "a": Shown("A"),
+    "b": Shown("B"),
+    "a_value": Shown("A, %", "percent"),
+    "b_value": Shown("B, %", "percent"),
+    "difference": Shown("A − B, points", "points"),
+    "p": Shown("p", "small"),
+    "p_holm": Shown("p, corrected", "small"),
+    "significant": Shown("significant"),
+    "n": Shown("victims", "number"),
+    "depth": Shown("first"),
+    "found": Shown("found, %", "percent"),
+    "shuffled": Shown("by others' recoveries, %", "percent"),
+    "risk_ratio": Shown("times these", "tenths"),
+    "factor_of_four": Shown("beside 4"),
+    "mean_face": Shown("by the mean face, %", "percent"),
+    "mean_face_ratio": Shown("times it", "tenths"),
+    "random_vector": Shown("by random vectors, %", "percent"),
+    "random_vector_ratio": Shown("times them", "tenths"),
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),
     "attribute_auc": Shown("AUC", "unit"),
 }
 
-DEFENSES_SHOWN = (
-    "defense", "rank", "sar2", "worst_attack", "identity_sar2", "floor_sar2", "floor", "accuracy_diff", "matched",
-    "pareto", "flags", "accuracy", "tar", "judge", "identity_attack", "identity_judge", "sar1", "target_sar2",
-    "target_sar1", "rank1", "rank1_chance", "psnr", "ssim", "d_sys_excess", "protect_ms", "leak_bytes", "utility",
-    "recognizer_init", "n_seeds", "n_failed",
-)  # fmt: skip
-ATTACKS_SHOWN = (
-    "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",
-    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
-)  # fmt: skip
-TRANSFER_SHOWN = (
-    "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
-    "n_attacks",
-)  # fmt: skip
-PUBLICATION_SHOWN = (
-    "defense", "goal", "psr_dodging", "noise_dodging", "beats_noise", "psr_dodging_seen", "rank1_originals",
-    "rank1_published", "washed_sar2", "washed_by", "identity_sar2", "psnr", "ssim", "lpips", "fid",
-    "landmark_error", "psr_impersonation", "psr_impersonation_unprotected", "rank1_decoy", "edit_identity",
-    "edit_identity_unprotected", "edit_distance", "edit_disrupted", "recovery_psnr_right", "recovery_psnr_8bit",
-    "recovery_psnr_wrong_key", "recovery_psnr_one_bit", "recovery_psnr_blank", "recovery_psnr_ceiling",
-    "key_bytes", "picture_bytes", "protect_ms", "judge",
-)  # fmt: skip
-ATTRIBUTES_SHOWN = (
-    "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
-    "attribute_chance", "flags", "n_seeds", "n_failed",
-)  # fmt: skip
-
 
 def help_for(column: str) -> str:
     """The sentence of a column; intervals borrow that of their number."""
     for suffix, words in (("_lo", "Lower end of the 95 % interval of"), ("_hi", "Upper end of the 95 % interval of")):
         if column.endswith(suffix) and column not in COLUMN_HELP:
-            return f"{words} {column.removesuffix(suffix)}; with several seeds the widest."
+            return f"{words} {column.removesuffix(suffix)}; of several seeds over these too."
     return COLUMN_HELP[column]

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.patches import Rectangle
 
 from .board_attacks import ROLE_ORDER, with_undefended
+from .one_judge import under_one_judge
 from .rows import UNDEFENDED
 from .style import COLUMN, GREY, INK, Made, fmr_text, groups_of, new_figure, save, shorten, stem, surface_text
 
@@ -24,18 +25,16 @@ _WORDS = {
 }  # fmt: skip
 _ROW, _TITLE = 0.165, 0.42  # inches
 _NAME = 32  # letters
+_WIDEST = 2.4  # inches of a column, where there are few
 
 
 def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
     """One heat map per data set, recognizer and surface, by the independent judge, or the target if there is none."""
     made = []
     for (dataset, recognizer, surface), rows in groups_of(with_undefended(matrix)):
-        kinds = set(rows.loc[rows["sar2"].notna(), "judge_kind"])
-        if not kinds:
+        shown, judge = under_one_judge(rows)
+        if shown["sar2"].isna().all():
             continue
-        kind = "independent" if "independent" in kinds else "target" if "target" in kinds else "other"
-        shown = rows[rows["judge_kind"] == kind]
-        judge = str(shown["judge"].iloc[0])
         name = stem("matrix", dataset, recognizer, surface)
         _draw(shown, f"data {dataset}  ·  recognizer {recognizer}  ·  judge {judge}", surface, fmr, folder / name)
         caption = (
@@ -44,7 +43,7 @@ def draw_matrices(matrix: pd.DataFrame, fmr: float, folder: Path) -> list[Made]:
             "means more leaks. K0 attacks do not know the defense, K1 attacks were trained against it, K2 know its "
             "algorithm, "
             "K3 know the victim's secrets too. Words stand where there is no number: n/a, the attack cannot take this "
-            "leak."
+            "leak. An attack marked † draws no picture: it is scored in the space of its embeddings, not by the judge."
         )
         made.append(Made(name, "matrix", caption, surface, dataset, recognizer))
     return made
@@ -67,7 +66,7 @@ def _draw(rows: pd.DataFrame, about: str, surface: str, fmr: float, path: Path) 
     slant = 0.12 + 0.035 * max(map(len, heads))
     # A slanted heading leans out to the right of its column: only the last ones can leave the figure.
     lean = max(0.045 * len(name) - 0.36 * (len(heads) - i - 1) for i, name in enumerate(heads)) + 0.05
-    cell = min(max((2 * COLUMN - side - lean) / (len(columns) - 0.5), 0.36), 1.1)
+    cell = min(max((2 * COLUMN - side - lean) / (len(columns) - 0.5), 0.36), _WIDEST)
     units = max(2, math.ceil((side + cell * (len(columns) - 0.5) + lean) / COLUMN))
     breaks = sum(a[0] != b[0] for a, b in pairwise(order))
     height = _TITLE + slant + _ROW * (len(order) + 0.5 * breaks) + 0.12

@@ -12,9 +12,11 @@ from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses
 from .fig_matrix import draw_matrices
 from .fig_publication import draw_publications
+from .fig_risk import draw_risks
 from .fig_roc import draw_rocs
 from .fig_scatter import draw_scatters
 from .fig_scores import draw_histograms
+from .fig_significance import draw_significance
 from .fig_sweep import draw_sweeps
 from .fig_transfer import draw_transfers
 from .load import RunFolder
@@ -43,7 +45,9 @@ def draw_figures(
             *draw_publications(boards["publication"], fmr, folder),
             *draw_sweeps(run, folder),
             *draw_budgets(run, folder),
+            *(draw_risks(boards["risk"], folder) if "risk" in boards else ()),
             *draw_matrices(boards["matrix"], fmr, folder),
+            *draw_significance(boards["significance"], fmr, folder),
             *draw_grids(run.cells, boards["attacks"], boards["defenses"], folder, problems),
             *draw_losses(losses, folder),
             *draw_transfers(boards["transfer"], fmr, folder),

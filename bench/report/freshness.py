@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from ..core.json_file import read_json
 from ..store.durable import write_text
 from .load import table_of
 
@@ -26,7 +27,7 @@ def sources_of(folder: Path) -> dict[str, str]:
 def is_current(folder: Path) -> bool:
     """Whether there is a page, and it was made from what stands there now."""
     try:
-        noted = json.loads((folder / MADE_FROM).read_text(encoding="utf-8"))
+        noted = read_json(folder / MADE_FROM)
     except (OSError, ValueError):
         return False
     shown = isinstance(noted, dict) and noted.get("made_from") == sources_of(folder)

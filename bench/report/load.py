@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import FaceleakError
+from ..core.json_file import read_json
 from ..core.surfaces import Role
 from ..record.results import COLUMNS, read_results
 from ..record.words import UTILITY_LOSS
@@ -60,11 +60,16 @@ class RunFolder:
     cells: tuple[CellFile, ...]
     problems: tuple[str, ...] = field(default=())
 
+    def taught_alike(self, recognizer: str) -> set[str]:
+        """Judges that learnt from the same people as an attacked recogniser."""
+        found = _mapping(self.manifest.get("taught_alike")).get(recognizer)
+        return set(map(str, found)) if isinstance(found, list) else set()
+
     @property
     def headline_fmr(self) -> float:
         """The false match rate at which the boards are read."""
         stated = _mapping(self.run.get("protocol")).get("headline_fmr")
-        if isinstance(stated, (int, float)) and stated > 0:
+        if isinstance(stated, (int, float)) and 0 < stated < 1:
             return float(stated)
         seen = self.results.loc[self.results["metric"] == "sar_type2", "fmr"].dropna()
         return DEFAULT_FMR if seen.empty or (seen - DEFAULT_FMR).abs().min() < 1e-9 else float(seen.max())
@@ -84,6 +89,10 @@ class RunFolder:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def load_run(folder: Path) -> RunFolder:
@@ -119,7 +128,7 @@ def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:
         return read_results(io.StringIO(",".join(COLUMNS)))
     try:
         return read_results(path)
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         raise RunFolderError(
             f"{path} is not a results.csv of this version ({error}). It needs the columns of bench/record/results.py; "
             "run the track again or use the version of faceleak that wrote it."
@@ -128,7 +137,7 @@ def _read_table(path: Path, problems: list[str]) -> pd.DataFrame:
 
 def _read_json(path: Path, problems: list[str]) -> Mapping[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except FileNotFoundError:
         problems.append(f"{path.name} is missing, so the page cannot show what it holds.")
         return {}
@@ -145,7 +154,7 @@ def _read_cells(folder: Path, plan: Any, problems: list[str]) -> tuple[CellFile,
         if isinstance(plan, Mapping) and path.parent.name not in plan:
             continue
         try:
-            state = _mapping(json.loads(path.read_text(encoding="utf-8")))
+            state = _mapping(read_json(path))
         except (OSError, ValueError) as error:
             problems.append(f"cells/{path.parent.name}/state.json cannot be read ({error}).")
             continue
@@ -157,7 +166,7 @@ def _read_cells(folder: Path, plan: Any, problems: list[str]) -> tuple[CellFile,
                 cell=_mapping(state.get("cell")),
                 error=error_part if isinstance(error_part, Mapping) else None,
                 command=str(state.get("command") or ""),
-                flags=tuple(flag for flag in state.get("flags") or () if isinstance(flag, Mapping)),
+                flags=tuple(flag for flag in _list(state.get("flags")) if isinstance(flag, Mapping)),
             )
         )
     return tuple(found)

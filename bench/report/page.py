@@ -11,11 +11,21 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attributes import ALL
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
-from .columns import ATTACKS_SHOWN, ATTRIBUTES_SHOWN, DEFENSES_SHOWN, PUBLICATION_SHOWN, TRANSFER_SHOWN
 from .html import environment, filters_of
 from .load import RunFolder, table_of
+from .newcomers import newcomers_of
+from .one_judge import under_one_judge
+from .shown import (
+    ATTACKS_SHOWN,
+    ATTRIBUTES_SHOWN,
+    DEFENSES_SHOWN,
+    PUBLICATION_SHOWN,
+    RISK_SHOWN,
+    SIGNIFICANCE_SHOWN,
+    TRANSFER_SHOWN,
+)
 from .style import Made, fmr_text, groups_of, surface_text
-from .summary import publication_sentences, sentences
+from .summary import kin_sentences, publication_sentences, sentences
 from .tables import Table, board_table, failure_rows, matrix_table
 from .traits import Traits, traits_of
 
@@ -69,28 +79,34 @@ def render_page(
 
 def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence[Made]) -> list[Section]:
     found: list[Section] = []
+    newcomers = newcomers_of(run.run)
     for key, defenses in groups_of(boards["defenses"]):
         anchor = f"s{len(found) + 1}"
         attacks, matrix = (_only(boards[name], key) for name in ("attacks", "matrix"))
         probes = _only(boards["attributes"], key)
         if not len(attacks) and not len(probes) and len(boards["attacks"]):
             continue  # only its size in bytes is known; a section without an attack would say nothing
-        tables = {"defenses": board_table(defenses, DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
+        tables = {"defenses": board_table(_marked(defenses, run), DEFENSES_SHOWN, f"{anchor}-defenses", "Defenses")}
         if len(attacks):
-            tables["attacks"] = board_table(attacks, ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
-        kinds = [kind for kind in ("independent", "target", "other") if (matrix["judge_kind"] == kind).any()]
-        if kinds:
-            shown = matrix[matrix["judge_kind"] == kinds[0]]
-            shown = shown[shown["judge"] == shown["judge"].iloc[0]]
+            tables["attacks"] = board_table(_marked(attacks, run), ATTACKS_SHOWN, f"{anchor}-attacks", "Attacks")
+        shown, judge = under_one_judge(matrix)
+        if judge:
             tables["matrix"] = matrix_table(
                 shown,
                 _first_cells(run, key),
                 f"{anchor}-matrix",
-                f"Every attack on every defense, judge {shown['judge'].iloc[0]}",
+                f"Every attack on every defense, judge {judge}",
+            )
+        if len(compared := _only(boards["significance"], key)):
+            title = "Paired comparisons"
+            tables["significance"] = board_table(
+                _marked(compared, run), SIGNIFICANCE_SHOWN, f"{anchor}-significance", title
             )
         if len(probes):
             means = probes[probes["attribute"] == ALL]
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
+        if "risk" in boards and len(risk := _only(boards["risk"], key).query("strongest == 'yes'")):
+            tables["risk"] = board_table(risk, RISK_SHOWN, f"{anchor}-risk", "A factor of four?")
         posted = boards["publication"]
         posted = posted[(posted["dataset"] == key[0]) & (posted["recognizer"] == key[1])]
         if len(posted) and key[2] in ("image", ""):
@@ -104,9 +120,11 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         for made in figures:
             if (made.dataset, made.recognizer, made.surface) == key:
                 drawn.setdefault(made.kind, []).append(made)
+        if newcomers:
+            tables = {kind: newcomers.marked(table) for kind, table in tables.items()}
         title = surface_text(key[2])
         about = f"data {key[0]}, recognizer {key[1]}"
-        findings = sentences(defenses, run.headline_fmr)
+        findings = [*sentences(defenses, run.headline_fmr), *kin_sentences(run.taught_alike(key[1]), key[1])]
         if "publication" in tables:  # such systems are not there to verify
             findings = publication_sentences(posted, run.headline_fmr)
         found.append(Section(anchor, title[:1].upper() + title[1:], about, key[2], findings, tables, drawn))
@@ -118,6 +136,15 @@ def _first_cells(run: RunFolder, key: tuple[str, str, str]) -> dict[tuple[str, .
     rows = _only(run.results[run.results["attack"] != ""], key).sort_values("seed", kind="stable")
     names = ["attack", "knowledge", "defense"]
     return {tuple(map(str, who)): str(part["cell"].iloc[0]) for who, part in rows.groupby(names)}
+
+
+def _marked(board: pd.DataFrame, run: RunFolder) -> pd.DataFrame:
+    """``board`` with a mark behind judges that learnt from the people whom the attacked recogniser learnt from."""
+    judges = [
+        f"{judge} ‡" if judge in run.taught_alike(str(recognizer)) else judge
+        for recognizer, judge in zip(board["recognizer"], board["judge"])
+    ]
+    return board.assign(judge=judges)
 
 
 def _only(board: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:

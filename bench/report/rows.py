@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from ..record.roles import role_of
 from ..record.words import UTILITY_LOSS
@@ -36,7 +38,7 @@ class AttackId(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """A number: mean over seeds, the widest of the seeds' intervals, and the extreme seeds."""
+    """A number: mean over seeds, its interval over them and over people, and the extreme seeds."""
 
     value: float
     lo: float
@@ -81,6 +83,7 @@ class View:
         roles: attack -> ``attack``, ``floor`` or ``ceiling``.
         fmr: the headline false match rate.
         utility_loss: accuracy lost at most where systems are compared by leakage alone.
+        who: cell -> the attack that it is a seed of.
     """
 
     stats: dict[tuple[AttackId, str, str, str, float], Stat]
@@ -92,6 +95,7 @@ class View:
     judges: dict[tuple[str, str], str]
     roles: dict[str, str]
     fmr: float
+    who: dict[str, AttackId]
     utility_loss: float
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
@@ -158,7 +162,13 @@ def prepare(
         roles=roles,
         fmr=float(f"{fmr:.6g}"),
         utility_loss=utility_loss,
+        who=_who(attacks),
     )
+
+
+def _who(attacks: pd.DataFrame) -> dict[str, AttackId]:
+    once = attacks.drop_duplicates("cell")
+    return {str(cell): AttackId._make(key) for cell, *key in once[["cell", *_ID]].itertuples(index=False, name=None)}
 
 
 def own_space(judge: str) -> bool:
@@ -225,16 +235,30 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type
         return {}
     # One value per seed first, so that a seed with two rows does not count twice.
     seeds = good.groupby([*keys, "seed"], dropna=False).agg(
-        value=("value", "mean"), lo=("ci_lo", "min"), hi=("ci_hi", "max")
+        value=("value", "mean"), lo=("ci_lo", "min"), hi=("ci_hi", "max"), unit=("unit", "first")
     )
     table = seeds.groupby(keys, dropna=False).agg(
-        value=("value", "mean"), lo=("lo", "min"), hi=("hi", "max"), low=("value", "min"), high=("value", "max"),
-        n=("value", "size"),
+        value=("value", "mean"), lo=("lo", "mean"), hi=("hi", "mean"), low=("value", "min"), high=("value", "max"),
+        n=("value", "size"), std=("value", "std"), unit=("unit", "first"),
     )  # fmt: skip
+    _over_seeds(table)
     return {
         key: Stat._make((*row[:5], int(row[5])))
         for key, row in zip(table.index, table.itertuples(index=False, name=None))
     }
+
+
+def _over_seeds(table: pd.DataFrame) -> None:
+    """Widen the mean of the seeds' intervals by the seeds' own: they share their people. Student's t of the values of
+    the seeds is added to each side in squares (MOVER)."""
+    several = table["n"] > 1
+    seeds = table.loc[several, "n"]
+    half = stdtrit(seeds - 1, 0.975) * table.loc[several, "std"] / np.sqrt(seeds)
+    for end, sign in (("lo", -1.0), ("hi", 1.0)):
+        reach = (table.loc[several, end] - table.loc[several, "value"]).abs()
+        table.loc[several, end] = table.loc[several, "value"] + sign * np.hypot(reach, half)
+    shares = several & (table["unit"] == "fraction") & (table["low"] >= 0)
+    table.loc[shares, ["lo", "hi"]] = table.loc[shares, ["lo", "hi"]].clip(0.0, 1.0)
 
 
 def _cells(rows: pd.DataFrame) -> Cells:

@@ -33,6 +33,17 @@ def sentences(defenses: pd.DataFrame, fmr: float) -> list[str]:
     return [text for text in found if text]
 
 
+def kin_sentences(judges: set[str], recognizer: str) -> list[str]:
+    """What must be said of judges that learnt from the people the attacked recogniser learnt from."""
+    if not judges:
+        return []
+    who, learnt = " and ".join(sorted(judges)), "has" if len(judges) == 1 else "have"
+    return [
+        f"Judge {who} {learnt} learnt from the same people as the attacked {recognizer} (marked ‡): another network, "
+        "but not another training, so agreement with it is weaker evidence."
+    ]
+
+
 def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
     """The same for published pictures.
 
@@ -94,7 +105,7 @@ def _named(row: pd.Series, attack: str) -> str:
 
 
 def _best(protected: pd.DataFrame) -> str:
-    ranked = protected[protected["rank"].notna()].sort_values(["rank", "defense"])
+    ranked = protected[protected["rank"].notna()].join(reach(protected)).sort_values(["rank", "reach", "defense"])
     if not (protected["matched"] != "").any():
         return "Verification accuracy was not measured, so no defense is ranked."
     if ranked.empty:
@@ -109,11 +120,9 @@ def _best(protected: pd.DataFrame) -> str:
         f"verification accuracy as the protocol asks. Of these, {row['defense']} leaks least"
         f"{'' if math.isnan(row['sar2']) else drawn}, for {change} points of accuracy."
     )
-    reached = ranked.join(reach(ranked))
-    overlapping = reached.iloc[1:]["reach_lo"] <= reached.iloc[0]["reach_hi"]
-    rivals = list(reached.iloc[1:].loc[overlapping, "defense"])
+    rivals = list(ranked.iloc[1:].loc[ranked.iloc[1:]["rank"] == row["rank"], "defense"])
     if rivals:
-        text += f" Its interval overlaps that of {'; '.join(rivals)}: this order is not proven."
+        text += f" It is not proven that it leaks less than {'; '.join(rivals)}: a tie."
     return f"{text} {named}".rstrip()
 
 

@@ -12,11 +12,13 @@ import pandas as pd
 from ..record.flags import FLAGS
 from .board_attacks import ROLE_ORDER, with_undefended
 from .columns import COLUMN_HELP, SHOWN, Shown
+from .one_judge import OWN_SPACE
 from .rows import UNDEFENDED
 
 Words: TypeAlias = "dict[str, tuple[Shown, str]]"  # column -> how it is shown, what it means
 
-_NUMERIC = ("percent", "points", "number", "tenths", "unit")
+_OWN = ("†", "It draws no picture: scored in the space of its embeddings, not by the judge.")
+_NUMERIC = ("percent", "points", "number", "tenths", "unit", "small")
 _DECIMALS = {"percent": 1, "tenths": 1, "unit": 2}
 
 
@@ -42,6 +44,7 @@ class Cell:
     defense: str = ""
     shade: str = ""
     cell: str = ""  # the cell of the run that the number is from
+    strong: bool = False  # nothing that it is compared with is proven to be higher
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Line:
     defense: str = ""
     knowledge: str = ""
     tone: str = ""
+    new: bool = False  # of a newcomer to a merged board
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,14 @@ def matrix_table(matrix: pd.DataFrame, keys: Mapping[tuple[str, ...], str], name
     reach = full.groupby("attack")["sar2"].max().fillna(-1.0)
     for role, attack, knowledge in sorted(shown, key=lambda key: (ROLE_ORDER[key[0]], -reach[key[1]], key)):
         cells = [Cell(attack, attack), Cell(knowledge, knowledge)]
+        plain = attack.removesuffix(OWN_SPACE)
         cells += [
-            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((attack, knowledge, d), "")) for d in defenses
+            _matrix_cell(found.get((attack, knowledge, d)), d, keys.get((plain, knowledge, d), "")) for d in defenses
         ]
         lines.append(Line(cells, "", knowledge if role == "attack" else "", role))
-    return Table(name, title, heads, lines, [("a number", COLUMN_HELP["sar2"]), ("a word", COLUMN_HELP["status"])])
+    return Table(
+        name, title, heads, lines, [("a number", COLUMN_HELP["sar2"]), ("a word", COLUMN_HELP["status"]), _OWN]
+    )
 
 
 def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
@@ -127,7 +134,8 @@ def _matrix_cell(row: pd.Series | None, defense: str, cell: str) -> Cell:
     shade = f"h{min(int(row['sar2'] * 10), 9)}"
     text = f"{100 * row['sar2']:.1f}"
     interval = _interval(row, "sar2", 100, "percent")
-    return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell)
+    strong = row["best"] == "yes"
+    return Cell(text, f"{row['sar2']:.6g}", interval, True, defense=defense, shade=shade, cell=cell, strong=strong)
 
 
 def _known(columns: Sequence[str]) -> Words:
@@ -155,8 +163,12 @@ def _cell(row: pd.Series, column: str, kind: str) -> Cell:
 
 
 def _number(value: float, kind: str) -> str:
+    if math.isinf(value):
+        return "∞"
     if kind == "points":
         return f"{value:+.1f}".replace("-", "−")
+    if kind == "small":
+        return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
     if kind in _DECIMALS:
         return f"{value:.{_DECIMALS[kind]}f}".replace("-", "−")
     if value == int(value) and abs(value) >= 1e4:
@@ -165,12 +177,13 @@ def _number(value: float, kind: str) -> str:
 
 
 def _interval(row: pd.Series, column: str, scale: float, kind: str) -> str:
-    """With the decimals of the value that it stands under."""
+    """With the decimals of the value that it stands under; a ratio's may end nowhere."""
     lo, hi = row.get(f"{column}_lo", math.nan), row.get(f"{column}_hi", math.nan)
     if math.isnan(lo) or math.isnan(hi):
         return ""
     decimals = _DECIMALS.get(kind, 1)
-    return f"{scale * lo:.{decimals}f} to {scale * hi:.{decimals}f}".replace("-", "−")
+    upper = "∞" if math.isinf(hi) else f"{scale * hi:.{decimals}f}"
+    return f"{scale * lo:.{decimals}f} to {upper}".replace("-", "−")
 
 
 def flag_cell(text: str) -> Cell:

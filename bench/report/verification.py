@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ..record.arrays import read_arrays
 from ..record.results import kept_file
 from .load import CellFile, RunFolder
 from .rows import UNDEFENDED
@@ -50,9 +50,9 @@ def read_scores(run: RunFolder, problems: list[str]) -> list[Scores]:
         if cell.text("attack") or who in found or not path.is_file():
             continue
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                found[who] = Scores(*who, kept["genuine"], kept["impostor"], _threshold(run, cell))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            kept = read_arrays(path)
+            found[who] = Scores(*who, kept["genuine"], kept["impostor"], _threshold(run, cell))
+        except (OSError, ValueError, KeyError) as error:
             problems.append(f"cells/{cell.path.name}/{_FILE} cannot be read ({error}).")
     return [found[who] for who in sorted(found, key=lambda who: (who[:2], who[2] != UNDEFENDED, who[2]))]
 

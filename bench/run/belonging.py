@@ -8,13 +8,13 @@ refused, because its rows would push out theirs.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import TrackError
+from ..core.json_file import read_json
 from ..record.cell_files import CellError, read_state
 
 Labels = Mapping[str, Any]
@@ -53,7 +53,7 @@ def origin_of(track: str) -> str:
 def earlier(out: Path) -> Earlier:
     """Read what is there; where run.json is broken or of an older version, the cells' own files say whose it is."""
     try:
-        run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        run = read_json(out / "run.json")
     except (OSError, ValueError):
         run = {}
     run = run if isinstance(run, dict) else {}
@@ -69,7 +69,7 @@ def earlier(out: Path) -> Earlier:
     if ended and run.get("track"):
         names = {str(run["track"])}
     plan = run.get("plan")
-    if not isinstance(plan, dict):
+    if not isinstance(plan, dict) or not all(isinstance(labels, dict) for labels in plan.values()):
         return Earlier(frozenset(names), None, dict(ended), ended)
     return Earlier(frozenset(names), str(run.get("origin") or ""), plan, ended)
 

@@ -10,6 +10,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,32 @@ from ..prepare.session import Session
 from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
 from ..record.command import reproducing
 from ..record.results import SCORES, Row, kept_file, status_of
-from ..recover.attack import attributes_sha
+from ..recover.fit import attributes_sha
 from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
 
 PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
+
+
+class WorkerDiedError(RuntimeError):
+    """The process that ran a cell died, more than once."""
+
+
+@dataclass
+class _Attempt:
+    """What is known of a cell at the end of an attempt to run it."""
+
+    case: Case
+    wanted: Mapping[str, Measurement]
+    parts: dict[str, Part]
+    before: Mapping[str, Any]  # its state of an earlier run
+    error: BaseException | None = None
+    trace: str = ""
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def status(self) -> str:
+        return status_of(self.error) if self.error else "ok"
 
 
 def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, again: tuple[str, ...] = ()) -> bool:
@@ -42,28 +64,39 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, aga
 
     Of a cell that has ended before, only those measurements are made that it has not had yet.
     """
-    start = time.perf_counter()
     before = _opened(folder)
     wanted = measurements_of(session.track.protocol, cell)
     left = lacking(folder, wanted)
     parts = {name: part for name, part in read_parts(folder).items() if name in wanted and name not in left}
-    case = Case(session, cell)
-    error: BaseException | None = None
-    status, trace = "ok", ""
+    attempt = _Attempt(Case(session, cell), wanted, parts, before)
     try:
         for name in left:
-            parts[name] = _measured(wanted[name], case, folder)
+            parts[name] = _measured(wanted[name], attempt.case, folder)
     except Exception as caught:  # a failed cell is a row, never a hole
         if fatal(caught):
             raise
-        status, error = status_of(caught), caught
-        if status == "failed":
-            trace = traceback.format_exc()
+        attempt.error = caught
+        if attempt.status == "failed":
+            attempt.trace = traceback.format_exc()
             progress.say(f"  failed: {type(caught).__name__}: {caught}")
+    _write(folder, attempt, again)
+    return attempt.status != "failed"
+
+
+def lost_cell(session: Session, cell: Cell, folder: Path, why: str, again: tuple[str, ...] = ()) -> None:
+    """Write down that no process lived to the end of a cell: it has failed."""
+    clear(folder)
+    wanted = measurements_of(session.track.protocol, cell)
+    _write(folder, _Attempt(Case(session, cell), wanted, {}, {}, WorkerDiedError(why), why), again)
+
+
+def _write(folder: Path, attempt: _Attempt, again: tuple[str, ...]) -> None:
+    case, parts, wanted, error = attempt.case, attempt.parts, attempt.wanted, attempt.error
+    session, cell, before = case.session, case.cell, attempt.before
     costs = before.get("costs") or (costs_of(case) if cell.attack and "outcome" in vars(case) else {})
     isolated = case.outcome.isolated if "outcome" in vars(case) else before.get("isolated", True)
     state: dict[str, Any] = {
-        "status": status,
+        "status": attempt.status,
         "track": session.track.name,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
@@ -72,14 +105,13 @@ def run_cell(session: Session, cell: Cell, folder: Path, progress: Progress, aga
         "isolated": isolated,
         "absent": {metric: why for part in parts.values() for metric, why in part.absent.items()},
         "costs": costs,
-        "seconds": before.get("seconds", 0.0) + time.perf_counter() - start,
+        "seconds": before.get("seconds", 0.0) + time.perf_counter() - attempt.start,
     }
     shared = _common(session, cell, folder.name) | {"flags": ",".join(sorted({one["flag"] for one in state["flags"]}))}
     rows = [shared | {"status": "ok"} | row for row in _rows(parts, wanted, costs)]
     if error or not rows:
-        rows.append(shared | {"metric": "cell", "status": status})
-    _save(folder, case, parts, rows, state, trace)
-    return status != "failed"
+        rows.append(shared | {"metric": "cell", "status": attempt.status})
+    _save(folder, case, parts, rows, state, attempt.trace)
 
 
 def _opened(folder: Path) -> Mapping[str, Any]:
@@ -184,6 +216,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
         "views": [cell.attack.views_of, cell.attack.views_joined] if cell.attack else None,
         "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
         "secrets": session.root.fingerprint if cell.attack else session.secrets_of(make_defense(cell.defense)),
+        **({"tests": session.pictures.tests_recipe()} if session.track.tests and not cell.attack else {}),
         "members": sorted(cell_key(session, member) for member in cell.members),
     }
     return Recipe("cell", of, code_of(__name__))

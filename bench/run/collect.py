@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..measure.flags import cross_cell_flags
+from ..core.spreadsheet import defused, restored
+from ..measure.cross_flags import cross_cell_flags
 from ..record.cell_files import CellError, EndedCell, has_ended, read_cell
 from ..record.results import Row
 from ..record.words import CHOSEN
@@ -84,4 +86,14 @@ def collect(
 
 def failures_text(failures: list[dict[str, Any]]) -> str:
     """``failures.csv``."""
-    return pd.DataFrame(failures, columns=list(FAILURES)).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(failures, columns=list(FAILURES)).map(defused).to_csv(index=False, lineterminator="\n")
+
+
+def read_failures(file: Path | io.StringIO) -> pd.DataFrame:
+    """The table back, all of it text.
+
+    Raises:
+        ValueError: no table.
+    """
+    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    return table.reindex(columns=list(FAILURES), fill_value="").fillna("").map(restored)

@@ -6,12 +6,10 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from ..record.results import read_results, results_text
 from ..report.freshness import MADE_FROM, is_current
 from ..report.load import RunFolder
-from .collect import FAILURES, Collected, collect, failures_text
+from .collect import FAILURES, Collected, collect, failures_text, read_failures
 from .compare import Discord, discords, same_text
 
 _NAMED = 5  # cells that are named where many are meant
@@ -82,10 +80,10 @@ def _failure_discords(run: RunFolder, found: Collected) -> Iterator[Discord]:
 def _by_cell(text: str) -> dict[str, list[dict[str, str]]]:
     """Lines of a failures.csv by cell; what is no such table gives none."""
     try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        table = read_failures(io.StringIO(text))
     except ValueError:
         return {}
     lines: dict[str, list[dict[str, str]]] = {}
-    for line in table.reindex(columns=list(FAILURES), fill_value="").fillna("").to_dict("records"):
+    for line in table.to_dict("records"):
         lines.setdefault(str(line["cell"]), []).append({str(name): str(value) for name, value in line.items()})
     return lines

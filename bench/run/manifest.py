@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.splits import save_splits
+from ..core.json_file import read_json
 from ..measure.parts import declared, measurements
 from ..plan.cells import Cell, defense_traits, make_defense
 from ..prepare.session import Session
@@ -38,22 +39,33 @@ def write_manifest(session: Session, out: Path, about: Mapping[str, Any], found:
         found: the cells that have ended so far.
     """
     track = session.track
-    used = {a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a}
-    recognizers = {alias: session.recognizer(alias) for alias in sorted(used)}
+    used = sorted({a for t in track.targets for a in (t.recognizer, *t.judges, t.surrogate) if a})
+    recognizers = {alias: session.recognizer(alias) for alias in used if session.recognizers.is_made(alias)}
     manifest = {
-        "datasets": {track.dataset.name: dict(session.describe_data())},
+        "datasets": {track.dataset.name: dict(session.describe_data())} | session.pictures.describe_others(),
         "splits_sha256": save_splits(session.splits, out / "splits.csv"),
         "defenses": {spec.title: defense_traits(make_defense(spec)) for spec in track.defenses},
         "recognizers": {
             alias: {"family": net.family, "dim": net.dim, "differentiable": net.differentiable, **net.provenance}
             for alias, net in recognizers.items()
         },
+        "taught_alike": taught_alike(session),
         "metrics": declared(measurements(track.protocol).values()),
         "absent": found.absent,
-        "caveats": list(session.dataset.caveats),
-    }
+        "caveats": session.pictures.caveats(),
+    } | session.pictures.apart()
     for name, content in zip(_FILES, (environment(session.device), manifest, about), strict=True):
         write_text(out / f"{name}.json", json.dumps(content, indent=1, default=plain) + "\n")
+
+
+def taught_alike(session: Session) -> dict[str, list[str]]:
+    """Attacked recogniser -> the judges that learnt from the same people as it: they share what it gets wrong."""
+    here = session.recognizers.trained_here
+    return {
+        target.recognizer: [judge for judge in target.judges if here(judge)]
+        for target in session.track.targets
+        if here(target.recognizer) and any(map(here, target.judges))
+    }
 
 
 def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int], command: str) -> dict[str, Any]:
@@ -81,7 +93,7 @@ def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int
 def same_run(out: Path, about: Mapping[str, Any]) -> bool:
     """Whether the files of ``write_manifest`` are there and tell of the same run, however it was called and when."""
     try:
-        env, manifest, run = (json.loads((out / f"{name}.json").read_text("utf-8")) for name in _FILES)
+        env, manifest, run = (read_json(out / f"{name}.json") for name in _FILES)
         splits = hashlib.sha256((out / "splits.csv").read_bytes()).hexdigest()
     except (OSError, ValueError):
         return False

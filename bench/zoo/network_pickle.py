@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.pickles import check_sizes, load_tensors
 
 _NETWORK = "G_ema"  # the generator whose weights were averaged over training
 
@@ -48,7 +49,7 @@ def _module(about: dict[str, Any]) -> _Inert:
 
 
 def _storage(content: bytes) -> torch.TypedStorage:
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    return load_tensors(io.BytesIO(content))  # type: ignore[no-any-return]
 
 
 def _tensor(
@@ -89,8 +90,9 @@ def read_network_pickle(path: Path, owner: str) -> dict[str, Tensor]:
         InputError: it is no such pickle.
     """
     try:
-        with path.open("rb") as file:
-            content = _Reader(file).load()
+        data = path.read_bytes()
+        check_sizes(data)
+        content = _Reader(io.BytesIO(data)).load()
         state = dict(_tensors(content[_NETWORK], ""))
     except Exception as error:  # a damaged pickle may raise anything
         reason = (str(error).strip().splitlines() or [""])[0][:200]

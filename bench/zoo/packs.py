@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..core.extras import need
+from ..core.onnx_file import describe_error, read_whole
 from ..core.paths import expand
 
 PREFIX = "insightface:"
@@ -92,10 +94,10 @@ def find_model(text: str, task: Task, owner: str) -> PackModel:
         sources = list(_sources(pack))
         stamp = tuple((source.name, *_stamp(pack, source)) for source in sources)
         found = [model for model in _models(str(pack), stamp) if model.task == task]
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{owner}: {pack} is no sound zip ({error}); get it again.") from error
     except InputError as error:
         raise InputError(f"{owner}: {error}") from error
+    except Exception as error:  # zipfile raises what damaged bytes make of it
+        raise InputError(f"{owner}: {pack} is no sound zip ({describe_error(error)}); get it again.") from error
     if len(found) == 1:
         return found[0]
     names = ", ".join(source.name for source in sources) or "no ONNX file"
@@ -128,11 +130,10 @@ def _models(pack: str, stamp: tuple[tuple[str, int, int], ...]) -> tuple[PackMod
 
 
 def _model(source: Source) -> PackModel:
-    import onnx
-
-    with source.open("rb") as file:
-        content = file.read()
+    onnx = need("onnx", "Packs of ONNX files")
     try:
+        with source.open("rb") as file:
+            content = read_whole(file)
         graph = onnx.load_model_from_string(content).graph
     except Exception as error:  # protobuf's errors share no public base class
         raise InputError(f"{source} is no readable ONNX file; it may be cut: get the pack again.") from error

@@ -205,7 +205,7 @@ def _empty_text(folder: Path) -> Tensor:
     from transformers import CLIPTokenizer
 
     try:
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)  # nosec B615
         length = encoder.config.max_position_embeddings
         tokens = tokenizer(
             [""], padding="max_length", max_length=length, truncation=True, return_tensors="pt"

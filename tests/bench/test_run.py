@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,13 +14,12 @@ import pytest
 from faceleak.bench.cli.listing import listing
 from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import TrackError
-from faceleak.bench.record.results import COLUMNS, TIMING_METRICS, VOLATILE, read_results
+from faceleak.bench.record.results import COLUMNS, read_results
 from faceleak.bench.run.runner import parse_only
+from running import TOYS, faceleak, stable
 from systems import TOY_TRACK
 from typer.testing import CliRunner, Result
 
-TESTS = Path(__file__).parent.parent
-TOYS = TESTS / "toys.py"
 CELLS = """
 [[defenses]]
 name = "none"
@@ -48,18 +45,6 @@ def spent() -> float:
     """CPU seconds of the processes that have ended: unlike the clock, deaf to what runs beside them."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def faceleak(*words: str, store: Path, wait: bool = True) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
-    environment = os.environ | {"FACELEAK_STORE": str(store), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "faceleak", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment, cwd=store,
-    )  # fmt: skip
-    if wait:
-        process.output = process.communicate(timeout=240)[0]  # type: ignore[attr-defined]
-    return process
 
 
 def words(track: Path, out: Path) -> list[str]:
@@ -90,19 +75,17 @@ def finished(place: Path) -> Path:
     return place / "whole"
 
 
-def stable(results: Path) -> pd.DataFrame:
-    """What a repeated run must reproduce to the letter."""
-    frame = pd.read_csv(results, dtype=str, keep_default_na=False)
-    return frame[~frame["metric"].isin(TIMING_METRICS)].drop(columns=list(VOLATILE)).reset_index(drop=True)
-
-
 def test_results_have_the_schema_and_no_silent_holes(finished: Path) -> None:
     frame = read_results(finished / "results.csv")
     assert tuple(frame.columns) == COLUMNS
     assert (frame.loc[frame["status"] == "ok", "value"].notna()).all(), "a value, or a status that says why not"
-    assert set(frame["status"]) <= {"ok", "absent"}
+    assert set(frame["status"]) <= {"ok", "absent", "refused"}
+    few = frame[frame["status"] == "refused"]
+    assert {(name[:3], why) for name, why in zip(few["metric"], few["ci_method"], strict=True)} <= {
+        ("fd_", "fewer than 50 images")
+    }
     absent = frame[frame["status"] == "absent"]
-    assert set(absent["metric"]) <= {"lpips", "fid", "kid"}
+    assert set(absent["metric"]) <= {"lpips", "fid", "kid", "fid_floor", "kid_floor"}
     inside = frame[frame["ci_lo"].notna()]
     slack = 1e-6
     assert ((inside["ci_lo"] <= inside["value"] + slack) & (inside["value"] <= inside["ci_hi"] + slack)).all()

@@ -15,7 +15,7 @@ from faceleak.bench.core.errors import TrackError
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report.freshness import is_current, note_sources, sources_of
-from faceleak.bench.run import runner
+from faceleak.bench.run import work
 from faceleak.bench.run.belonging import origin_of
 from faceleak.bench.run.cell import run_cell
 from faceleak.bench.run.interrupted import stoppable, told
@@ -190,7 +190,7 @@ def test_asked_to_stop_it_collects_what_has_ended(place: Path, store: Path, monk
             os.kill(os.getpid(), 15)
         return run_cell(*args)
 
-    monkeypatch.setattr(runner, "run_cell", stopped)
+    monkeypatch.setattr(work, "run_cell", stopped)
     with stoppable(), pytest.raises(KeyboardInterrupt):
         run(place / "a.toml", place / "new", store)
     assert read_results(place / "new" / "results.csv")["cell"].nunique() == 1

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from faceleak.bench.store import durable
+from faceleak.bench.store import store as store_module
 from faceleak.bench.store.recipe import Recipe, digest
-from faceleak.bench.store.store import SEAL, Store
+from faceleak.bench.store.store import SEAL, Busy, Store
+from faceleak.bench.store.sweep import sweep_all
 from filelock import FileLock
 
 BARE, ONE = Recipe("kind", {}, ""), Recipe("kind", {"a": 1}, "")
@@ -130,3 +132,54 @@ def test_one_made_from_another_of_its_kind(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.make(ONE, lambda folder: store.make(BARE, lambda inner: None) and None)
     assert {path.name for path in (tmp_path / "kind").iterdir()} == {ONE.key, BARE.key}
+
+
+def test_who_defers_goes_away_where_it_would_wait_and_finds_it_later(tmp_path: Path) -> None:
+    lock = tmp_path / "kind" / f"{BARE.key}.lock"
+    lock.parent.mkdir()
+    store = Store(tmp_path)
+    with FileLock(lock), store.deferring(), pytest.raises(Busy) as busy:
+        store.make(BARE, lambda folder: None)
+    assert busy.value.lock == lock
+    assert not isinstance(busy.value, Exception), "no cell takes it for its own failure"
+    with store.deferring():
+        assert store.make(BARE, lambda folder: None).is_dir()
+    assert {path.name for path in lock.parent.iterdir()} == {BARE.key}, "no lock is left"
+
+
+def test_much_work_is_not_thrown_away_for_a_short_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PATIENCE_S", -1.0)
+    held, may_go = threading.Event(), threading.Event()
+
+    def build(folder: Path) -> None:
+        held.set()
+        may_go.wait(10)
+
+    other = threading.Thread(target=lambda: Store(tmp_path).make(BARE, build))
+    other.start()
+    held.wait(10)
+    threading.Timer(0.1, may_go.set).start()
+    store = Store(tmp_path)
+    with store.deferring():
+        assert store.make(BARE, lambda folder: None).is_dir()
+    other.join()
+
+
+def test_leftovers_of_a_dead_maker_go_when_another_one_makes_the_thing(tmp_path: Path) -> None:
+    """Also where this store was swept before the other died."""
+    store = Store(tmp_path)
+    store.make(ONE, lambda folder: None)
+    (tmp_path / "kind" / f".{BARE.key}.1.dead").mkdir()
+    store.make(BARE, lambda folder: None)
+    assert {path.name for path in (tmp_path / "kind").iterdir()} == {ONE.key, BARE.key}
+
+
+def test_a_sweep_of_everything_leaves_whole_artefacts_and_what_lives(tmp_path: Path) -> None:
+    for kind in ("one", "two"):
+        Store(tmp_path).make(Recipe(kind, {}, ""), lambda folder: None)
+        (tmp_path / kind / ".dead.1.x").mkdir()
+        (tmp_path / kind / "dead.lock").touch()
+    with FileLock(tmp_path / "two" / "alive.lock"):
+        sweep_all(tmp_path)
+        left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*")}
+    assert left == {f"{kind}/{Recipe(kind, {}, '').key}" for kind in ("one", "two")} | {"two/alive.lock"}

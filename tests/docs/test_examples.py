@@ -41,8 +41,8 @@ REGISTRIES = (ATTACKS, DEFENSES, DATASETS, RECOGNIZERS, MEASUREMENTS)
 
 @pytest.fixture(scope="module")
 def rendered() -> tuple[np.ndarray, np.ndarray]:
-    """Four pictures (n, 3, 32, 32) uint8 of each of 42 people, and their names (n,)."""
-    source = Synthetic({"size": 32, "identities": [42], "images": [4]})
+    """Four pictures (n, 3, 32, 32) uint8 of each of 50 people, and their names (n,)."""
+    source = Synthetic({"size": 32, "identities": [50], "images": [4]})
     index = source._index()
     return np.stack(list(source._read(index))), index["identity"].to_numpy(str)
 

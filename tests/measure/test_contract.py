@@ -36,6 +36,22 @@ surfaces = ["template"]
 [[attacks]]
 name = "mean-face"
 """
+OWN_KEYS = """
+[[defenses]]
+name = "biohash"
+label = "own keys"
+settings = { key = "person" }
+attacks = []
+"""
+TESTED = """
+[[tests]]
+dataset = "paired"
+[datasets.paired]
+name = "toy-pairs"
+settings = { identities = 20, images = 4 }
+[splits.overlap]
+recognizer = ""
+"""
 NET = {"size": 32, "dim": 16, "steps": 4, "batch": 16}
 
 
@@ -64,7 +80,10 @@ def _session(folder: Path, *, publication: bool) -> Session:
     text = text.replace("[splits]", "[splits]\ntrain = { identities = 30, images = 6 }")
     if publication:
         text = text.replace("pictures = 2", 'pictures = 2\nmeasures = "publication"\npublished_victims = 12')
-    (folder / "t.toml").write_text(text + CELLS)
+    else:
+        # Who is tested is not trained on: that one person is left out of the train split.
+        text = text.replace("[splits]", '[splits]\non_duplicate = "drop"', 1) + TESTED
+    (folder / "t.toml").write_text(text + CELLS + OWN_KEYS)
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
 
 
@@ -73,7 +92,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """A case for each measurement to apply to, without an attack that learns."""
     deployed = _session(tmp_path_factory.mktemp("deployed"), publication=False)
     shown = _session(tmp_path_factory.mktemp("shown"), publication=True)
-    system, attack = cells(deployed.track)[:2]
+    system, attack, keyed = cells(deployed.track)[:3]
     defense = deployed.defense(attack.defense, "a", 0)
     part = leaked_set(deployed, defense, attack, "victims", SecretSource.installation(0))
     pictures = (0.5 * part.faces.images(part.index) + 0.25).clamp(0, 1)
@@ -84,7 +103,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     published.system.recognizer = shown.recognizer("a")
     released = system_case(deployed, system, Released())
     released.system.recognizer = deployed.recognizer("a")
-    return [ensemble, Case(deployed, system), released, published]
+    return [ensemble, Case(deployed, system), Case(deployed, keyed), released, published]
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS.names())

@@ -49,18 +49,25 @@ def pair(n: int) -> tuple[Tensor, Tensor]:
 
 def test_rows_follow_from_kept_features() -> None:
     y, x = pair(60)
-    kept = likeness.likeness(y, x, np.arange(60) // 2)
+    real = x.flip(0) * 0.9
+    kept = likeness.likeness(y, x, np.arange(60) // 2, real, np.arange(60))
     found = {row["metric"]: row for row in likeness.likeness_rows(through_disk(kept), RULES)}
-    assert set(found) == {"psnr", "ssim", "lpips", "fid", "kid"}
+    assert set(found) == {"psnr", "ssim", "lpips", "fid", "kid", "fid_floor", "kid_floor"}
     assert found["lpips"]["value"] == pytest.approx(float((0.5 * x).mean()), rel=1e-5)
     assert (found["lpips"]["unit"], found["lpips"]["n"]) == ("lpips_alex", 30)
     features = FlatFid()
     assert found["fid"]["value"] == frechet_distance(features.features(x), features.features(y))
+    assert found["fid_floor"]["value"] == frechet_distance(features.features(x), features.features(real))
+    assert 0 < found["fid_floor"]["value"] < found["fid"]["value"]
     assert found["kid"]["value"] == features.kid(x, y, RULES.rng("kid"), subset_size=60).value
 
 
 def test_a_distance_of_sets_takes_fifty_pictures() -> None:
-    rows = likeness.likeness_rows(likeness.likeness(*pair(49), np.arange(49)), RULES)
-    absent = {row["metric"]: row["reason"] for row in rows if row.get("status") == "absent"}
-    assert set(absent) == {"fid", "kid"}
-    assert "49 images; at least 50" in absent["fid"]
+    y, x = pair(49)
+    rows = likeness.likeness_rows(likeness.likeness(y, x, np.arange(49), x, np.arange(49)), RULES)
+    refused = {row["metric"]: row["ci_method"] for row in rows if row.get("status") == "refused"}
+    assert set(refused) == {"fid", "kid", "fid_floor", "kid_floor"}
+    assert refused["fid"] == "fewer than 50 images"
+    few = likeness.likeness(torch.cat([y, y]), torch.cat([x, x]), np.arange(98) % 49, x, np.arange(49))
+    found = {row["metric"]: row.get("status") for row in likeness.likeness_rows(few, RULES)}
+    assert (found["fid"], found["fid_floor"]) == (None, "refused"), "98 leaks, but of 49 photographs"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from faceleak.bench.metrics.arrays import MetricInputError
+from faceleak.bench.metrics.comparisons import sign_flip_p
 from faceleak.bench.metrics.intervals import (
     bootstrap_identities,
     paired_difference,
     resample_weights,
-    sign_flip_p,
     subject_bootstrap_fmr,
     wilson,
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from faceleak.bench.metrics.arrays import MetricInputError
 from faceleak.bench.metrics.reidentification import by_identity, rank_k, risk_ratio, shuffled, true_ranks
-from faceleak.bench.metrics.rivals import depths, rival_rates
+from faceleak.bench.metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +51,47 @@ def test_a_recovery_that_finds_its_own_person_leaves_the_places_below_to_others(
     assert np.isfinite(ratio.hi), "one shuffle of few people left it infinite"
     same = rival_rates(np.zeros((50, 50)), people, people, {"5": 5})["5"]
     assert same.macro == 0, "who scores everybody equally finds nobody, as in true_ranks"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 9999), st.integers(1, 6), st.integers(1, 4), st.integers(1, 4))
+def test_recoveries_of_nobody_are_tried_on_everybody(seed: int, people: int, strangers: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    gallery = np.concatenate([rng.permutation(people + 3), rng.integers(0, people + 3, 5)])
+    scores = rng.integers(0, 4, (strangers, len(gallery))).astype(float)
+    found = stranger_rates(scores, np.repeat(np.arange(people), 2), gallery, {"k": k})["k"]
+    for i in range(people):
+        ranks = true_ranks(scores, np.full(strangers, i), gallery)
+        assert found.values[i] == pytest.approx(np.mean(ranks <= k))
+    assert len(found.values) == people, "a person counts once"
+
+
+def test_who_is_nobody_has_k_places_to_give() -> None:
+    scores = np.random.default_rng(1).uniform(size=(7, 40))
+    people = np.arange(40)
+    found = stranger_rates(scores, people, people, depths(40))
+    assert {name: one.macro for name, one in found.items()} == pytest.approx(
+        {"1": 1 / 40, "5": 5 / 40, "20": 0.5, "1%": 1 / 40}
+    )
+
+
+def test_a_ratio_where_one_shuffle_had_none() -> None:
+    """Two in a hundred are found: one shuffle mostly finds nobody, the expectation never does."""
+    people = np.arange(100)
+    scores = np.random.default_rng(0).uniform(size=(100, 100))
+    own = by_identity(rank_k(scores, people, people, 1), people).values
+    exact = rival_rates(scores, people, people, {"1": 1})["1"].values
+    ratio = times_rivals(own, exact, 0, 500)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(own.mean() / exact.mean())
+    nobody = times_rivals(np.zeros(100), exact, 0)
+    assert nobody is not None
+    assert (nobody.value, nobody.lo) == (0, 0)
+    assert 1 < nobody.hi < 10, "not a point: who found nobody among a hundred may find some among the next"
+    assert times_rivals(np.zeros(5), np.zeros(5), 0) is None
+    best = times_rivals(np.ones(50), np.zeros(50), 0)
+    assert best is not None
+    assert (best.value, best.lo > 4) == (np.inf, True)
 
 
 def test_one_percent_of_a_small_gallery_is_one() -> None:

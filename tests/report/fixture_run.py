@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,10 @@ def one_cell(folder: Path, shape: Shape, index: int, surface: str, attack: str, 
         rows.append(base_row(**who, judge=judge, metric="sar_type2", fmr=0.01, split="calibration", **_around(value)))
         rows.append(base_row(**who, judge=judge, metric="rank1", **_around(value * 0.8)))
         rows.append(base_row(**who, judge=judge, metric="rank1_chance", value=0.02))
+        rows.append(base_row(**who, judge=judge, metric="rank1_shuffled", value=0.016))
+        ratio = {"value": value * 50, "ci_lo": value * 40, "ci_hi": math.inf if defense == "none" else value * 60}
+        rows.append(base_row(**who, judge=judge, metric="risk_ratio", **ratio))
+        rows.append(base_row(**who, judge=judge, metric="rank1_mean_face", value=0.02))
         rows.append(base_row(**who, judge=judge, metric="cosine", value=value * 0.7))
     cell_files(folder / "cells" / name, shape, who, level, baseline=baseline)
     return rows

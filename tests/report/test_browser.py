@@ -122,3 +122,22 @@ def test_a_link_opens_its_cell(run: Path) -> None:
     assert set(seen["left"]) >= {f"c-{key}", "c-u-biohash", "c-nbnet-none-template-K0-0"}
     assert not [name for name in seen["left"] if "gaussian" in name or "decoder" in name]
     assert seen["overflow"] <= 0
+
+
+def test_the_pages_show_their_pictures_and_run_nothing_that_was_brought_in(run: Path) -> None:
+    page = (run / "index.html").read_text()
+    evil = '<script>window.ran = true</script><img src="x" onerror="window.ran = true"><style>h1 { color: red }</style>'
+    (run / "spoilt.html").write_text(page.replace("<header>", f"{evil}<header>"))
+    seen = browse(run, "spoilt.html", """
+      const drawn = [...page.querySelectorAll("figure img")].filter(visible);
+      seen.drawn = drawn.length && drawn.every(picture => picture.naturalWidth > 0);
+      seen.ran = frame.contentWindow.ran === true;
+      seen.styled = frame.contentWindow.getComputedStyle(page.body).maxWidth;
+      seen.red = frame.contentWindow.getComputedStyle(page.querySelector("h1")).color;
+      seen.sorts = sort("s1-attacks", "attack")[1];
+    """)  # fmt: skip
+    assert seen["drawn"]
+    assert not seen["ran"]
+    assert seen["styled"] == "1344px"
+    assert seen["red"] != "rgb(255, 0, 0)"
+    assert seen["sorts"] == "ascending"

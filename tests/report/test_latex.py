@@ -61,3 +61,15 @@ def test_a_report_has_its_tables(tmp_path: Path) -> None:
     lines = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert all(line.count("&") == 6 for line in lines)
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("[weak]", "{[}weak]"), ("*", "{*}"), ("eps [weak]", "eps [weak]"), ("a\nb\tc", "a b c"),
+        ("σ=0.1", r"\ensuremath{\sigma}=0.1"),
+        ("<b>|", r"\textless{}b\textgreater{}\textbar{}"), ("λ", r"\ensuremath{\lambda}"), ("50 % é", r"50 \% é"),
+    ],
+)  # fmt: skip
+def test_labels_are_printed_as_they_are(text: str, printed: str) -> None:
+    assert escape(text) == printed

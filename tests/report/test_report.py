@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -29,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_figure_has_its_png_pdf_and_csv(run: Path) -> None:
     stems = {path.stem for path in (run / "figures").iterdir()}
     assert {name.split("_")[0] for name in stems} == {
-        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss", "transfer",
+        "ladder", "scatter", "matrix", "grid-attacks", "grid-defenses", "loss", "transfer", "risk",
     }  # fmt: skip
     for stem in stems:
         for ending, least in ((".png", 5000), (".pdf", 5000), (".csv", 20)):
@@ -154,3 +157,17 @@ def test_a_packed_table_gives_the_same_boards(tmp_path: Path) -> None:
     make_report(folder)
     assert (folder / "boards" / "defenses.csv").read_bytes() == boards
     assert 'href="results.csv.gz"' in (folder / "index.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["index.html", "cells.html"])
+def test_the_pages_allow_their_own_style_and_script_only(run: Path, name: str) -> None:
+    page = (run / name).read_text()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy
+    assert page.index(policy[0]) < page.index("<style>"), "a policy holds for what comes after it"
+    assert "default-src 'none'" in html.unescape(policy[1])
+    for tag in ("style", "script"):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in html.unescape(policy[1])
+    assert not re.search(r"<[^>]+\s(style|on\w+)=", page), "the policy would block it"

@@ -12,7 +12,6 @@ over. With y the edit of the original, y' that of the published picture and m th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -24,15 +23,13 @@ from ...core.errors import InputError
 from ...core.faces import resize
 from ...core.nets.editor import Kind
 from ...core.registry import register_measurement
-from ...metrics.intervals import Interval
-from ...metrics.reidentification import sar_type2
 from ...prepare.session import Session
 from ...record.metrics import Metric
 from ...record.results import Row
 from ...zoo.editors import EditorSettings, attribute_editor, attribute_table
 from ..base import Kept
 from ..case import Case
-from ..evidence import below, judges_in, thresholds, under
+from ..evidence import below, calibrated, judges_in, under
 from ..public_networks import public_context
 from ..rows import Rules, absent, at_rates, measured, row_of
 from ..shown import Published
@@ -88,13 +85,9 @@ class Edits(OfPublished):
         yield measured(_DISRUPTED, row_of(_DISRUPTED), rules.mean(spoilt, rate=True))
         for judge in judges_in(kept):
             own = below(judge, kept)
-            at = {fmr: thresholds(own, rules.protocol.fmrs)[fmr]}
+            known = calibrated(own)
             for metric, name in ((_PROTECTED, "after"), (_PLAIN, "before")):
-                yield from at_rates(metric, partial(_taken, own[name], kept["owner"], rules), at, judge)
-
-
-def _taken(scores: np.ndarray, owner: np.ndarray, rules: Rules, threshold: float) -> Interval:
-    return rules.mean(sar_type2(scores, owner, threshold).values, rate=True)
+                yield from at_rates(metric, own[name], kept["owner"], known, rules, fmrs=[fmr], judge=judge)
 
 
 def edited(session: Session, shown: Published, images: Tensor) -> Tensor:

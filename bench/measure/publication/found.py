@@ -14,7 +14,6 @@ rank1_decoy         share for which a decoy comes first in the gallery of origin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -23,13 +22,12 @@ from torch import Tensor
 
 from ...core.registry import register_measurement
 from ...leak.leaked import gallery_of, other_images
-from ...metrics.intervals import Interval
-from ...metrics.reidentification import by_identity, chance, rank_k, sar_type2
+from ...metrics.reidentification import by_identity, chance, rank_k
 from ...record.metrics import Metric
 from ...record.results import Row
 from ..base import Kept
 from ..case import Case
-from ..evidence import below, judges_in, thresholds, under
+from ..evidence import below, calibrated, judges_in, under
 from ..judges import Judge
 from ..rows import Rules, at_rates, counted, measured, row_of
 from ..shown import Published
@@ -76,21 +74,13 @@ def _judged(kept: Kept, judge: str, rules: Rules) -> Iterator[Row]:
     if "near" in kept:
         nearest = (kept["near"].max(1) > kept["gallery"].max(1)).astype(float)
         yield measured(_DECOY, row_of(_DECOY, judge=judge), rules.mean(nearest, rate=True))
-    at = thresholds(kept, rules.protocol.fmrs)
-
-    def dodged(threshold: float) -> np.ndarray:
-        return 1 - sar_type2(kept["other"], owner[kept["leak"]], threshold).values
-
-    yield from at_rates(_DODGED, lambda t: rules.mean(dodged(t), rate=True), at, judge)
-    if "near" in kept:
-        able = {fmr: threshold for fmr, threshold in at.items() if threshold is not None}
+    known = calibrated(kept)
+    yield from at_rates(_DODGED, kept["other"], owner[kept["leak"]], known, rules, judge=judge, missed=True)
+    able = [fmr for fmr in rules.protocol.fmrs if known.threshold(fmr) is not None]
+    if "near" in kept and able:
+        people = np.arange(len(owner))
         for metric, place in ((_PASSED, "near"), (_PLAIN, "plain")):
-            best = kept[place].max(1)
-            yield from at_rates(metric, partial(_passed, best, rules), able, judge)
-
-
-def _passed(best: np.ndarray, rules: Rules, threshold: float) -> Interval:
-    return rules.mean((best > threshold).astype(float), rate=True)
+            yield from at_rates(metric, kept[place].max(1), people, known, rules, fmrs=able, judge=judge)
 
 
 def _decoys(case: Case) -> Tensor | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
+
 from ...core.registry import register_measurement
+from ...leak.leaked import other_images
 from ...record.results import Row
 from ..base import Kept
 from ..case import Case
-from ..likeness import PAIRED, SETS, likeness, likeness_rows
+from ..likeness import FLOORS, PAIRED, SETS, likeness, likeness_rows
 from ..rows import Rules
 from .base import OfPublished
 
@@ -18,10 +21,12 @@ from .base import OfPublished
 class Looks(OfPublished):
     """PSNR, SSIM, LPIPS, FID and KID."""
 
-    metrics: ClassVar = (*PAIRED, *SETS)
+    metrics: ClassVar = (*PAIRED, *SETS, *FLOORS)
 
     def observe(self, case: Case) -> Kept:
-        return likeness(case.shown.images, case.shown.originals, case.shown.owner)
+        shown = case.shown
+        real = shown.faces.images(other_images(shown.faces, shown.index))
+        return likeness(shown.images, shown.originals, shown.owner, real, np.arange(len(real)))
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
         yield from likeness_rows(kept, rules)

@@ -1,0 +1,46 @@
+"""Zips and tapes of others: what climbs out of the folder, or grows beyond what was sent, is refused."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PureWindowsPath
+
+from .errors import InputError
+
+GROWTH, SMALL = 32, 256 << 20  # times its size that an archive may unpack to, and bytes that any may
+MOST_MEMBERS = 5_000_000
+
+
+def climbs(name: str) -> bool:
+    """Whether a member's name leads out of the folder that it is unpacked into, on any system."""
+    path = PureWindowsPath(name)  # parts at / and at \\, knows drives
+    return bool(path.anchor) or ".." in path.parts or "\0" in name or ":" in name.split("/")[0]
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or a tar, compressed or not, into ``folder``.
+
+    Raises:
+        InputError: a member that leads elsewhere, or more than an archive of that size can honestly hold.
+        Exception: of any kind, for a damaged archive.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            _check(archive, ((one.filename, one.file_size) for one in packed.infolist()))
+            packed.extractall(folder)  # never more of a member than its declared size  # nosec B202
+        return
+    with tarfile.open(archive) as tape:
+        _check(archive, ((one.name, one.size) for one in tape))
+        tape.extractall(folder, filter="data")  # refuses links that lead elsewhere, and devices
+
+
+def _check(archive: Path, members: Iterable[tuple[str, int]]) -> None:
+    most, total = max(SMALL, GROWTH * archive.stat().st_size), 0
+    for count, (name, size) in enumerate(members):
+        if climbs(name):
+            raise InputError(f"its member {name[:200]!r} lies outside of the archive")
+        total += size
+        if total > most or count > MOST_MEMBERS:
+            raise InputError(f"it would unpack to more than {most >> 20} MiB, {GROWTH} times its size")
