@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 
+BLANKS = "\t\u00a0\u202f\u3000"  # not printable to Python, and harmless: names of files have them
+
+
 def shown(text: str, most: int = 2000) -> str:
     """``text`` as a terminal may be given it: control characters, which move its cursor and colour it, spelled out."""
     plain = "".join(
@@ -12,7 +15,7 @@ def shown(text: str, most: int = 2000) -> str:
 
 
 def _spelled(letter: str) -> str:
-    return letter if letter in "\t\u00a0\u202f\u3000" else letter.encode("unicode_escape").decode()
+    return letter if letter in BLANKS else letter.encode("unicode_escape").decode()
 
 
 class FaceleakError(Exception):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from faceleak.bench.core.boundary import sentence
-from faceleak.bench.core.errors import FaceleakError
+from faceleak.bench.core.errors import BLANKS, FaceleakError
 
 SECONDS = 5  # of the processor's time that an input may take
 ASLEEP = 900  # seconds on the wall after which a child that computes nothing counts as hung; machines may be busy
@@ -166,7 +166,7 @@ def judged(read: Read, data: bytes, file: Path, ran: list[str]) -> tuple[str, st
     if error is not None and not isinstance(error, FaceleakError):
         return "error", _told(error)
     said = sentence(error) if error is not None else ""
-    if said is None or len(said) > LONGEST or not all(one.isprintable() or one in "\n\t" for one in said):
+    if said is None or len(said) > LONGEST or not all(one.isprintable() or one in "\n" + BLANKS for one in said):
         return "words", f"{type(error).__name__}: {str(error)[:300]!r}"
     return None
 
