@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 BLANKS = "\t\u00a0\u202f\u3000"  # not printable to Python, and harmless: names of files have them
 
 

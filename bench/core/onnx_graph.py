@@ -20,6 +20,8 @@ from .extras import need
 from .onnx_file import load_model
 from .seeding import Rng
 
+MOST_AT_ONCE = 256  # images of a call where the graph insists on a number
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -63,13 +65,16 @@ def read_graph(path: Path | zipfile.Path, size: int, output: str, owner: str) ->
 def _check_shape(value: Any, size: int, where: str) -> tuple[int, tuple[int, ...]]:
     """The fixed batch size of the input ``value``, 0 where it is dynamic, and what it takes of the square."""
     tensor = value.type.tensor_type
-    shape = [item.dim_value if item.HasField("dim_value") else 0 for item in tensor.shape.dim]
+    # Some exporters write -1 for a side that is any.
+    shape = [max(0, item.dim_value) if item.HasField("dim_value") else 0 for item in tensor.shape.dim]
     if tensor.elem_type != 1:  # TensorProto.FLOAT
         raise InputError(f"{where} takes element type {tensor.elem_type}, not float32; export it in float32.")
     if not shape:  # no shape is declared: the trial run decides
         return 0, ()
     if len(shape) != 4 or shape[1] not in (0, 3):
         raise InputError(f"{where} takes shape {shape}, not (N, 3, H, W); export it with channels first.")
+    if shape[0] > MOST_AT_ONCE:
+        raise InputError(f"{where} takes {shape[0]} images at once, more than {MOST_AT_ONCE}; export a dynamic batch.")
     if max(shape[2:]) not in (0, size):
         raise InputError(f"{where} takes {shape[2]}x{shape[3]} images, size is {size}; set size = {max(shape[2:])}.")
     square = len(set(shape[2:]) - {0}) <= 1

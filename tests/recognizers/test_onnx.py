@@ -29,7 +29,16 @@ def images(n: int = 5) -> Tensor:
 
 @pytest.mark.parametrize(
     ("kind", "batch"),
-    [("plain", "n"), ("plain", 1), ("plain", 2), ("slice", "n"), ("slice", 1), ("slice", 2), ("stuck", 1)],
+    [
+        ("plain", "n"),
+        ("plain", 1),
+        ("plain", 2),
+        ("slice", "n"),
+        ("slice", 1),
+        ("slice", 2),
+        ("stuck", 1),
+        ("plain", -1),
+    ],
 )
 def test_any_batch_and_both_forms(tmp_path: Path, kind: str, batch: int | str) -> None:
     recognizer = tiny(write_graph(tmp_path / "a.onnx", batch=batch, kind=kind))
@@ -121,6 +130,7 @@ def test_several_outputs_must_be_named(tmp_path: Path) -> None:
     [
         ({"size": 16}, {}, r"takes 8x8 images, size is 16; set size = 8"),
         ({}, {"dtype": 10}, r"element type 10, not float32"),
+        ({}, {"batch": 4096}, r"takes 4096 images at once"),
         ({"output": "q"}, {}, r"has outputs \['e'\]; set output"),
     ],
 )
