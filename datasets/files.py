@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..bench.core.archives import climbs
+from ..bench.core.archives import climbs, hungry
 from ..bench.core.errors import DataError, shown
 from .pictures import HEIC, MOST_BYTES, suffixes
 
@@ -161,6 +161,7 @@ def _in_zip(source: Path, passed: dict[str, str]) -> Iterator[Found]:
                 linked = stat.S_ISLNK(info.external_attr >> 16)
                 place = name.replace("\\", "/")
                 reason = _packing(place) or ("a link in an archive" if linked else _no_picture(place, lambda: b""))
+                reason = "packed by LZMA, which may ask for any memory" if hungry(info) else reason
                 reason = reason if _printable(name) else _NAMELESS
                 if reason:
                     passed[_said(name)] = reason

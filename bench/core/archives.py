@@ -11,12 +11,21 @@ from .errors import InputError
 
 GROWTH, SMALL = 32, 256 << 20  # times its size that an archive may unpack to, and bytes that any may
 MOST_MEMBERS = 5_000_000
+MOST_HEADER = 1 << 20  # bytes of a name, or of what a header says beside it
+_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 
 
 def climbs(name: str) -> bool:
     """Whether a member's name leads out of the folder that it is unpacked into, on any system."""
     path = PureWindowsPath(name)  # parts at / and at \\, knows drives
     return bool(path.anchor) or ".." in path.parts or "\0" in name or ":" in name.split("/")[0]
+
+
+def hungry(member: zipfile.ZipInfo) -> bool:
+    """Whether it is packed by LZMA, whose unpacking reserves whatever memory the archive asks for, up to 4 GiB."""
+    return member.compress_type == zipfile.ZIP_LZMA
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -28,12 +37,26 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
+            if any(map(hungry, packed.infolist())):
+                raise InputError("it is packed by LZMA, which may ask for any memory; pack it by deflate")
             _check(archive, ((one.filename, one.file_size) for one in packed.infolist()))
             packed.extractall(folder)  # never more of a member than its declared size  # nosec B202
         return
-    with tarfile.open(archive) as tape:
+    with tarfile.open(archive, tarinfo=_Member) as tape:
         _check(archive, ((one.name, one.size) for one in tape))
         tape.extractall(folder, filter="data")  # refuses links that lead elsewhere, and devices
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tape; one that holds a name or a header of others is read whole, so it must be small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        """The member that 512 bytes tell of."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > MOST_HEADER:
+            raise InputError(f"a header in it is said to have {found.size} bytes")
+        return found
 
 
 def _check(archive: Path, members: Iterable[tuple[str, int]]) -> None:

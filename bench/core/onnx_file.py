@@ -13,6 +13,7 @@ from .extras import need
 MOST_BYTES = (1 << 31) - 1  # of a serialised model; protobuf takes no more
 MOST_NUMBERS = 1 << 28  # of a value on the way through a graph, for one picture; networks of faces have 2^24
 _PROGRAMS = frozenset({"Loop", "Scan", "SequenceMap", "StringNormalizer", "TfIdfVectorizer", "StringSplit"})
+_SHAPED = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Reshape": 1, "Resize": 3}  # which input is a shape, or sizes
 _BLOCK = 1 << 24  # bytes
 _SMALL = 1 << 12  # bytes of a constant that may decide a shape
 
@@ -33,6 +34,7 @@ def load_model(path: Path | zipfile.Path, owner: str) -> tuple[Any, bytes]:
         if isinstance(path, Path):
             onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
+        _check_shapes(model)
         _check_values(model)
         return model, model.SerializeToString()
     except Exception as error:  # protobuf, checker and file errors share no base class
@@ -95,6 +97,20 @@ def _check_nodes(model: Any) -> None:
             raise ValueError(f"it holds a {node.op_type}, which no recogniser needs")
         if not all(letter.isalnum() or letter in "._-" for letter in node.domain + node.op_type):
             raise ValueError(f"it has an operation called {node.op_type[:80]!r} of {node.domain[:80]!r}")
+
+
+def _check_shapes(model: Any) -> None:
+    """Refuse shapes that no value can have: what computes with them may end the process."""
+    onnx = need("onnx", "Recognizers in ONNX files")
+    nodes, tensors = _parts(model)
+    small = {one.name: one for one in tensors if one.data_type == onnx.TensorProto.INT64 and one.ByteSize() <= _SMALL}
+    for node in nodes:
+        place = _SHAPED.get(node.op_type, -1)
+        if 0 <= place < len(node.input) and node.input[place] in small:
+            shape = onnx.numpy_helper.to_array(small[node.input[place]]).ravel().tolist()
+            least = -1 if node.op_type == "Reshape" else 0  # there -1 is what is left
+            if min(shape, default=0) < least or math.prod(map(abs, filter(None, shape))) > MOST_NUMBERS:
+                raise ValueError(f"a {node.op_type} would have {shape[:8]} numbers")
 
 
 def _check_values(model: Any) -> None:

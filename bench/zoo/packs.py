@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.archives import hungry
 from ..core.errors import InputError
 from ..core.extras import need
 from ..core.onnx_file import describe_error, read_whole
@@ -113,7 +114,10 @@ def _sources(pack: Path) -> Iterator[Source]:
         yield from sorted(pack.rglob("*.onnx"))
     else:
         with zipfile.ZipFile(pack) as archive:
-            names = sorted(name for name in archive.namelist() if name.endswith(".onnx"))
+            graphs = [one for one in archive.infolist() if one.filename.endswith(".onnx")]
+            if any(map(hungry, graphs)):
+                raise InputError(f"{pack} is packed by LZMA, which may ask for any memory; pack it by deflate.")
+            names = sorted(one.filename for one in graphs)
         yield from (zipfile.Path(pack, name) for name in names)
 
 

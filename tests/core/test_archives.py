@@ -60,6 +60,19 @@ def test_an_archive_that_climbs_or_grows_leaves_nothing(
     assert (tmp_path / "in" / "a" / "b").stat().st_size == 900
 
 
+def test_what_reserves_memory_before_it_is_unpacked_is_refused(tmp_path: Path) -> None:
+    hungry = tmp_path / "a.zip"
+    with zipfile.ZipFile(hungry, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", b"x")
+    with pytest.raises(InputError, match="LZMA"):
+        unpack(hungry, tmp_path / "in")
+    named = tarfile.TarInfo("long")
+    named.type, named.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
+    (tmp_path / "b.tar").write_bytes(named.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(InputError, match="a header in it is said to have 1073741824 bytes"):
+        unpack(tmp_path / "b.tar", tmp_path / "in")
+
+
 class Reserves:
     """Its pickle asks for a tebibyte, which torch's weights_only grants."""
 

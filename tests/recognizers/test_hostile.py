@@ -106,3 +106,13 @@ def test_weights_elsewhere_are_refused_wherever_they_stand(place: str, where: st
             model.graph.node.append(helper.make_node("If", ["x"], ["z"], then_branch=inner, else_branch=inner))
 
     assert "no file beside it" in refused(changed(tmp_path, change))
+
+
+@pytest.mark.parametrize(("op", "shape"), [("ConstantOfShape", [1 << 40, 1 << 40, -1]), ("Reshape", [-2, 4])])
+def test_shapes_that_no_value_has_are_refused(op: str, shape: list[int], tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        model.graph.initializer.append(helper.make_tensor("odd", TensorProto.INT64, [len(shape)], shape))
+        inputs = ["odd"] if op == "ConstantOfShape" else ["x", "odd"]
+        model.graph.node.insert(0, helper.make_node(op, inputs, ["huge"]))
+
+    assert f"a {op} would have" in refused(changed(tmp_path, change))
