@@ -125,7 +125,8 @@ def check_names(track: Track, file: Path) -> None:
     for split in ("calibration", "victims"):  # both are compared: with themselves and with others
         spec = getattr(track.splits, split)
         if spec.identities == 1 or spec.images == 1 or spec.max_images in (1, 2):
-            raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {spec}.")
+            got = ", ".join(f"{name} = {getattr(spec, name)}" for name in ("identities", "images", "max_images"))
+            raise TrackError(f"{file}: split {split!r} needs at least 2 identities with 2 images each, got {got}.")
     check_datasets(track, file)
     if (headline := track.protocol.headline_fmr) not in track.protocol.fmrs:
         raise TrackError(f"{file}: headline_fmr {headline} is not one of fmrs {track.protocol.fmrs}.")
