@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from .errors import InputError
 
 GROWTH, SMALL = 32, 256 << 20  # times its size that an archive may unpack to, and bytes that any may
 MOST_MEMBERS = 5_000_000
+_WINDOW = 256 << 20  # bytes that an .xz may ask for to be unpacked; `xz -9` asks for 65 MiB
+_PART = 1 << 20
 
 
 def climbs(name: str) -> bool:
@@ -31,9 +34,37 @@ def unpack(archive: Path, folder: Path) -> None:
             _check(archive, ((one.filename, one.file_size) for one in packed.infolist()))
             packed.extractall(folder)  # never more of a member than its declared size  # nosec B202
         return
+    untape(archive, folder)
+
+
+def untape(archive: Path, folder: Path) -> None:
+    """``unpack`` of what is a tar, whatever it holds: a zip at the end of one that is not compressed looks like one."""
     with tarfile.open(archive) as tape:
         _check(archive, ((one.name, one.size) for one in tape))
         tape.extractall(folder, filter="data")  # refuses links that lead elsewhere, and devices
+
+
+def inflate(packed: Path, file: Path) -> None:
+    """Write what an .xz holds into ``file``, never more than an archive of its size can honestly hold.
+
+    Raises:
+        InputError: it grows beyond that, or ends early, or something follows.
+        lzma.LZMAError: it is damaged, or asks for more memory than ``xz -9`` does.
+    """
+    most, total = max(SMALL, GROWTH * packed.stat().st_size), 0
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, _WINDOW)
+    with packed.open("rb") as source, file.open("wb") as target:
+        while not unpacker.eof:
+            data = source.read(_PART) if unpacker.needs_input else b""
+            if unpacker.needs_input and not data:
+                raise InputError("it ends early")
+            part = unpacker.decompress(data, _PART)
+            total += len(part)
+            if total > most:
+                raise InputError(f"it would unpack to more than {most >> 20} MiB, {GROWTH} times its size")
+            target.write(part)
+        if unpacker.unused_data or source.read(1):
+            raise InputError("something follows its end")
 
 
 def _check(archive: Path, members: Iterable[tuple[str, int]]) -> None:

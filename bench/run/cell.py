@@ -28,14 +28,12 @@ from ..measure.rows import REASON
 from ..plan.cells import Cell, make_attack, make_defense
 from ..plan.track import DefenseSpec
 from ..prepare.session import Session
-from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
+from ..record.cell_files import PICTURES, ROWS, STATE, TRACE, clear, damage, has_ended, plain, read_state, seal
 from ..record.command import reproducing
 from ..record.results import SCORES, Row, kept_file, status_of
 from ..recover.fit import attributes_sha
 from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
-
-PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
 
 
 class WorkerDiedError(RuntimeError):
