@@ -69,7 +69,9 @@ def run(
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Attacks run here, for debuggers; marked.")] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Plug-ins work here, for debuggers; marked.")
+    ] = False,
 ) -> None:
     """Run a track. Finished cells are kept, so an interrupted run goes on where it stopped."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
