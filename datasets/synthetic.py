@@ -125,5 +125,5 @@ def _render(job: tuple[SyntheticSettings, pd.DataFrame]) -> np.ndarray:
     dataset.settings = settings
     # Sensor noise follows the picture, so that a re-rendered subset is the same to the last bit.
     noise = torch.as_tensor([stable_hash(settings.seed, "noise", name) for name in part["sample"]])
-    images = render(dataset.parameters(part), settings.size, noise).images
+    images = render(dataset.parameters(part).exact(), settings.size, noise).images
     return (images * 255).round().clamp(0, 255).to(torch.uint8).numpy()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
-from .sharing import compare, merge, verify
+from .sharing import compare, merge, publish, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -69,7 +69,9 @@ def run(
     plugin: Plugins = None,
     report: Annotated[bool, typer.Option(help="Write boards, figures and the page afterwards.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Attacks run here, for debuggers; marked.")] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Plug-ins work here, for debuggers; marked.")
+    ] = False,
 ) -> None:
     """Run a track. Finished cells are kept, so an interrupted run goes on where it stopped."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -177,6 +179,7 @@ def report(
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
+app.command("publish")(publish)
 app.command("compare")(compare)
 app.command("verify")(verify)
 

@@ -1,4 +1,4 @@
-"""``faceleak verify`` and ``faceleak merge``: is what somebody hands in true, and where does it stand among others?"""
+"""``faceleak publish``, ``verify``, ``merge``, ``compare``: give a run to others, and see what of theirs is true."""
 
 from __future__ import annotations
 
@@ -25,8 +25,25 @@ def merge(
     typer.echo(f"Page: {make_report(out)}")
 
 
+def publish(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder with cells/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the copy, such as results/quick; an earlier copy is replaced.")],
+    pictures: Annotated[
+        bool, typer.Option(help="Keep the recovered faces of figures, where all faces are rendered; of people never.")
+    ] = True,
+    plugin: Annotated[list[Path] | None, typer.Option(help="Python file whose plug-ins are added.")] = None,
+) -> None:
+    """Copy a run to be shared or committed: report, rows, and the evidence of all cells in one file."""
+    from ..core.registry import load_plugin
+    from ..run.publish import publish as publish_run
+
+    for file in plugin or []:
+        load_plugin(file)
+    typer.echo(str(publish_run(run_folder, out, pictures=pictures)))
+
+
 def compare(
-    a: Annotated[Path, typer.Argument(help="A run folder with cells/.")],
+    a: Annotated[Path, typer.Argument(help="A run folder with cells/, or with evidence.")],
     b: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
     """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
@@ -36,7 +53,7 @@ def compare(
 
 
 def verify(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/.")],
+    run_folder: Annotated[Path, typer.Argument(help="A run folder with results.csv and cells/, or evidence.")],
     rerun: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of the cells that are run again too, drawn at random; 0.1 for a tenth."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -15,6 +16,10 @@ MOST_HEADER = 1 << 20  # bytes of a name, or of what a header says beside it
 _HEADERS = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
 )  # fmt: skip
+_WINDOW = 256 << 20  # bytes that an .xz may ask for to be unpacked; `xz -9` asks for 65 MiB
+_PART = 1 << 20
+_XZ = b"\xfd7zXZ\0"
+_PACKED = {b"\x1f\x8b": "r:gz", b"BZ": "r:bz2"}
 
 
 def climbs(name: str) -> bool:
@@ -42,9 +47,29 @@ def unpack(archive: Path, folder: Path) -> None:
             _check(archive, ((one.filename, one.file_size) for one in packed.infolist()))
             packed.extractall(folder)  # never more of a member than its declared size  # nosec B202
         return
-    with tarfile.open(archive, tarinfo=_Member) as tape:
+    if _begins(archive, len(_XZ)) != _XZ:
+        untape(archive, folder)
+        return
+    tape = folder.with_name(f"{folder.name}.tar")
+    try:
+        inflate(archive, tape)
+        untape(tape, folder)
+    finally:
+        tape.unlink(missing_ok=True)
+
+
+def untape(archive: Path, folder: Path) -> None:
+    """``unpack`` of what is a tar, whatever it holds: a zip at the end of one that is not compressed looks like one."""
+    # Not as Python finds out by itself: it would try LZMA, too, which reserves what the file asks for.
+    mode = _PACKED.get(_begins(archive, 2), "r:")
+    with tarfile.open(archive, mode, tarinfo=_Member) as tape:  # type: ignore[call-overload]
         _check(archive, ((one.name, one.size) for one in tape))
         tape.extractall(folder, filter="data")  # refuses links that lead elsewhere, and devices
+
+
+def _begins(file: Path, count: int) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(count)
 
 
 class _Member(tarfile.TarInfo):
@@ -57,6 +82,29 @@ class _Member(tarfile.TarInfo):
         if found.type in _HEADERS and found.size > MOST_HEADER:
             raise InputError(f"a header in it is said to have {found.size} bytes")
         return found
+
+
+def inflate(packed: Path, file: Path) -> None:
+    """Write what an .xz holds into ``file``, never more than an archive of its size can honestly hold.
+
+    Raises:
+        InputError: it grows beyond that, or ends early, or something follows.
+        lzma.LZMAError: it is damaged, or asks for more memory than ``xz -9`` does.
+    """
+    most, total = max(SMALL, GROWTH * packed.stat().st_size), 0
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, _WINDOW)
+    with packed.open("rb") as source, file.open("wb") as target:
+        while not unpacker.eof:
+            data = source.read(_PART) if unpacker.needs_input else b""
+            if unpacker.needs_input and not data:
+                raise InputError("it ends early")
+            part = unpacker.decompress(data, _PART)
+            total += len(part)
+            if total > most:
+                raise InputError(f"it would unpack to more than {most >> 20} MiB, {GROWTH} times its size")
+            target.write(part)
+        if unpacker.unused_data or source.read(1):
+            raise InputError("something follows its end")
 
 
 def _check(archive: Path, members: Iterable[tuple[str, int]]) -> None:

@@ -1,5 +1,5 @@
-"""What a plug-in is handed when it is fitted. The process of an attack holds nothing else: no paths, no judges, no
-victims. A defence is handed nothing else either, but runs beside the harness (SECURITY.md)."""
+"""What a plug-in is handed when it is fitted. The process of an attack, or of a defence that learns, holds only this:
+no paths, no judges, no victims (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class FitContext:
         resolution: side in pixels at which shared networks work on pictures.
         keep: (name, what else it depends on, how it is made) -> weights of a network that several defences share: made
             once for this train split.
-        key: the deployed secret, for a server that is trained for it; None: the one that follows from the seed.
+        key: the deployed secret, for a server that is trained for it, where the defence has one; None: the one that
+            follows from the seed.
     """
 
     recognizer: nn.Module

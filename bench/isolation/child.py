@@ -1,4 +1,4 @@
-"""The life of an attack's process: it is told what it may use, closes itself, and does what the harness asks."""
+"""The life of a plug-in's process: it is told what it may use, closes itself, and does what the harness asks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,8 +26,10 @@ from ..core.seeding import Rng
 from ..core.surfaces import Surface
 from ..core.threat import ThreatModel
 from ..core.unfinished import resumable
+from .arithmetic import set_arithmetic
 from .attacker import Handed, LocalAttacker
 from .fence import fence
+from .learner import learn
 from .remote import RemoteKeep, RemotePlace, remote_context
 from .wire import Peer
 
@@ -86,10 +89,10 @@ def _watch(handle: int, scratch: str) -> None:
 
 
 class _Desk:
-    """What may be asked of an attack's process."""
+    """What may be asked of the process of an attack, or of a defence that learns."""
 
     def __init__(self, connection: Connection, scratch: str) -> None:
-        words = ("start", "check", "fit", "load", "recover", "costs", "make")
+        words = ("start", "check", "fit", "load", "recover", "costs", "make", "learn")
         answers = {word: getattr(self, word) for word in words}
         self.peer, self._scratch = Peer(connection, answers, torch.device("cpu")), scratch
         self._keep = RemoteKeep(self.peer)
@@ -104,7 +107,7 @@ class _Desk:
         module, name = start.attack
         kind = getattr(importlib.import_module(module), name)
         self._context = remote_context(self.peer, start, place, self._keep)
-        fence(start.closed, self._scratch)
+        fence(start.closed, self._scratch, str(Path(start.pixels).parent))
         self._attacker = LocalAttacker(kind(start.settings), self._context)
 
     @property
@@ -129,6 +132,11 @@ class _Desk:
     def load(self, state: dict[str, Tensor]) -> None:
         self.attacker.load(state)
 
+    def learn(self, content: bytes, device: str) -> dict[str, Any]:
+        place = torch.device(device)
+        self.peer.device = place
+        return learn(self.peer, content, place, self._keep, self._scratch)
+
     def make(self) -> dict[str, Tensor]:
         return self._keep.make()
 
@@ -144,23 +152,3 @@ class _Desk:
 
     def costs(self) -> list[float]:
         return list(self.attacker.costs())
-
-
-def arithmetic() -> dict[str, Any]:
-    """How torch computes in this process."""
-    return {
-        "threads": torch.get_num_threads(),
-        "deterministic": torch.get_deterministic_debug_mode(),
-        "matmul": torch.get_float32_matmul_precision(),
-        "tf32": torch.backends.cudnn.allow_tf32,
-        "benchmark": torch.backends.cudnn.benchmark,
-    }
-
-
-def set_arithmetic(wanted: dict[str, Any]) -> None:
-    """Compute as the harness does."""
-    torch.set_num_threads(wanted["threads"])
-    torch.set_deterministic_debug_mode(wanted["deterministic"])
-    torch.set_float32_matmul_precision(wanted["matmul"])
-    torch.backends.cudnn.allow_tf32 = wanted["tf32"]
-    torch.backends.cudnn.benchmark = wanted["benchmark"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,10 +17,12 @@ from ..core.errors import ContractError
 from ..core.recovery import Recovery
 from ..core.threat import DefenseKnowledge, RecognizerAccess
 from ..store.recipe import Recipe
+from .arithmetic import arithmetic
 from .attacker import Attacker, LocalAttacker
-from .child import Start, arithmetic
-from .harness import Keeper, RemoteAttacker
-from .processes import CannotTravel, pickled
+from .child import Start
+from .harness import RemoteAttacker
+from .host import Keeper
+from .processes import CannotTravel, pickled, where_of
 
 if TYPE_CHECKING:
     from ..plan.cells import Cell
@@ -75,11 +76,8 @@ class Desk:
             processes.copy(self._system.recognizer)
         if threat.defense in (DefenseKnowledge.K2, DefenseKnowledge.K3) and attack.threat.defense is threat.defense:
             pickled(self._system, left_out=self._system.recognizer)
-        track = session.track
-        sets = (track.dataset, *track.datasets.values())
-        places = [str(value) for one in sets for value in one.settings.values() if _is_place(value)]
         return Start(
-            attack=_named(type(attack)),
+            attack=where_of(type(attack)),
             settings=dict(self._cell.attack.settings) if self._cell.attack else {},
             threat=threat,
             surface=context.target.surface,
@@ -90,27 +88,8 @@ class Desk:
             resolution=context.resolution,
             progress=context.progress,
             arithmetic=arithmetic(),
-            closed=(str(session.store.root), str(session.out or ""), *places),
+            closed=session.closed,
         )
-
-
-def _is_place(value: object) -> bool:
-    return isinstance(value, str | Path) and bool(str(value)) and Path(value).exists()
-
-
-def _named(kind: type) -> tuple[str, str]:
-    """Module and name by which another process finds a class.
-
-    Raises:
-        CannotTravel: it has none: it was typed in, or stands inside of a function.
-    """
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    if "." in kind.__qualname__ or getattr(module, kind.__qualname__, None) is not kind or not file:
-        raise CannotTravel(f"{kind.__qualname__} stands in no file by its name; put it into a plug-in file")
-    if kind.__module__ == "__main__" or not Path(file).is_file():
-        raise CannotTravel(f"{kind.__qualname__} was typed in; put it into a plug-in file")
-    return kind.__module__, kind.__qualname__
 
 
 def shared_weights(session: Session, cell: Cell, system: Defense, attack: Attack | None = None) -> Keeper:

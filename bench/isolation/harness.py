@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -12,13 +12,11 @@ from ..core.errors import ContractError, ThreatModelError
 from ..core.leaks import Leak
 from ..core.recovery import Recovery
 from ..core.threat import RecognizerAccess
-from ..core.unfinished import current_place
 from .attacker import Fitted, Handed
 from .child import Start
+from .host import Host, Keeper, tensors_of
 from .processes import Processes, pickled
 from .wire import Answers, Peer
-
-Keeper = Callable[[str, Mapping[str, Any], str, Callable[[], Weights]], Weights]
 
 
 class RemoteAttacker:
@@ -37,9 +35,9 @@ class RemoteAttacker:
     def __init__(
         self, processes: Processes, start: Start, context: AttackContext, keeper: Keeper, fitting: AttackContext
     ) -> None:
-        self._processes, self._context, self._fitting, self._keeper = processes, context, fitting, keeper
+        self._processes, self._context, self._fitting = processes, context, fitting
         self._now = context  # what is granted at this moment
-        self._keeps = True
+        self._host = Host(processes, context.public, keeper, lambda: tensors_of(self._peer.call("make")))
         self._peer = Peer(processes.fork(), self._answers(), processes.device)
         self._peer.call("start", content=pickled(start), device=str(processes.device))
 
@@ -53,7 +51,7 @@ class RemoteAttacker:
         finally:
             self._now = self._context
         losses = [float(x) for x in found["losses"]]
-        return Fitted(_tensors(found["state"]), losses, float(found["still_falling"]), float(found["kept"]))
+        return Fitted(tensors_of(found["state"]), losses, float(found["still_falling"]), float(found["kept"]))
 
     def load(self, state: Weights) -> None:
         self._now = self._fitting
@@ -63,7 +61,7 @@ class RemoteAttacker:
             self._now = self._context
 
     def recover(self, handed: Handed) -> Recovery:
-        self._keeps = False  # nothing of the victims outlives this process
+        self._host.keeps = False  # nothing of the victims outlives this process
         found = self._peer.call(
             "recover", leaks=handed.leaks, ids=handed.ids, joined=handed.joined, photographs=handed.photographs
         )
@@ -90,9 +88,8 @@ class RemoteAttacker:
             word: lambda word=word, **body: getattr(self._now.target, word)(**body) for word in asked
         }
         answers |= {word: lambda word=word: getattr(self._now.target, word) for word in counted}
-        own = ("recognizer", "defense", "secrets", "surrogate_embeddings", "attributes", "anatomy", "resized", "keep",
-               "unfinished", "keep_unfinished")  # fmt: skip
-        return answers | {word: getattr(self, f"_{word}") for word in own}
+        own = ("recognizer", "defense", "secrets", "surrogate_embeddings")
+        return answers | self._host.answers() | {word: getattr(self, f"_{word}") for word in own}
 
     def _recognizer(self) -> bytes:
         return self._processes.copy(self._now.target.recognizer)
@@ -112,41 +109,3 @@ class RemoteAttacker:
         if self._now.surrogate_embeddings is None:
             raise ThreatModelError("The adversary has no recogniser of its own here.")
         return self._now.surrogate_embeddings()
-
-    def _attributes(self) -> bytes:
-        return pickled(self._context.public.attributes)
-
-    def _anatomy(self, index: Tensor) -> bytes:
-        return pickled(self._context.public.anatomy(index))
-
-    def _resized(self, size: int) -> str:
-        return str(self._processes.pixels(self._context.public, int(size)))
-
-    def _keep(self, name: str, depends: Mapping[str, Any], module: str) -> Weights:
-        if not self._keeps:
-            raise ThreatModelError(
-                "What attacks share is made while they learn, not when they hold the victims' leaks."
-            )
-        return self._keeper(name, depends, module, lambda: _tensors(self._peer.call("make")))
-
-    def _unfinished(self, name: str) -> dict[str, Any]:
-        """Whether a loop may keep itself, and what a killed one left. A place is one fit's, or one turn's of a cell."""
-        place = current_place()
-        state = place.read(name) if place else None
-        return {"open": place is not None, "state": dict(state) if state else None}
-
-    def _keep_unfinished(self, name: str, state: Any) -> None:
-        place = current_place()
-        if place is not None:
-            place.write(name, _tensors(state))
-
-
-def _tensors(found: Any) -> dict[str, Tensor]:
-    """Tensors by name, and nothing else.
-
-    Raises:
-        ContractError: anything else.
-    """
-    if not isinstance(found, dict) or not all(isinstance(one, Tensor) for one in found.values()):
-        raise ContractError("An attack's process handed back something other than tensors by name.")
-    return found

@@ -1,4 +1,4 @@
-"""The template of attack's processes, the files that these map, and copies of networks for them."""
+"""The template of plug-ins' processes, the files that these map, and copies of networks for them."""
 
 from __future__ import annotations
 
@@ -141,8 +141,9 @@ class Processes:
 
     def pixels(self, faces: FaceSet, size: int = 0) -> Path:
         """The file of a split's pictures, as they are or at ``size`` pixels."""
-        file = self.folder / f"{faces.name}-{faces.sha.replace(':', '-')}-{size}.npy"
+        file = self.folder / f"{faces.name}-{faces.sha.replace(':', '-')}" / f"{size}.npy"  # fenced by folder
         if not file.is_file():
+            file.parent.mkdir(exist_ok=True)
             write_pixels(file, len(faces), faces.images if not size else lambda part: faces.resized(part, size))
         return file
 
@@ -176,3 +177,18 @@ def pickled(one: Any, left_out: nn.Module | None = None) -> bytes:
     except Exception as error:
         raise CannotTravel(f"{type(one).__name__} cannot be copied: {error}") from error
     return file.getvalue()
+
+
+def where_of(kind: type) -> tuple[str, str]:
+    """Module and name by which another process finds a class.
+
+    Raises:
+        CannotTravel: it has none: it was typed in, or stands inside of a function.
+    """
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if "." in kind.__qualname__ or getattr(module, kind.__qualname__, None) is not kind or not file:
+        raise CannotTravel(f"{kind.__qualname__} stands in no file by its name; put it into a plug-in file")
+    if kind.__module__ == "__main__" or not Path(file).is_file():
+        raise CannotTravel(f"{kind.__qualname__} was typed in; put it into a plug-in file")
+    return kind.__module__, kind.__qualname__

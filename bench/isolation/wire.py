@@ -122,7 +122,7 @@ class Peer:
         return tensor.to(self.device) if shape["away"] else tensor
 
 
-_DIED = "The attack's process ended without an answer: out of memory, or a crash in native code."
+_DIED = "The plug-in's process ended without an answer: out of memory, or a crash in native code."
 
 
 def _bytes(tensor: Tensor) -> tuple[dict[str, Any], memoryview]:

@@ -131,9 +131,12 @@ def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, 
     ]
 
 
-def isolation_flag(isolated: bool) -> list[dict[str, str]]:
-    """F19: the attack ran beside the harness, within reach of what is not granted."""
-    return [] if isolated else [flag("F19", "The attack ran in the harness's process, within reach of everything.")]
+def isolation_flag(isolated: bool, apart: bool = True) -> list[dict[str, str]]:
+    """F19: the attack ran, or the defence learnt, beside the harness, within reach of what is not granted."""
+    told = {"The attack ran": isolated, "The defense learnt": apart}
+    return [
+        flag("F19", f"{who} in the harness's process, within reach of everything.") for who in told if not told[who]
+    ]
 
 
 def judge_flag(judges: Iterable[str], attacked: str) -> list[dict[str, str]]:

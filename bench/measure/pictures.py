@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..core.faces import resize
 from ..core.registry import register_measurement
+from ..core.seeding import stable_hash
 from ..core.surfaces import Role
 from ..leak.leaked import other_images
 from ..metrics.distribution import frechet_distance
@@ -24,6 +26,7 @@ from .likeness import FLOORS, LEAST_FID, PAIRED, SETS, TOO_FEW_IMAGES, likeness,
 from .rows import Rules, counted, refused, row_of
 
 _FEATURES = "/recovered"
+HASHED = 4  # of so many cells one keeps the hash of every recovered picture, so that scores can be checked from them
 
 
 @register_measurement("pictures")
@@ -44,7 +47,7 @@ class Pictures(Measurement):
 
     def observe(self, case: Case) -> Kept:
         """``likeness`` and by ``JUDGE/``: embeddings of recovered, original and other real pictures; what the
-        flags ask."""
+        flags ask; of a sample of cells ``recovered_sha256`` (L, 32), with ``shown`` (S,) of ``pictures``."""
         y = case.recovery.images
         assert y is not None
         once = np.unique(case.leaked.index.numpy(), return_index=True)[1]
@@ -55,6 +58,8 @@ class Pictures(Measurement):
             known = judge.embeddings(case.leaked.faces.name)
             shown = {"recovered": judge.embed(y), "original": known[case.leaked.index].numpy()}
             kept |= under(judge.name, shown | {"real": known[other].numpy()})
+        if stable_hash("hashed", *case.cell.labels().values()) % HASHED == 0:
+            kept |= {"recovered_sha256": np.stack([picture_sha(one) for one in as_bytes(y)]), "shown": _shown(case)}
         kept |= {
             "aligned": np.array(case.attack.aligned), "attack": np.array(case.attack.role is Role.ATTACK)
         }  # fmt: skip
@@ -86,20 +91,31 @@ class Pictures(Measurement):
         """The first victims in the order of a hash of their identity: the same in every cell, not hand-picked."""
         victims, y, x = case.leaked, case.recovery.images, case.originals
         assert y is not None
-        protocol = case.protocol
-        shown = torch.arange(len(y))[:: max(1, protocol.leaks_per_identity)][: protocol.pictures]
+        shown = torch.from_numpy(_shown(case))
         judge = case.judges[-1]  # an independent one where there is one
         z = judge.embeddings(victims.faces.name)[victims.index[shown]]
         found = {
-            "original": _bytes(x[shown]),
-            "recovered": _bytes(y[shown]),
+            "original": as_bytes(x[shown]),
+            "recovered": as_bytes(y[shown]),
             "cosine": (torch.from_numpy(judge.embed(y[shown])) * z).sum(1),
         }
         leak = victims.leak
         if isinstance(leak, Tensor) and leak.ndim == 4 and leak.shape[1] == 3:
-            found["leak"] = _bytes(resize(leak[shown].float().clamp(0, 1).cpu(), y.shape[-1]))
+            found["leak"] = as_bytes(resize(leak[shown].float().clamp(0, 1).cpu(), y.shape[-1]))
         return found
 
 
-def _bytes(images: Tensor) -> Tensor:
+def _shown(case: Case) -> np.ndarray:
+    """(S,) which recoveries the page shows."""
+    protocol = case.protocol
+    return np.arange(len(case.leaked.index))[:: max(1, protocol.leaks_per_identity)][: protocol.pictures]
+
+
+def picture_sha(picture: Tensor) -> np.ndarray:
+    """(32,) uint8: sha256 of a picture (3, s, s) of ``as_bytes``, channel by channel, row by row."""
+    return np.frombuffer(hashlib.sha256(picture.numpy().tobytes()).digest(), np.uint8)
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """(N, 3, s, s) in [0, 1] -> uint8."""
     return (images * 255).round().clamp(0, 255).to(torch.uint8).contiguous()

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.registry import register_measurement
 from ..leak.leaked import gallery_of
+from ..metrics.ranking import places
 from ..metrics.reidentification import IdentityRates, by_identity, chance, lift, rank_k
 from ..metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from ..record.metrics import Metric
@@ -54,11 +55,14 @@ class Ranks(Measurement):
         return "" if case.judges else "Nobody was recovered."
 
     def observe(self, case: Case) -> Kept:
-        """By ``JUDGE/``: scores of recoveries, of the mean face and of recoveries of nobody against the gallery."""
+        """By ``JUDGE/``: where in the gallery recoveries, the mean face and recoveries of nobody find whom, as
+        ``metrics.ranking.places``: a fifth of the scores, which compress badly, and all that rows are made of."""
         kept: Kept = {}
         for judge in case.judges:
             scores = gallery_scores(case.leaked, case.similarity(judge, "victims"))
-            kept |= under(judge.name, scores | _strangers(case, judge))
+            last = max(depths(len(scores["gallery_owner"])).values(), default=1)
+            ranked = {"gallery": scores.pop("gallery"), **_strangers(case, judge)}
+            kept |= under(judge.name, scores | {name: places(one, last) for name, one in ranked.items()})
         return kept
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from .arrays import BoolArray, IntArray, MetricInputError, check_labels
 
@@ -58,6 +59,32 @@ def true_ranks(
     best = np.maximum.reduceat(scores[:, order], starts, axis=1)  # (n, G)
     rank: IntArray = (best >= best[np.arange(n), true][:, None]).sum(axis=1)  # counts the true one: the 1 +
     return rank
+
+
+def places(similarity: npt.ArrayLike, last: int) -> npt.NDArray[np.signedinteger]:
+    """Scores -> what ranks follow from, far smaller: minus the place of each gallery image, so that more is nearer.
+
+    In a gallery of one image per identity `true_ranks` and all that is made of ranks up to ``last`` say of these just
+    what they say of the scores: ties count against the attacker here already.
+
+    Args:
+        similarity: (n, m) scores; -inf = failure.
+        last: the largest rank that will be asked for; what comes behind is one place.
+
+    Returns:
+        (n, m) of -1, the nearest, to -(last + 1); the smallest type that holds them.
+
+    Raises:
+        MetricInputError: wrong shapes, or NaN.
+
+    >>> places([[0.1, 0.9, 0.9, 0.4]], 3).tolist()
+    [[-4, -2, -2, -3]]
+    """
+    scores = np.asarray(similarity, dtype=np.float64)
+    if scores.ndim != 2 or 0 in scores.shape or np.isnan(scores).any():
+        raise MetricInputError(f"similarity is {scores.shape} (or has NaN); pass (probes, gallery), failures as -inf")
+    ranks = np.minimum(rankdata(-scores, method="max", axis=1), last + 1)
+    return np.asarray(-ranks).astype(np.min_scalar_type(-last - 1))
 
 
 def rank_k(

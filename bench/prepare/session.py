@@ -22,6 +22,7 @@ from ..core.secrets import SecretSource
 from ..core.surfaces import Surface
 from ..core.threat import DefenseKnowledge
 from ..isolation.fingerprints import check_judges, fingerprint
+from ..isolation.learning import Workplace
 from ..isolation.processes import Processes
 from ..isolation.roots import SecretRoot, secret_root
 from ..metrics.pairs import Pairs
@@ -52,8 +53,8 @@ class Session:
     def __init__(self, track: Track, store: Store, device: torch.device, progress: Progress) -> None:
         self.track, self.store, self.device, self.progress = track, store, device, progress
         protocol = track.protocol
-        self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # attacks run here, for debugging
-        self.out: Path | None = None  # run folder, where there is one: closed to attacks
+        self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # plug-ins work here, for debugging
+        self.out: Path | None = None  # run folder, where there is one: closed to plug-ins
         self.root: SecretRoot = secret_root(store.root, progress.say)
         self.pictures = Faces(track, store, progress)
         self.recognizers = Recognizers(track.recognizers, self.pictures, store, device, progress)
@@ -68,6 +69,7 @@ class Session:
             device,
             progress,
             self.root,
+            self._workplace,
         )
         self._embedded = Embeddings(self.recognizers, self.systems, store, device, progress)
         self._leaking: Hashable = None
@@ -104,9 +106,19 @@ class Session:
         """The recogniser without a defence."""
         return self.defense(DefenseSpec(name="none", label="none (reference)"), alias, 0)
 
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Folders that are no plug-in's to read: the store, the run folder, the data."""
+        sets = (self.track.dataset, *self.track.datasets.values())
+        places = [str(value) for one in sets for value in one.settings.values() if _is_place(value)]
+        return (str(self.store.root), str(self.out or ""), *places)
+
+    def _workplace(self) -> Workplace | None:
+        return None if self.in_process else Workplace(self.processes, self.closed, self.progress.say)
+
     @cached_property
     def processes(self) -> Processes:
-        """Where attacks run."""
+        """Where attacks run, and defences learn."""
         return Processes(self.device)
 
     def close(self) -> None:
@@ -185,3 +197,7 @@ class Session:
     def describe_data(self) -> Mapping[str, Any]:
         """For the manifest."""
         return self.pictures.describe()
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str | Path) and bool(str(value)) and Path(value).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,13 +20,15 @@ from ..core.progress import Progress
 from ..core.seeding import Rng
 from ..core.surfaces import Secret
 from ..core.training import TrainLog
+from ..isolation.host import Keeper
+from ..isolation.learning import Workplace, learn, parts_of
 from ..isolation.roots import SecretRoot
 from ..store.recipe import Recipe
 from ..store.store import Store, read_tensors, write_tensors
 from .faces import Faces
 from .recognizers import Recognizers
 
-_LOGS = "trainings.json"  # beside the weights of a fit
+_LOGS, _HOW = "trainings.json", "learnt.json"  # beside the weights of a fit
 
 
 class Systems:
@@ -40,6 +43,7 @@ class Systems:
         device: where to work.
         progress: where progress goes.
         root: where the deployed secrets come from.
+        workplace: where processes come from in which defences learn; none where they learn in this one.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class Systems:
         device: torch.device,
         progress: Progress,
         root: SecretRoot,
+        workplace: Callable[[], Workplace | None] = lambda: None,
     ) -> None:
         self._faces, self._recognizers, self._protectors = faces, recognizers, protectors
         self._resolution, self._store, self._device, self._progress = resolution, store, device, progress
-        self._root = root
+        self._root, self._workplace = root, workplace
+        self._apart: dict[str, bool] = {}  # key -> whether the fit was learnt in a process of its own
         self._fitted: dict[str, Defense] = {}
         self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
         self._trainings: WeakKeyDictionary[Defense, dict[str, TrainLog]] = WeakKeyDictionary()
@@ -99,29 +105,50 @@ class Systems:
         that was fitted elsewhere, as it says itself."""
         return self._trainings.get(system) or system.trainings()
 
-    def _fit(self, defense: Defense, alias: str, seed: int, recipe: Recipe) -> Defense:
-        def keep(name: str, depends: Mapping[str, Any], make: Callable[[], Weights]) -> Weights:
-            of = {"name": name, **self._shared(seed), "protectors": self._protectors_recipe(), "depends": depends}
-            return self._store.tensors(Recipe("shared", of, code_of(make.__module__)), make)
+    def learnt_apart(self, key: str) -> bool | None:
+        """Whether what has this recipe's key learnt out of reach of the run; None where nobody has asked for it."""
+        return self._apart.get(key)
 
+    def _fit(self, defense: Defense, alias: str, seed: int, recipe: Recipe) -> Defense:
+        keeper = self._keeper(defense, seed)
         context = FitContext(
             self._recognizers.get(alias), self._faces.of("train") if self._faces.has_train else None,
             Rng(seed, "defense"), self._device, self._progress,
             tuple(map(self._recognizers.get, self._protectors)) if defense.uses_surrogates else (),
-            self._resolution, keep, self._root.installation(seed).deployment,
+            self._resolution, lambda name, depends, make: keeper(name, depends, make.__module__, make),
+            self._root.installation(seed).deployment if Secret.DEPLOYMENT in defense.secrets else None,
         )  # fmt: skip
         if not overrides(defense, "_fit"):
+            self._apart[recipe.key] = True
             return defense.fit(context)
 
         def build(folder: Path) -> None:
-            write_tensors(folder, defense.fit(context).state_dict())
-            logs = {what: asdict(log) for what, log in defense.trainings().items()}
+            found = learn(defense, context, keeper, self._workplace())
+            write_tensors(folder, found.state)
+            logs = {what: asdict(log) for what, log in found.logs.items()}
             (folder / _LOGS).write_text(json.dumps(logs), encoding="utf-8")
+            (folder / _HOW).write_text(json.dumps({"apart": found.apart}), encoding="utf-8")
 
         folder = self._store.make(recipe, build)
         logs = json.loads((folder / _LOGS).read_text(encoding="utf-8"))
+        self._apart[recipe.key] = bool(json.loads((folder / _HOW).read_text(encoding="utf-8"))["apart"])
         self._trainings[defense] = {what: TrainLog(**log) for what, log in logs.items()}
         return defense.fit(context, read_tensors(folder))
+
+    def _keeper(self, defense: Defense, seed: int) -> Keeper:
+        """Keeps what defences share; what somebody's plug-in makes is kept for that plug-in, or it could hand false
+        weights to defences that are not its own."""
+        package = __name__.split(".")[0]
+        strangers = [type(one) for one in parts_of(defense) if type(one).__module__.split(".")[0] != package]
+
+        def keep(name: str, depends: Mapping[str, Any], module: str, make: Callable[[], Weights]) -> Weights:
+            of = {"name": name, **self._shared(seed), "protectors": self._protectors_recipe(), "depends": depends}
+            if strangers:
+                of["owner"] = [code_of(one) for one in strangers]
+            code = code_of(module) if module in sys.modules else code_of(type(defense))
+            return self._store.tensors(Recipe("shared", of, code), make)
+
+        return keep
 
     def _shared(self, seed: int) -> dict[str, Any]:
         train = self._faces.of("train").sha if self._faces.has_train else ""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..store.durable import damaged, force_all, hashes, write_text
 from .results import Row
 
 STATE, ROWS = "state.json", "rows.json"
+PICTURES, TRACE = "pictures.safetensors", "traceback.txt"  # what the page shows; where a failure came from
 SEALED = "files"  # the key of the state under which the hashes stand
 
 
@@ -134,15 +135,21 @@ def read_cell(folder: Path) -> EndedCell:
     return EndedCell(folder, state, rows)
 
 
-def damage(folder: Path) -> str:
-    """What is wrong with the files of a cell that has ended; nothing where nothing is. Reads every byte."""
+def damage(folder: Path, *, without: Iterable[str] = ()) -> str:
+    """What is wrong with the files of a cell that has ended; nothing where nothing is. Reads every byte.
+
+    Args:
+        folder: the cell's.
+        without: files that need not be there; they are looked at where they are.
+    """
     try:
         sealed = read_state(folder).get(SEALED)
     except CellError as error:
         return str(error)
     if not isinstance(sealed, dict) or ROWS not in sealed:
         return f"{_named(folder / STATE)} does not say which files belong to the cell."
-    wrong = damaged(folder, sealed)
+    spared = {name for name in without if not (folder / name).exists()}
+    wrong = damaged(folder, {name: sha for name, sha in sealed.items() if name not in spared})
     return f"{_named(folder / wrong[0])} {wrong[1]}." if wrong else ""
 
 

@@ -137,10 +137,10 @@ FLAGS: dict[str, FlagDoc] = {
     ),
     "F19": FlagDoc(
         "Not isolated",
-        "The attack ran in the harness's own process: `FACELEAK_IN_PROCESS=1`, a class without a file of its own, or a "
-        "network that cannot be copied into another process.",
-        "Nothing but good manners kept it from what its threat model does not grant.",
-        "For rows that others shall believe, put the attack into a plug-in file and run without that setting.",
+        "The attack ran, or the defense learnt, in the harness's own process: `FACELEAK_IN_PROCESS=1`, a class without "
+        "a file of its own, or a network that cannot be copied into another process.",
+        "Nothing but good manners kept it from victims, judges and what its threat model does not grant.",
+        "For rows that others shall believe, put the class into a plug-in file and run without that setting.",
     ),
 }
 

@@ -13,6 +13,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from ..record.cell_files import PICTURES
 from .load import CellFile
 from .rows import UNDEFENDED
 from .style import COLUMN, GREY, ROLE_COLOUR, Made, new_figure, save, squash, stem, surface_text
@@ -73,16 +74,16 @@ def _with_pictures(cells: Sequence[CellFile]) -> list[CellFile]:
     found: dict[tuple[str, ...], CellFile] = {}
     for cell in sorted(cells, key=lambda c: (c.seed, c.path.name)):
         names = ("dataset", "recognizer", "surface", "defense", "attack", "knowledge")
-        if (cell.path / "pictures.safetensors").is_file():
+        if (cell.path / PICTURES).is_file():
             found.setdefault(tuple(cell.text(name) for name in names), cell)
     return list(found.values())
 
 
 def _load(cell: CellFile, problems: list[str]) -> dict[str, npt.NDArray[Any]]:
     try:
-        parts = load_file(cell.path / "pictures.safetensors")
+        parts = load_file(cell.path / PICTURES)
     except (OSError, ValueError, SafetensorError) as error:
-        problems.append(f"cells/{cell.path.name}/pictures.safetensors cannot be read ({error}).")
+        problems.append(f"cells/{cell.path.name}/{PICTURES} cannot be read ({error}).")
         return {}
     good = {name: part for name, part in parts.items() if name == "cosine" or (part.ndim == 4 and part.shape[1] == 3)}
     return good if {"original", "recovered"} <= set(good) else {}

@@ -13,6 +13,7 @@ import pandas as pd
 from ..core.errors import FaceleakError
 from ..core.json_file import read_json
 from ..core.surfaces import Role
+from ..record.packed import EVIDENCE, Unpacked
 from ..record.results import COLUMNS, read_results
 from ..record.words import UTILITY_LOSS
 
@@ -59,6 +60,12 @@ class RunFolder:
     manifest: Mapping[str, Any]
     cells: tuple[CellFile, ...]
     problems: tuple[str, ...] = field(default=())
+    unpacked: Unpacked | None = None  # evidence in place of ``cells/``; there as long as this is
+
+    @property
+    def kept(self) -> Path:
+        """The folder of the cells: ``cells/``, or what came out of the evidence."""
+        return self.unpacked.cells if self.unpacked else self.path / "cells"
 
     def taught_alike(self, recognizer: str) -> set[str]:
         """Judges that learnt from the same people as an attacked recogniser."""
@@ -100,6 +107,7 @@ def load_run(folder: Path) -> RunFolder:
 
     Raises:
         RunFolderError: ``folder`` holds neither results.csv nor run.json, or results.csv has other columns.
+        EvidenceError: it has no cells/, but evidence that is none.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -112,8 +120,11 @@ def load_run(folder: Path) -> RunFolder:
     problems: list[str] = []
     parts = {name: _read_json(folder / f"{name}.json", problems) for name in ("run", "env", "manifest")}
     results = _read_table(table_of(folder), problems)
-    found = _read_cells(folder, parts["run"].get("plan"), problems)
-    return RunFolder(folder, results, cells=found, problems=tuple(problems), **parts)
+    packed = folder / EVIDENCE
+    unpacked = Unpacked(packed) if packed.is_file() and not (folder / "cells").is_dir() else None
+    kept = unpacked.cells if unpacked else folder / "cells"
+    found = _read_cells(kept, parts["run"].get("plan"), problems)
+    return RunFolder(folder, results, cells=found, problems=tuple(problems), unpacked=unpacked, **parts)
 
 
 def table_of(folder: Path) -> Path:
@@ -147,10 +158,10 @@ def _read_json(path: Path, problems: list[str]) -> Mapping[str, Any]:
     return _mapping(value)
 
 
-def _read_cells(folder: Path, plan: Any, problems: list[str]) -> tuple[CellFile, ...]:
+def _read_cells(kept: Path, plan: Any, problems: list[str]) -> tuple[CellFile, ...]:
     """Those of the plan; a run from before plans were kept has all that are there."""
     found = []
-    for path in sorted((folder / "cells").glob("*/state.json")):
+    for path in sorted(kept.glob("*/state.json")):
         if isinstance(plan, Mapping) and path.parent.name not in plan:
             continue
         try:

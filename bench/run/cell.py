@@ -28,14 +28,12 @@ from ..measure.rows import REASON
 from ..plan.cells import Cell, make_attack, make_defense
 from ..plan.track import DefenseSpec
 from ..prepare.session import Session
-from ..record.cell_files import ROWS, STATE, clear, damage, has_ended, plain, read_state, seal
+from ..record.cell_files import PICTURES, ROWS, STATE, TRACE, clear, damage, has_ended, plain, read_state, seal
 from ..record.command import reproducing
 from ..record.results import SCORES, Row, kept_file, status_of
 from ..recover.fit import attributes_sha
 from ..store.recipe import Recipe
 from .provenance import device_name, environment, now
-
-PICTURES, TRACE = "pictures.safetensors", "traceback.txt"
 
 
 class WorkerDiedError(RuntimeError):
@@ -95,14 +93,18 @@ def _write(folder: Path, attempt: _Attempt, again: tuple[str, ...]) -> None:
     session, cell, before = case.session, case.cell, attempt.before
     costs = before.get("costs") or (costs_of(case) if cell.attack and "outcome" in vars(case) else {})
     isolated = case.outcome.isolated if "outcome" in vars(case) else before.get("isolated", True)
+    apart = session.systems.learnt_apart(_system_recipe(session, cell).key)
+    apart = before.get("learnt_apart", True) if apart is None else apart
     state: dict[str, Any] = {
         "status": attempt.status,
         "track": session.track.name,
         "cell": cell.labels() | {"dataset": session.track.dataset.name},
         "error": {"class": type(error).__name__, "message": str(error)} if error else None,
         "command": reproducing(session.track.called, cell.labels(), again),
-        "flags": [flag for name in wanted if name in parts for flag in parts[name].flags] + isolation_flag(isolated),
+        "flags": [flag for name in wanted if name in parts for flag in parts[name].flags]
+        + isolation_flag(isolated, apart),
         "isolated": isolated,
+        "learnt_apart": apart,
         "absent": {metric: why for part in parts.values() for metric, why in part.absent.items()},
         "costs": costs,
         "seconds": before.get("seconds", 0.0) + time.perf_counter() - attempt.start,
@@ -209,7 +211,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
         "surrogate": session.recognizer_recipe(cell.target.surrogate),
         "labels": cell.labels(),
         "threat": str(cell.threat),
-        "system": session.systems.recipe(make_defense(cell.defense), alias, cell.seed),
+        "system": _system_recipe(session, cell),
         "undefended": session.systems.recipe(make_defense(DefenseSpec(name="none")), alias, cell.seed),
         "attack": make_attack(cell.attack).describe() if cell.attack else None,
         "victims": cell.attack.victims if cell.attack else None,
@@ -220,3 +222,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
         "members": sorted(cell_key(session, member) for member in cell.members),
     }
     return Recipe("cell", of, code_of(__name__))
+
+
+def _system_recipe(session: Session, cell: Cell) -> Recipe:
+    return session.systems.recipe(make_defense(cell.defense), cell.target.recognizer, cell.seed)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..record.packed import EVIDENCE
 from ..record.results import read_results, results_text
 from ..report.freshness import MADE_FROM, is_current
 from ..report.load import RunFolder
@@ -18,10 +19,10 @@ _NAMED = 5  # cells that are named where many are meant
 def kept_of(run: RunFolder) -> Collected:
     """The cells of a run's plan; all that are there where no plan was kept."""
     plan = _plan(run)
-    keys = list(plan) if plan is not None else sorted(path.name for path in (run.path / "cells").glob("*/"))
+    keys = list(plan) if plan is not None else sorted(path.name for path in run.kept.glob("*/"))
     steps = run.run.get("curves")
     pairs = [step for step in steps if isinstance(step, list) and len(step) == 2] if isinstance(steps, list) else []
-    return collect(run.path / "cells", keys, [(str(smaller), str(larger)) for smaller, larger in pairs], run.roles)
+    return collect(run.kept, keys, [(str(smaller), str(larger)) for smaller, larger in pairs], run.roles)
 
 
 def all_discords(run: RunFolder, found: Collected) -> list[Discord]:
@@ -34,6 +35,8 @@ def notes_on(run: RunFolder, found: Collected) -> list[str]:
     """What a reader should know though no number is wrong."""
     notes = []
     plan = _plan(run)
+    if run.unpacked:
+        notes.append(f"There is no cells/: the {len(found.cells)} cells were read from {EVIDENCE}.")
     if plan is not None and len(found.cells) < len(plan):
         notes.append(f"{len(plan) - len(found.cells)} of {len(plan)} planned cells have not ended or cannot be read.")
     if (run.path / MADE_FROM).is_file() and not is_current(run.path):
@@ -58,7 +61,12 @@ def _plan_discords(run: RunFolder, found: Collected) -> Iterator[Discord]:
     if isinstance(ended, int) and ended != there and run.run.get("state") != "running":
         gone = [key for key in plan if key not in found.cells and key not in found.unreadable]
         which = f"; not there: {', '.join(gone[:_NAMED])}{', ...' if len(gone) > _NAMED else ''}" if gone else ""
-        yield Discord("run.json", None, "", f"says that {ended} cells have ended, cells/ holds {there}{which}")
+        yield Discord(
+            "run.json",
+            None,
+            "",
+            f"says that {ended} cells have ended, {EVIDENCE if run.unpacked else 'cells/'} holds {there}{which}",
+        )
 
 
 def _failure_discords(run: RunFolder, found: Collected) -> Iterator[Discord]:

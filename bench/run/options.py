@@ -23,7 +23,7 @@ class RunOptions:
         command: the command line, for provenance.
         progress: where progress goes.
         origin: where the track came from, as ``origin_of`` says it.
-        in_process: attacks run in the harness's process: for debugging, and marked.
+        in_process: attacks run, and defences learn, in the harness's process: for debugging, and marked.
         workers: processes of this machine that run cells; 1: this one does.
         threads: of the processor for each worker; 0: what this process has, shared.
         ray: a Ray cluster that runs cells instead: ``auto`` or its address; nothing: none.

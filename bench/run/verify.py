@@ -22,10 +22,12 @@ from ..measure.parts import Part, read_kept, read_parts, said
 from ..measure.rows import Rules
 from ..plan.track import Protocol
 from ..record.cell_files import damage
+from ..record.packed import EVIDENCE, LEFT_OUT
 from ..record.results import PARTS, kept_file
 from ..report.load import RunFolder, load_run
 from .compare import DIGITS, Discord, Key, key_of, named
 from .kept import all_discords, kept_of, notes_on
+from .pictures import strange_pictures
 
 Rows: TypeAlias = "dict[Key, dict[str, float]]"
 COLUMNS = ("value", "ci_lo", "ci_hi", "n", "threshold", "fmr_lo", "fmr_hi")
@@ -82,7 +84,7 @@ def verify_run(folder: Path) -> Verdict:
     """Compare ``results.csv`` and ``failures.csv`` with the cells' files, and the cells' rows with their scores.
 
     Args:
-        folder: a run folder with results.csv, run.json and cells/.
+        folder: a run folder with results.csv, run.json and cells/, or evidence in place of them.
 
     Raises:
         RunFolderError: ``folder`` is not a run folder.
@@ -92,17 +94,18 @@ def verify_run(folder: Path) -> Verdict:
     ended = [cell.path for cell in run.cells if cell.status == "ok"]
     if not any((path / PARTS).is_file() for path in ended):
         raise InputError(
-            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{PARTS}. Scores stay "
-            f"where a track was run and are not committed; verify that folder, or run it again: {_command(run)}"
+            f"{folder} holds no scores: none of its {len(ended)} finished cells has cells/CELL/{PARTS}, and there is "
+            f"no {EVIDENCE}. Verify the folder where the track was run, `faceleak publish` it again, or run it again: "
+            f"{_command(run)}"
         )
     protocol = _protocol(run)
     found = kept_of(run)
     verdict = Verdict(gaps=dict(found.unreadable))
     for name, rows in run.results[run.results["status"].isin(["ok", "refused"])].groupby("cell"):
         if name in found.cells and (rows["metric"] != "cell").any():
-            _verify_cell(folder / "cells" / str(name), rows, protocol, verdict)
+            _verify_cell(run.kept / str(name), rows, protocol, verdict)
     for name, cell in found.cells.items():
-        if wrong := damage(cell.folder):
+        if wrong := damage(cell.folder, without=LEFT_OUT if run.unpacked else ()) or strange_pictures(cell.folder):
             verdict.gaps.setdefault(name, wrong)
     told = {(one.cell, one.key, column) for one in verdict.differences for column in (one.column, "")}
     verdict.discords = [one for one in all_discords(run, found) if (one.cell, one.key, one.column) not in told]

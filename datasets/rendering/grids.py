@@ -61,7 +61,7 @@ def to_texel(s: Tensor) -> Tensor:
 
 def _smooth_noise(count: int, cells: tuple[int, int], label: str) -> Tensor:
     """(count, G, G): white noise on `cells`, interpolated, unit deviation."""
-    white = Rng(0, "rendering", "tables", label).normal(torch.arange(count), cells)
+    white = Rng(0, "rendering", "tables", label).normal(torch.arange(count), cells).double()
     smooth = F.interpolate(white[None], (TEXELS, TEXELS), mode="bicubic", align_corners=False)[0]
     return (smooth - smooth.mean((1, 2), keepdim=True)) / smooth.std((1, 2), keepdim=True)
 
@@ -77,9 +77,9 @@ def _strands(s: Tensor, t: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def grid(device: torch.device) -> Grid:
-    """The tables on `device`, made once."""
-    a = (2 * torch.arange(TEXELS) + 1) / TEXELS - 1
+def grid(device: torch.device, dtype: torch.dtype = torch.float32) -> Grid:
+    """The tables on `device`, made once, in double precision: processors agree on them."""
+    a = (2 * torch.arange(TEXELS).double() + 1) / TEXELS - 1
     s = a / torch.sqrt(SLOPE**2 - BEND * a * a)
     t = -s
     ss, tt = s[None, :].expand(TEXELS, -1), t[:, None].expand(-1, TEXELS)
@@ -89,12 +89,12 @@ def grid(device: torch.device) -> Grid:
     along_t = torch.stack([-scale * ss * tt, 1 - scale * tt * tt, -scale * tt])
     noise = torch.cat([_smooth_noise(3, (c, c), f"noise {c}") for c in (6, 16, 50)])
     tables = (s, t, direction, along_s, along_t, scale, noise, _strands(s, t))
-    return Grid(*(table.contiguous().to(device) for table in tables))
+    return Grid(*(table.contiguous().to(dtype).to(device) for table in tables))
 
 
 def window(g: Grid, left: float, right: float, bottom: float, top: float) -> Window:
     """The texels with left <= s <= right and bottom <= t <= top."""
-    edges = to_texel(torch.tensor([left, right, -top, -bottom]))
+    edges = to_texel(torch.tensor([left, right, -top, -bottom], dtype=torch.float64))
     first, last, upper, lower = ((edges + 1) / 2 * TEXELS).round().clamp(0, TEXELS).int().tolist()
     rows, columns = slice(upper, lower), slice(first, last)
     return Window(rows, columns, g.s[columns].reshape(1, -1), g.t[rows].reshape(-1, 1))

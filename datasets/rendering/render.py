@@ -27,9 +27,9 @@ class Rendering:
     """Pictures and the truth about them.
 
     Attributes:
-        images: (N, 3, size, size) float32 RGB in [0, 1].
+        images: (N, 3, size, size) RGB in [0, 1], of the precision of the parameters.
         parts: (N, size, size) uint8, indices into `PART_NAMES`.
-        landmarks: (N, L, 2) float32 pixels (x, y), pixel centres at whole numbers, rows of `LANDMARK_NAMES`.
+        landmarks: (N, L, 2) pixels (x, y), pixel centres at whole numbers, rows of `LANDMARK_NAMES`.
     """
 
     images: Tensor
@@ -41,7 +41,7 @@ def render(parameters: FaceParameters, size: int = 64, noise_seed: Tensor | None
     """Render faces, aligned like ArcFace's five-point crops.
 
     Args:
-        parameters: N faces.
+        parameters: N faces; pictures are computed in their precision.
         size: height and width, pixels, at least 16.
         noise_seed: (N,) int64, one sensor-noise pattern each; None renders without sensor noise.
 
@@ -82,7 +82,7 @@ def _paint(f: Layout, g: Grid, cover: Tensor, hair_tone: Tensor) -> Canvas:
 
 
 def _render_chunk(parameters: FaceParameters, size: int, noise_seed: Tensor | None) -> Rendering:
-    g = grid(parameters.identity.device)
+    g = grid(parameters.identity.device, parameters.identity.dtype)
     f = layout(parameters)
     hair_tone = hair.hair_tone(f)
     skin_radius, scale, pose = surface.radius(f, g), surface.scale(f), camera.rotation(f)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ def skin_tone(f: Layout) -> Tensor:
     w = f.who
     dark = sigmoid(1.05 * w["melanin"] + 0.15 * w["african"] + 0.22 * f.how["tan"] - 0.9)
     pale, deep = (0.70, 0.46, 0.345), (0.105, 0.050, 0.028)
-    channels = [p * torch.exp(dark * torch.tensor(d / p).log()) for p, d in zip(pale, deep)]
+    channels = [p * torch.exp(dark * math.log(d / p)) for p, d in zip(pale, deep)]
     red, yellow = 0.07 * w["redness"], 0.06 * w["undertone"]
     return colour(
         channels[0] * torch.exp(0.3 * red), channels[1] * torch.exp(-0.7 * red + 0.3 * yellow),
@@ -40,8 +42,7 @@ def base(f: Layout, g: Grid) -> Canvas:
     flush = flush * (0.13 + 0.05 * w["redness"] + 0.16 * f.how["blush"].clamp(min=0) * (1 - f.male))
     tint = torch.stack([1 + 0.05 * flush, 1 - 0.8 * flush, 1 - 0.65 * flush], dim=1)
     albedo = skin_tone(f) * tint * tone[:, None]
-    n = albedo.shape[0]
-    return Canvas(g, albedo, torch.ones(n, *g.stretch.shape, device=albedo.device) * 0.5, torch.ones_like(albedo[:, 0]))
+    return Canvas(g, albedo, torch.full_like(albedo[:, 0], 0.5), torch.ones_like(albedo[:, 0]))
 
 
 def folds(f: Layout, canvas: Canvas) -> None:

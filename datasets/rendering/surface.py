@@ -84,7 +84,7 @@ def _sum_of_bumps(bumps: list[Bump], g: Grid, n: int) -> Tensor:
     """(N, G, G): all bumps, as one product of a (G, K) and a (K, G) matrix per face."""
 
     def column(values: list[Number]) -> Tensor:
-        full = [torch.as_tensor(v, dtype=torch.float32, device=g.s.device).reshape(-1, 1).expand(n, 1) for v in values]
+        full = [torch.as_tensor(v, dtype=g.s.dtype, device=g.s.device).reshape(-1, 1).expand(n, 1) for v in values]
         return torch.cat(full, dim=1)[..., None]  # (N, K, 1)
 
     mirrored = torch.tensor([b.mirrored for b in bumps], device=g.s.device).reshape(1, -1, 1)

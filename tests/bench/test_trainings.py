@@ -60,7 +60,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
 
 def test_a_defence_that_was_cut_short_is_flagged_in_place_of_utility_collapse(ran: tuple[Path, pd.DataFrame]) -> None:
     folder, rows = ran
-    assert set(rows["flags"]) == {"F17"}
+    assert set(rows["flags"]) == {"F17,F19"}  # F19: tests let it learn beside the harness
     assert float(rows.set_index("metric").loc["train_epochs", "value"]) == pytest.approx(4 * 9 / 72)
     (cell,) = (path for path in (folder / "run" / "cells").iterdir() if path.name == rows["cell"].iloc[0])
     (told,) = (f for f in json.loads((cell / "state.json").read_text())["flags"] if f["flag"] == "F17")
@@ -82,7 +82,7 @@ def test_where_no_epochs_are_asked_for_the_verdict_is_given(ran: tuple[Path, pd.
     easy = track(folder, TRACK.replace("bootstrap = 100", "bootstrap = 100\nleast_epochs = 0"))
     run_track(easy, RunOptions(folder / "easy", folder / "store", CPU, progress=Progress(quiet=True)))
     rows = read_results(folder / "easy" / "results.csv")
-    assert set(rows.loc[rows["attack"] == "", "flags"]) == {""}
+    assert set(rows.loc[rows["attack"] == "", "flags"]) == {"F19"}
 
 
 def test_utility_collapse_is_said_of_what_was_trained_out_only() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
 import pickle
 import tarfile
 import zipfile
@@ -45,12 +47,17 @@ def taped(file: Path, name: str, size: int) -> Path:
     return file
 
 
-@pytest.mark.parametrize("pack", [zipped, taped])
+def taped_by_xz(file: Path, name: str, size: int) -> Path:
+    file.write_bytes(lzma.compress(gzip.decompress(taped(file, name, size).read_bytes())))
+    return file
+
+
+@pytest.mark.parametrize("pack", [zipped, taped, taped_by_xz])
 def test_an_archive_that_climbs_or_grows_leaves_nothing(
     pack: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(pack)
-    monkeypatch.setattr(archives, "SMALL", 1000)
+    monkeypatch.setattr(archives, "SMALL", 20_000)
     with pytest.raises(InputError, match="outside"):
         unpack(pack(tmp_path / "a", "../out", 10), tmp_path / "in")
     with pytest.raises(InputError, match="times its size"):

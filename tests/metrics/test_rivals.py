@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from faceleak.bench.metrics.arrays import MetricInputError
+from faceleak.bench.metrics.ranking import places
 from faceleak.bench.metrics.reidentification import by_identity, rank_k, risk_ratio, shuffled, true_ranks
 from faceleak.bench.metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from hypothesis import given, settings
@@ -92,6 +93,26 @@ def test_a_ratio_where_one_shuffle_had_none() -> None:
     best = times_rivals(np.ones(50), np.zeros(50), 0)
     assert best is not None
     assert (best.value, best.lo > 4) == (np.inf, True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_places_say_of_ranks_what_scores_say(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    owner = rng.permutation(60)
+    probe = rng.choice(owner, 90)
+    scores = rng.normal(size=(90, 60)).round(1 + seed % 3).astype(np.float32)  # with ties
+    scores[rng.random((90, 60)) < 0.02] = -np.inf
+    scores[3] = -np.inf
+    ks = depths(60)
+    kept = places(scores, max(ks.values()))
+    assert kept.dtype == np.int8
+    for k in ks.values():
+        assert np.array_equal(rank_k(scores, probe, owner, k), rank_k(kept, probe, owner, k))
+    for rates in (rival_rates, stranger_rates):
+        own, again = rates(scores, probe, owner, ks), rates(kept, probe, owner, ks)
+        assert all(np.array_equal(own[name].values, again[name].values) for name in ks)
+    with pytest.raises(MetricInputError, match="NaN"):
+        places([[np.nan, 1.0]], 1)
 
 
 def test_one_percent_of_a_small_gallery_is_one() -> None:

@@ -10,12 +10,14 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from faceleak.bench.record.packed import EVIDENCE
 from faceleak.bench.report.boards import build_boards, write_boards
 from faceleak.bench.report.columns import SHOWN
 from faceleak.bench.report.fig_ladder import draw_ladders
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.significance import read_table
 from faceleak.bench.report.style import house_style, stem
+from faceleak.bench.run.verify import verify_run
 from PIL import Image
 
 ROOT = Path(faceleak.__file__).resolve().parent
@@ -43,6 +45,12 @@ def test_boards_are_those_of_the_rows(folder: Path, tmp_path: Path) -> None:
             if "rank" in now:
                 now["rank"] = table(kept)["rank"]
         pd.testing.assert_frame_equal(now, table(kept), obj=f"{folder.name}/{file.name}")
+
+
+def test_what_was_published_with_evidence_follows_from_it() -> None:
+    for file in sorted((ROOT / "results").glob(f"*/{EVIDENCE}")):
+        verdict = verify_run(file.parent)
+        assert verdict.clean, str(verdict)
 
 
 def test_the_page_shows_the_board() -> None:
