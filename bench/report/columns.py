@@ -48,6 +48,7 @@ COLUMN_HELP: dict[str, str] = {
     "sar1": f"SAR Type-I: {_SAR} the very photo that was attacked; easier than Type-II.",
     "sar2_min": "Lowest SAR Type-II among the seeds.",
     "sar2_max": "Highest SAR Type-II among the seeds.",
+    "sar2_sd": "Standard deviation of SAR Type-II over the seeds, each a run of its own; only where there are several.",
     "n_seeds": "How many repetitions with other random numbers the mean is over.",
     "target_sar2": "SAR Type-II with the attacked recognizer itself as judge; usually higher, because the attack aims "
     "at it.",
@@ -200,6 +201,7 @@ SHOWN: dict[str, Shown] = {
     "utility": Shown("accuracy of"),
     "recognizer_init": Shown("server's start"),
     "n_failed": Shown("failed", "number"),
+    "sar2_sd": Shown("seeds' SD, points", "percent"),
     "n_seeds": Shown("seeds", "number"),
     "flags": Shown("flags", "flags"),
     "role": Shown("role"),
