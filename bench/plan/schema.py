@@ -29,6 +29,7 @@ class RecognizerSpec(_Strict):
 
     type: str
     settings: dict[str, Any] = {}
+    trained_on: str = ""  # the set that it learnt from, where that is known; judges of the target's are marked
     reported_accuracy: float | None = Field(
         None, ge=0, le=1
     )  # ten-fold, on the set's official pairs; a known answer (flag F10)

@@ -15,6 +15,7 @@ from ..record.words import UTILITY_LOSS
 from .board_attacks import SPREAD, attack_board, matrix_board, matrix_wide, transfer_board
 from .board_attributes import attribute_board, split_probes
 from .board_defenses import defense_board
+from .board_judges import judges_board
 from .board_measures import generic_metrics, measures_board
 from .board_publication import publication_board
 from .board_risk import risk_board
@@ -59,6 +60,8 @@ def build_boards(
         "attributes": attribute_board(prepare(probes, fmr, roles, shared=shared)),
         "publication": publication_board(others, view),
     }
+    if len(judges := judges_board(view)):  # only where there are two
+        boards["judges"] = judges
     if len(risk := risk_board(view)):  # runs of earlier versions have no such ratios
         boards["risk"] = risk
     for name in ("defenses", "attacks", "matrix"):  # one seed has no spread

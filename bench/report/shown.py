@@ -32,6 +32,7 @@ RISK_SHOWN = (
     "defense", "attack", "knowledge", "depth", "found", "shuffled", "risk_ratio", "factor_of_four", "mean_face",
     "mean_face_ratio", "random_vector", "random_vector_ratio", "judge", "n_seeds",
 )  # fmt: skip
+JUDGES_SHOWN = ("defense", "attack", "knowledge", "role", "judges", "agreement", "kappa", "n_seeds")
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
     "attribute_chance", "flags", "n_seeds", "n_failed",

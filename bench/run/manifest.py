@@ -98,12 +98,15 @@ def shared_share(sets: Sequence[set[str]]) -> float:
 
 def taught_alike(session: Session) -> dict[str, list[str]]:
     """Attacked recogniser -> the judges that learnt from the same people as it: they share what it gets wrong."""
-    here = session.recognizers.trained_here
-    return {
-        target.recognizer: [judge for judge in target.judges if here(judge)]
-        for target in session.track.targets
-        if here(target.recognizer) and any(map(here, target.judges))
-    }
+    here, known = session.recognizers.trained_here, session.track.recognizers
+
+    def learnt(alias: str) -> str:
+        return "the train split" if here(alias) else known[alias].trained_on
+
+    targets = session.track.targets
+    kin = {one.recognizer: [judge for judge in one.judges if learnt(judge) == learnt(one.recognizer)]
+           for one in targets if learnt(one.recognizer)}  # fmt: skip
+    return {recognizer: judges for recognizer, judges in kin.items() if judges}
 
 
 def about_run(session: Session, planned: Mapping[str, Cell], seeds: Iterable[int], command: str) -> dict[str, Any]:
