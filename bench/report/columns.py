@@ -125,8 +125,8 @@ COLUMN_HELP: dict[str, str] = {
     "edit_disrupted": "Share of edits where that is above 0.05.",
     "is_noise": "Whether it is one of the noise baselines.",
     "noise_dodging": "What Gaussian noise of the same PSNR reaches, interpolated between the track's noise baselines.",
-    "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise; no says that "
-    "the protection does not transfer to a judge it never saw.",
+    "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise, no if below, "
+    "tie if they touch: then nothing shows that the protection transfers to a judge it never saw.",
     "washed_by": "The attack on the published picture, such as a JPEG, after which the judge finds most people.",
     "washed_sar2": "Share of people found then (SAR Type-II).",
     "recovery_psnr_right": "PSNR of the original as it comes back with its key.",

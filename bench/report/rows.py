@@ -68,6 +68,7 @@ class View:
         fmr: the headline false match rate.
         utility_loss: accuracy lost at most where systems are compared by leakage alone.
         who: cell -> the attack that it is a seed of.
+        shared: share of their people that two seeds have in common.
     """
 
     stats: dict[tuple[AttackId, str, str, str, float], Stat]
@@ -81,6 +82,7 @@ class View:
     fmr: float
     who: dict[str, AttackId]
     utility_loss: float
+    shared: float = 1.0
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
         """A number of an attack; SAR rows are read at the headline FMR."""
@@ -152,6 +154,7 @@ def prepare(
         fmr=float(f"{fmr:.6g}"),
         utility_loss=utility_loss,
         who=_who(attacks),
+        shared=shared,
     )
 
 
