@@ -34,6 +34,8 @@ class Defense(nn.Module, Plugin):
         slow: whether ``publish`` searches anew for every picture, seconds apiece: the harness then makes every
             published picture once, and an adversary's own too.
         uses_surrogates: whether ``fit`` asks for ``context.surrogates``.
+        silent_without_key: whether a template says nothing of whose it is to who has no key that belongs to it, so
+            that a recovery that finds people all the same is marked (F18).
     """
 
     protects: ClassVar[Surface] = Surface.TEMPLATE
@@ -42,6 +44,7 @@ class Defense(nn.Module, Plugin):
     claims: ClassVar[str] = ""
     slow: ClassVar[bool] = False
     uses_surrogates: ClassVar[bool] = False
+    silent_without_key: ClassVar[bool] = False
     recognizer: Any
     log: TrainLog | None = None
 

@@ -39,6 +39,7 @@ class BioHash(KeyedTemplate):
     fidelity = Fidelity.SIMPLIFIED
     paper = "Jin, Ling & Goh, Pattern Recognition 2004"
     claims = "Bits that cannot be inverted without the token, and can be re-issued."
+    silent_without_key = True
     Settings = BioHashSettings
     settings: BioHashSettings
     bits: int

@@ -52,6 +52,7 @@ class IomHash(KeyedTemplate):
     fidelity = Fidelity.SIMPLIFIED
     paper = "Jin et al., IEEE TIFS 2018"
     claims = "Indices that cannot be inverted, and can be re-issued with another key."
+    silent_without_key = True
     Settings = IomHashSettings
     settings: IomHashSettings
     alphabet: int

@@ -50,6 +50,7 @@ class MlpHash(KeyedTemplate):
     fidelity = Fidelity.SIMPLIFIED
     paper = "Shahreza, Hahn & Marcel, EUSIPCO 2023"
     claims = "Bits that cannot be inverted or linked, and can be re-issued with another key."
+    silent_without_key = True
     Settings = MlpHashSettings
     settings: MlpHashSettings
 

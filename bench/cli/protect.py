@@ -73,7 +73,8 @@ def named_defense(session: Session, name: str, settings: Sequence[str]) -> Defen
     spec = titled[name] if name in titled and not values else DefenseSpec(name=name, settings=values)
     if isinstance(spec.name, str) and not overrides(DEFENSES.get(spec.name)(spec.settings), "publish"):
         raise InputError(f"{name} does not change published pictures; `faceleak list defenses` shows which do (image).")
-    return session.defense(spec, session.track.targets[0].recognizer, session.track.seeds[0])
+    seed = session.track.seeds[0]
+    return session.of(seed).defense(spec, session.track.targets[0].recognizer, seed)
 
 
 def protect(session: Session, defense: Defense, source: Path, out: Path, keys: Path | None) -> Protected:

@@ -25,7 +25,8 @@ LARGEST = 4096
 SHARES = ("ema", "quantile", "ratio", "dropped", "share", "part")  # of a whole
 
 
-def _once(values: tuple[T, ...]) -> tuple[T, ...]:
+def once(values: tuple[T, ...]) -> tuple[T, ...]:
+    """``values``, none of which stands there twice; ValueError otherwise."""
     twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
     if twice:
         raise ValueError(f"{twice[0]} stands there twice")
@@ -40,9 +41,9 @@ def _no_path(name: str) -> str:
 
 FolderName = Annotated[str, AfterValidator(_no_path)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_once)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(once)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
-Rates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_once)]
+Rates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(once)]
 
 
 def check_ranges(cls: type, values: Mapping[str, Any], owner: str) -> None:

@@ -34,7 +34,7 @@ class Case:
     """
 
     def __init__(self, session: Session, cell: Cell) -> None:
-        self.session, self.cell = session, cell
+        self.session, self.cell = session.of(cell.seed), cell
         self._similar: dict[tuple[str, str], np.ndarray] = {}
         self._enrolled: dict[tuple[int, str], Enrolled] = {}
 

@@ -123,6 +123,21 @@ def twice_flag(count: int) -> list[dict[str, str]]:
     return [flag("F9", f"{count} of the photographs that leaked stand among the victims' others under another name.")]
 
 
+def keyless_flag(rates: np.ndarray, others: np.ndarray, judge: str) -> list[dict[str, str]]:
+    """F18: people are found in a keyed template without its key, by more than chance.
+
+    Args:
+        rates: (I,) how often each person comes first by their own recoveries.
+        others: (I,) how often by all other people's.
+        judge: whose.
+    """
+    own, chance = float(rates.mean()), float(others.mean())
+    if own <= chance or (p := exact_sign_flip_p(rates, others)) >= LUCKY:
+        return []
+    return [flag("F18", f"Without its key the template says nothing of whose it is, yet {own:.3f} of the victims come "
+                 f"first by {judge}, {chance:.3f} by others' recoveries (p {p:.1g}).")]  # fmt: skip
+
+
 def threshold_flags(warned: Iterable[tuple[str, float, int]]) -> list[dict[str, str]]:
     """F6: a threshold rests on false accepts of fewer than 30 pairs of people; (judge, fmr, pairs of people)."""
     return [

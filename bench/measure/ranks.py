@@ -8,6 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.registry import register_measurement
+from ..core.surfaces import Surface
+from ..core.threat import DefenseKnowledge
 from ..leak.leaked import gallery_of
 from ..metrics.ranking import places
 from ..metrics.reidentification import IdentityRates, by_identity, chance, lift, rank_k
@@ -15,7 +17,8 @@ from ..metrics.rivals import depths, rival_rates, stranger_rates, times_rivals
 from ..record.metrics import Metric
 from ..record.results import Row
 from ..record.words import NOBODY, RANKS, RATIOS
-from .base import Kept, Measurement
+from . import flags
+from .base import Flag, Kept, Measurement
 from .case import Case
 from .evidence import below, gallery_scores, under
 from .judges import Judge
@@ -57,7 +60,7 @@ class Ranks(Measurement):
     def observe(self, case: Case) -> Kept:
         """By ``JUDGE/``: where in the gallery recoveries, the mean face and recoveries of nobody find whom, as
         ``metrics.ranking.places``: a fifth of the scores, which compress badly, and all that rows are made of."""
-        kept: Kept = {}
+        kept: Kept = {"keyless": np.array(_keyless(case))}
         for judge in case.judges:
             scores = gallery_scores(case.leaked, case.similarity(judge, "victims"))
             last = max(depths(len(scores["gallery_owner"])).values(), default=1)
@@ -66,8 +69,17 @@ class Ranks(Measurement):
         return kept
 
     def rows(self, kept: Kept, rules: Rules) -> Iterator[Row]:
-        for judge in [name.removesuffix(_GALLERY) for name in kept if name.endswith(_GALLERY)]:
+        for judge in _judges(kept):
             yield from self._ranks(below(judge, kept), judge, rules)
+
+    def flags(self, kept: Kept, rules: Rules) -> Iterator[Flag]:
+        for judge in _judges(kept) if kept.get("keyless") else ():
+            own = below(judge, kept)
+            probe, owner = own["owner"], own["gallery_owner"]
+            if len(np.unique(probe)) > 1:
+                rates = by_identity(rank_k(own["gallery"], probe, owner, 1), probe).values
+                others = rival_rates(own["gallery"], probe, owner, {"1": 1})["1"].values
+                yield from flags.keyless_flag(rates, others, judge)
 
     def _ranks(self, kept: Kept, judge: str, rules: Rules) -> Iterator[Row]:
         similarity, probe, owner = kept["gallery"], kept["owner"], kept["gallery_owner"]
@@ -111,6 +123,23 @@ def _floors(kept: Kept, ks: Mapping[str, int]) -> dict[str, dict[str, IdentityRa
     if len(np.unique(probe)) > 1:
         found["shuffled"] = rival_rates(kept["gallery"], probe, owner, ks)
     return found | {name: stranger_rates(kept[name], probe, owner, ks) for name in NOBODY if name in kept}
+
+
+def _judges(kept: Kept) -> list[str]:
+    return [name.removesuffix(_GALLERY) for name in kept if name.endswith(_GALLERY)]
+
+
+def _keyless(case: Case) -> bool:
+    """Whether whoever attacks holds stored templates and no key that belongs to them, so that nobody can be found.
+
+    With one key for all, learning through the deployed system (K1) is learning against that key; with a key for each
+    person it is not. Who asks questions about a victim is answered by what holds the key.
+    """
+    threat = case.cell.threat
+    if threat is None or threat.victims or case.cell.surface is not Surface.TEMPLATE:
+        return False
+    without = {DefenseKnowledge.K0, DefenseKnowledge.K1 if case.system.person_keyed else DefenseKnowledge.K2}
+    return case.system.silent_without_key and threat.defense in without and not case.outcome.queries_per_victim
 
 
 def _strangers(case: Case, judge: Judge) -> Kept:

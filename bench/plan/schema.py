@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from ...datasets.splits import SPLITS, SplitSpec
-from ..core.ranges import FolderName, Rate, Rates, Seed, Seeds
+from ..core.ranges import FolderName, Rate, Rates, Seed, Seeds, once
 from ..core.surfaces import Surface
 from ..core.threat import DefenseKnowledge
 from ..record.words import UTILITY_LOSS
@@ -29,6 +29,7 @@ class RecognizerSpec(_Strict):
 
     type: str
     settings: dict[str, Any] = {}
+    trained_on: str = ""  # the set that it learnt from, where that is known; judges of the target's are marked
     reported_accuracy: float | None = Field(
         None, ge=0, le=1
     )  # ten-fold, on the set's official pairs; a known answer (flag F10)
@@ -156,6 +157,8 @@ class Protocol(_Strict):
     utility_loss: float = Field(UTILITY_LOSS, ge=0, le=1)  # matched utility: accuracy lost at most
     least_epochs: float = Field(5.0, ge=0, le=1e6)  # of each network of a defence; fewer: no verdict
     pictures: int = Field(6, ge=0)
+    # What a seed moves besides what defences and attacks draw; seed 0 is always the track as it is without.
+    seed_moves: Annotated[tuple[Literal["recognizers", "splits"], ...], AfterValidator(once)] = ()
 
 
 class Track(_Strict):

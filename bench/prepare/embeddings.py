@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -36,6 +38,12 @@ class Embeddings:
         self._device, self._progress = device, progress
         self._kept: dict[str, Tensor] = {}
 
+    def on(self, recognizers: Recognizers, systems: Systems) -> Embeddings:
+        """The same of other recognisers and systems; what is equal by its recipe is computed once for both."""
+        other = copy(self)
+        other._recognizers, other._systems = recognizers, systems
+        return other
+
     def of(self, system: Defense, alias: str, faces: FaceSet, source: SecretSource) -> Tensor:
         """(N, D) of a system fitted on recogniser ``alias``: those of its first presentation, kept in memory too."""
         recipe = self.recipe(system, alias, faces, source)
@@ -48,10 +56,6 @@ class Embeddings:
         """(N, D) of one more presentation of a system that is randomised before the embedding."""
         recipe = self.recipe(system, alias, faces, source, presentation)
         return self._store.tensors(recipe, lambda: {"z": self._embed(system, faces, source, presentation)})["z"]
-
-    def has(self, system: Defense, alias: str, faces: FaceSet, source: SecretSource) -> bool:
-        """Whether those of ``of`` are kept; the system need not be fitted where its embeddings are its recogniser's."""
-        return self._store.has(self.recipe(system, alias, faces, source))
 
     def recipe(
         self, system: Defense, alias: str, faces: FaceSet, source: SecretSource, presentation: int = 0

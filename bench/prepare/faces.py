@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ..core.errors import DataError
 from ..core.faces import FaceSet, resize
 from ..core.progress import Progress
 from ..core.registry import DATASETS
+from ..core.seeding import stable_hash
 from ..metrics.pairs import Pairs
 from ..store.recipe import Recipe
 from ..store.store import Store
@@ -45,15 +47,27 @@ class Faces:
         self._spec, self._cut, self._store, self._progress = track.dataset, track.splits, store, progress
         self._named, self._tests = track.used_datasets(), {test.title: test for test in track.tests}
         self._official = track.protocol.official_pairs
+        self._loaded: dict[str, FaceDataset] = {}  # "" is the track's own
         self._sets: dict[str, FaceSet] = {}
         self._means: dict[tuple[str, int], Tensor] = {}
-        self._loaded: dict[str, FaceDataset] = {}
         self.alike: list[Alike] = []
 
-    @cached_property
+    def redrawn(self, seed: int) -> Faces:
+        """The same data sets, decoded once for both, in splits of other people: what the run's ``seed`` draws.
+
+        Identities are taken in an order that follows (splits.seed, ``seed``).
+        """
+        other = copy(self)
+        other._cut = self._cut.model_copy(update={"seed": stable_hash(self._cut.seed, "splits of seed", seed)})
+        other._sets, other._means, other.alike = {}, {}, []
+        for made in ("splits", "recipe"):
+            vars(other).pop(made, None)
+        return other
+
+    @property
     def dataset(self) -> FaceDataset:
         """The track's own data set, which is the victims': decoded and mapped."""
-        return self._load(self._spec)
+        return self.other("")
 
     def _load(self, spec: Named) -> FaceDataset:
         dataset: FaceDataset = DATASETS.get(spec.name)(spec.settings)
@@ -61,10 +75,8 @@ class Faces:
 
     def other(self, name: str) -> FaceDataset:
         """A further data set by its name in the track; the track's own for an empty one."""
-        if not name:
-            return self.dataset
         if name not in self._loaded:
-            self._loaded[name] = self._load(self._named[name])
+            self._loaded[name] = self._load(self._named[name] if name else self._spec)
         return self._loaded[name]
 
     def source(self, split: str) -> FaceDataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,16 @@ class Recognizers:
     ) -> None:
         self.specs, self._faces, self._store = specs, faces, store
         self._device, self._progress = device, progress
-        self._built: dict[str, Recognizer] = {}
+        self._seed = 0
+        self._built: dict[tuple[str, str], Recognizer] = {}  # by alias and recipe: seeds share what is the same
         self._recipes: dict[str, Recipe] = {}
-        self.fingerprints: dict[str, str] = {}  # of those that are built, as they were then
+        self._fingerprints: dict[tuple[str, str], str] = {}  # of those that are built, as they were then
+
+    def learning(self, faces: Faces, seed: int) -> Recognizers:
+        """The same recognisers; those that are trained here learn from ``faces``, and begin as ``seed`` says."""
+        other = copy(self)
+        other._faces, other._seed, other._recipes = faces, seed, {}
+        return other
 
     def trained_here(self, alias: str) -> bool:
         """Whether its weights come from the train split."""
@@ -74,12 +82,13 @@ class Recognizers:
         """
         of = {"recognizer": recognizer.describe(), **(more or {})}
         if faces is not None:
-            of |= {"faces": faces.sha, "alias": alias}
+            of |= {"faces": faces.sha, "alias": alias} | ({"seed": self._seed} if self._seed else {})
         return Recipe("recognizer", of, code_of(__name__))
 
     def get(self, alias: str) -> Recognizer:
         """A recogniser, trained or loaded, frozen."""
-        if alias not in self._built:
+        made = self._made(alias)
+        if made not in self._built:
             spec = self.specs[alias]
             recognizer: Recognizer = RECOGNIZERS.get(spec.type)(spec.settings)
             recognizer.alias = alias
@@ -87,9 +96,16 @@ class Recognizers:
                 self.trained(recognizer, alias, self.recipe(alias), lambda: self._faces.train_split(alias))
             else:
                 recognizer.build(self._building(None, alias))
-            self._built[alias] = recognizer
-            self.fingerprints[alias] = fingerprint(recognizer)
-        return self._built[alias]
+            self._built[made] = recognizer
+            self._fingerprints[made] = fingerprint(recognizer)
+        return self._built[made]
+
+    def fingerprint(self, alias: str) -> str:
+        """Of one that is built: its weights as they were then."""
+        return self._fingerprints[self._made(alias)]
+
+    def _made(self, alias: str) -> tuple[str, str]:
+        return alias, self.recipe(alias).key
 
     def trained(self, recognizer: Recognizer, alias: str, recipe: Recipe, faces: Callable[[], FaceSet]) -> Recognizer:
         """``recognizer`` with the weights that a training on ``faces()`` gives it, made once and kept.
@@ -109,4 +125,4 @@ class Recognizers:
         return recognizer.load(folder / "weights.safetensors", self._building(None, alias))
 
     def _building(self, faces: FaceSet | None, alias: str) -> BuildContext:
-        return BuildContext(faces, Rng(0, "recognizer", alias), self._device, self._progress)
+        return BuildContext(faces, Rng(self._seed, "recognizer", alias), self._device, self._progress)

@@ -1,10 +1,15 @@
-"""One run's shared state: what cells have in common is made once, by the makers of ``prepare``."""
+"""One run's shared state: what cells have in common is made once, by the makers of ``prepare``.
+
+Where a track lets a seed move splits or recognisers, each seed has a session of its own (``Session.of``), which shares
+with the others whatever is equal by its recipe.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Mapping
-from functools import cached_property
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +45,16 @@ from .systems import Systems
 _BATCH = 256
 
 
+@dataclass
+class _Shared:
+    """What the sessions of all seeds of a run have in common."""
+
+    seeds: dict[int, Session]
+    processes: Processes | None = None
+
+
 class Session:
-    """One run's shared state.
+    """One run's shared state, as seed 0 has it; ``of`` gives that of another seed.
 
     Args:
         track: what is run.
@@ -52,6 +65,7 @@ class Session:
 
     def __init__(self, track: Track, store: Store, device: torch.device, progress: Progress) -> None:
         self.track, self.store, self.device, self.progress = track, store, device, progress
+        self.seed, self._shared = 0, _Shared({0: self})
         protocol = track.protocol
         self.in_process = os.environ.get("FACELEAK_IN_PROCESS") == "1"  # plug-ins work here, for debugging
         self.out: Path | None = None  # run folder, where there is one: closed to plug-ins
@@ -74,6 +88,26 @@ class Session:
         self._embedded = Embeddings(self.recognizers, self.systems, store, device, progress)
         self._leaking: Hashable = None
         self._leaks: dict[Hashable, Leak] = {}
+
+    def of(self, seed: int) -> Session:
+        """The session of a seed: this one for all of them, unless the track lets a seed move something."""
+        seeds = self._shared.seeds
+        if not self.track.protocol.seed_moves:
+            return self
+        if seed not in seeds:
+            seeds[seed] = seeds[0]._moved(seed)
+        return seeds[seed]
+
+    def _moved(self, seed: int) -> Session:
+        """A session for ``seed``, from that of seed 0."""
+        moves, other = self.track.protocol.seed_moves, copy(self)
+        other.seed = seed
+        other.pictures = self.pictures.redrawn(seed) if "splits" in moves else self.pictures
+        other.recognizers = self.recognizers.learning(other.pictures, seed if "recognizers" in moves else 0)
+        other.systems = self.systems.on(other.pictures, other.recognizers)
+        other._embedded = self._embedded.on(other.recognizers, other.systems)
+        other._leaking, other._leaks = None, {}
+        return other
 
     @property
     def dataset(self) -> FaceDataset:
@@ -116,16 +150,22 @@ class Session:
     def _workplace(self) -> Workplace | None:
         return None if self.in_process else Workplace(self.processes, self.closed, self.progress.say)
 
-    @cached_property
+    @property
     def processes(self) -> Processes:
         """Where attacks run, and defences learn."""
-        return Processes(self.device)
+        if self._shared.processes is None:
+            self._shared.processes = Processes(self.device)
+        return self._shared.processes
+
+    @processes.setter
+    def processes(self, processes: Processes) -> None:
+        self._shared.processes = processes
 
     def close(self) -> None:
         """End what runs beside this process."""
-        if "processes" in vars(self):
-            self.processes.close()
-            del self.processes
+        if self._shared.processes is not None:
+            self._shared.processes.close()
+            self._shared.processes = None
 
     def check_judges(self, target: TargetSpec) -> None:
         """Refuse a result that something other than the run's recognisers judges.
@@ -135,7 +175,7 @@ class Session:
         """
         used = (target.recognizer, *target.judges)
         now = {alias: fingerprint(self.recognizer(alias)) for alias in used}
-        check_judges({alias: self.recognizers.fingerprints[alias] for alias in used}, now)
+        check_judges({alias: self.recognizers.fingerprint(alias) for alias in used}, now)
 
     def installation(self, seed: int, key: int = 0) -> SecretSource:
         """The deployed system's secrets; another ``key`` is a re-issued deployment secret."""
@@ -149,10 +189,10 @@ class Session:
         """(N, D) undefended embeddings of a split."""
         return self._embedded.of(self.undefended(alias), alias, self.faces(split), SecretSource.installation(0))
 
-    def has_embeddings(self, alias: str, split: str) -> bool:
-        """Whether ``embeddings`` are kept."""
+    def embeddings_recipe(self, alias: str, split: str) -> Recipe:
+        """What ``embeddings`` are made from."""
         plain = make_defense(DefenseSpec(name="none"))
-        return self._embedded.has(plain, alias, self.faces(split), SecretSource.installation(0))
+        return self._embedded.recipe(plain, alias, self.faces(split), SecretSource.installation(0))
 
     def pipeline_embeddings(self, alias: str) -> Callable[[Defense, FaceSet, SecretSource], Tensor]:
         """A function (system, faces, secrets) -> (N, D): embeddings computed once and kept on disk."""

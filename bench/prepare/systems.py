@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ class Systems:
         self._fitted: dict[str, Defense] = {}
         self._recipes: WeakKeyDictionary[Defense, Recipe] = WeakKeyDictionary()
         self._trainings: WeakKeyDictionary[Defense, dict[str, TrainLog]] = WeakKeyDictionary()
+
+    def on(self, faces: Faces, recognizers: Recognizers) -> Systems:
+        """The same for other people and recognisers; what is equal by its recipe is fitted once for both."""
+        other = copy(self)
+        other._faces, other._recognizers = faces, recognizers
+        return other
 
     def recipe(self, defense: Defense, alias: str, seed: int) -> Recipe:
         """What ``defense``, fitted on recogniser ``alias``, is made from.

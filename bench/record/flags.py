@@ -129,7 +129,8 @@ FLAGS: dict[str, FlagDoc] = {
         "Too good to be true",
         "On a defended system and without its secrets a recovery has a cosine of 1 to the leaked photograph or exactly "
         "a ceiling's cosine; or the oblivious adversary (K0) beats the adaptive one (K1) of the same attack by more "
-        "than both intervals.",
+        "than both intervals; or people come first by templates that say nothing without their key (`biohash`, "
+        "`iom-hash`, `mlp-hash`), without it, more often than by others' recoveries (sign-flip p below 0.001).",
         "The attack has more than it was granted (the key, the photograph), the defense undoes itself, or the adaptive "
         "attack is under-trained.",
         "Read the attack's code before quoting the row, run it again with a fresh secret root, and train the adaptive "

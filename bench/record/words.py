@@ -27,6 +27,7 @@ RATIOS = {rank: "risk_ratio" if rank == "rank1" else f"{rank}_risk_ratio" for ra
 NOBODY = ("mean_face", "random_vector")  # recoveries of nobody: baselines of a rank, behind its name
 FACTOR_OF_FOUR = 4.0  # times a randomised baseline, "at worst": arXiv 2202.05760, abstract
 
+AND = " & "  # between two judges, where a number is of both
 PROTECTOR = "protector:"  # before the name of a judge that whoever protects had at hand
 UTILITY_LOSS = 0.01  # of accuracy at most, where systems are compared by leakage alone; a track may state another
 BROKEN_KEYS = ("wrong_key", "one_bit", "blank")  # after the right one and the right one behind 8-bit storage

@@ -12,18 +12,19 @@ from .rows import UNDEFENDED, AttackId, Stat, View, union, worst_status
 from .significance import ATTACKS, Place, Verdicts
 from .strongest import strongest, value_of
 
+SPREAD = "sar2_sd"  # on the boards of runs with several seeds
 ROLE_ORDER = {"ceiling": 0, "attack": 1, "floor": 2}
 
 ATTACK_COLUMNS = (
     "dataset", "recognizer", "surface", "role", "attack", "knowledge", "status", "judge", "sar2", "sar2_lo", "sar2_hi",
-    "sar2_min", "sar2_max", "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi",
-    "rank1", "rank1_chance", "psnr", "ssim", "mean_sar2", "n_defenses", "train_s", "invert_s", "n_queries", "params",
-    "n_cells", "n_failed", "flags",
+    "sar2_min", "sar2_max", SPREAD, "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo",
+    "target_sar2_hi", "rank1", "rank1_chance", "psnr", "ssim", "mean_sar2", "n_defenses", "train_s", "invert_s",
+    "n_queries", "params", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
 MATRIX_COLUMNS = (
     "dataset", "recognizer", "surface", "judge", "judge_kind", "role", "attack", "knowledge", "defense", "sar2",
-    "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds", "best", "status", "flags",
+    "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", SPREAD, "n_seeds", "best", "status", "flags",
 )  # fmt: skip
 
 TRANSFER_COLUMNS = (
@@ -104,10 +105,10 @@ def interval(name: str, stat: Stat | None) -> dict[str, float]:
 
 
 def extremes(stat: Stat | None) -> dict[str, Any]:
-    """The lowest and highest seed of SAR-II and how many seeds there are."""
+    """The lowest and highest seed of SAR-II, their standard deviation and how many there are."""
     if stat is None:
-        return {"sar2_min": math.nan, "sar2_max": math.nan, "n_seeds": 0}
-    return {"sar2_min": stat.low, "sar2_max": stat.high, "n_seeds": stat.n_seeds}
+        return {"sar2_min": math.nan, "sar2_max": math.nan, SPREAD: math.nan, "n_seeds": 0}
+    return {"sar2_min": stat.low, "sar2_max": stat.high, SPREAD: stat.std, "n_seeds": stat.n_seeds}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -168,7 +169,7 @@ def with_undefended(long: pd.DataFrame) -> pd.DataFrame:
     keys = ["dataset", "recognizer", "surface", "judge", "attack"]
     wanted = long[[*keys, "knowledge"]].drop_duplicates()
     filled = wanted.merge(plain.drop(columns="knowledge").drop_duplicates(keys), on=keys)
-    both = pd.concat([long, filled[list(MATRIX_COLUMNS)]], ignore_index=True)
+    both = pd.concat([long, filled[list(long.columns)]], ignore_index=True)
     return both.drop_duplicates([*keys, "knowledge", "defense"], keep="first")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .board_attacks import SPREAD, extremes
 from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
 from .significance import Verdicts, leak_less
 from .strongest import Choice, strongest, value_of
@@ -18,11 +19,11 @@ DEFENSE_COLUMNS = (
     "dataset", "recognizer", "surface", "defense", "rank", "pareto", "matched",
     "accuracy", "accuracy_lo", "accuracy_hi", "accuracy_diff", "accuracy_diff_lo", "accuracy_diff_hi",
     "tar", "tar_lo", "tar_hi", "eer",
-    "worst_attack", "judge", "chosen_on", "n_attacks", "sar2", "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", "n_seeds",
-    "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1", "target_sar1_lo",
-    "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor", "floor_sar2",
-    "target_worst", "target_worst_sar2", "identity_attack", "identity_judge", "identity_sar2", "identity_sar2_lo",
-    "identity_sar2_hi", "d_sys_excess", "protect_ms", "leak_bytes",
+    "worst_attack", "judge", "chosen_on", "n_attacks", "sar2", "sar2_lo", "sar2_hi", "sar2_min", "sar2_max", SPREAD,
+    "n_seeds", "sar1", "sar1_lo", "sar1_hi", "target_sar2", "target_sar2_lo", "target_sar2_hi", "target_sar1",
+    "target_sar1_lo", "target_sar1_hi", "rank1", "rank1_lo", "rank1_hi", "rank1_chance", "psnr", "ssim", "floor",
+    "floor_sar2", "target_worst", "target_worst_sar2", "identity_attack", "identity_judge", "identity_sar2",
+    "identity_sar2_lo", "identity_sar2_hi", "d_sys_excess", "protect_ms", "leak_bytes",
     "utility", "recognizer_init", "n_cells", "n_failed", "flags",
 )  # fmt: skip
 
@@ -116,9 +117,7 @@ def _privacy(view: View, worst: Choice | None) -> dict[str, Any]:
         "chosen_on": worst.chosen_on,
         "n_attacks": worst.n_candidates,
         **spread("sar2", success),
-        "sar2_min": success.low,
-        "sar2_max": success.high,
-        "n_seeds": success.n_seeds,
+        **extremes(success),
         **spread("sar1", view.get(who, "sar_type1", judge)),
         **spread("target_sar2", view.get(who, "sar_type2", who.recognizer)),
         **spread("target_sar1", view.get(who, "sar_type1", who.recognizer)),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..record.words import BROKEN_KEYS, PROTECTOR
 from .rows import UNDEFENDED, View, spread
+from .seeds import average
 from .strongest import strongest, value_of
 
 EDITS = ("edit_identity", "edit_identity_unprotected")
@@ -62,10 +63,10 @@ def _row(view: View, system: tuple[str, str, str], rows: pd.DataFrame) -> dict[s
     row |= {"goal": view.texts.get((*system, "goal"), ""), "judge": judge, "seen_judge": seen.removeprefix(PROTECTOR)}
     row["psr_dodging_seen"] = float(main[seen]) if seen else math.nan
     for metric in RATES:
-        row |= _mean(metric, here[(here["metric"] == metric) & (here["fmr"] == view.fmr)])
+        row |= _mean(view, metric, here[(here["metric"] == metric) & (here["fmr"] == view.fmr)])
     for metric in RANKS:
-        row |= _mean(metric, here[here["metric"] == metric])
-    row["rank1_published_chance"] = _mean("x", here[here["metric"] == "rank1_published_chance"])["x"]
+        row |= _mean(view, metric, here[here["metric"] == metric])
+    row["rank1_published_chance"] = _mean(view, "x", here[here["metric"] == "rank1_published_chance"])["x"]
     for metric in LOOKS:
         row |= spread(metric, view.use(system, metric))
     facts = (*(f"recovery_psnr_{way}" for way in KEYS), "key_bytes", "picture_bytes", "protect_ms")
@@ -90,15 +91,10 @@ def _extreme(values: pd.Series, *, lowest: bool) -> str:
     return str(values.idxmin() if lowest else values.idxmax())
 
 
-def _mean(metric: str, rows: pd.DataFrame) -> dict[str, float]:
-    """Mean over the seeds, the widest of their intervals."""
-    if rows.empty:
-        return spread(metric, None)
-    return {
-        metric: float(rows["value"].mean()),
-        f"{metric}_lo": float(rows["ci_lo"].min()),
-        f"{metric}_hi": float(rows["ci_hi"].max()),
-    }
+def _mean(view: View, metric: str, rows: pd.DataFrame) -> dict[str, float]:
+    """Mean over the seeds, and its interval over these and over people."""
+    found = average(rows, ["metric", "split"], view.shared)
+    return spread(metric, next(iter(found.values()), None))
 
 
 def _against_noise(view: View, board: pd.DataFrame) -> pd.DataFrame:
@@ -110,10 +106,11 @@ def _against_noise(view: View, board: pd.DataFrame) -> pd.DataFrame:
     if noisy.sum() < 2:
         return board
     at = board["psnr"].to_numpy(float)
-    same = np.interp(at, anchors["psnr"].to_numpy(float), anchors["psr_dodging"].to_numpy(float))
-    same[(at < anchors["psnr"].min()) | noisy | (board["defense"] == UNDEFENDED)] = math.nan
-    better = [
-        "" if math.isnan(noise) else "yes" if low > noise else "no"
-        for noise, low in zip(same, board["psr_dodging_lo"].to_numpy(float))
-    ]
-    return board.assign(noise_dodging=same, beats_noise=better)
+    beyond = (at < anchors["psnr"].min()) | noisy | (board["defense"] == UNDEFENDED)
+    same, low, high = (
+        np.where(beyond, math.nan, np.interp(at, anchors["psnr"].to_numpy(float), anchors[name].to_numpy(float)))
+        for name in (_MARK, f"{_MARK}_lo", f"{_MARK}_hi")
+    )
+    # Nobody ran noise of just this PSNR, so that nothing pairs by victim: intervals must not touch.
+    better = np.where(board[f"{_MARK}_lo"] > high, "yes", np.where(board[f"{_MARK}_hi"] < low, "no", "tie"))
+    return board.assign(noise_dodging=same, beats_noise=np.where(np.isnan(same), "", better))

@@ -48,6 +48,7 @@ COLUMN_HELP: dict[str, str] = {
     "sar1": f"SAR Type-I: {_SAR} the very photo that was attacked; easier than Type-II.",
     "sar2_min": "Lowest SAR Type-II among the seeds.",
     "sar2_max": "Highest SAR Type-II among the seeds.",
+    "sar2_sd": "Standard deviation of SAR Type-II over the seeds, each a run of its own; only where there are several.",
     "n_seeds": "How many repetitions with other random numbers the mean is over.",
     "target_sar2": "SAR Type-II with the attacked recognizer itself as judge; usually higher, because the attack aims "
     "at it.",
@@ -124,8 +125,8 @@ COLUMN_HELP: dict[str, str] = {
     "edit_disrupted": "Share of edits where that is above 0.05.",
     "is_noise": "Whether it is one of the noise baselines.",
     "noise_dodging": "What Gaussian noise of the same PSNR reaches, interpolated between the track's noise baselines.",
-    "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise; no says that "
-    "the protection does not transfer to a judge it never saw.",
+    "beats_noise": "yes if the whole interval of the protection success rate lies above that of noise, no if below, "
+    "tie if they touch: then nothing shows that the protection transfers to a judge it never saw.",
     "washed_by": "The attack on the published picture, such as a JPEG, after which the judge finds most people.",
     "washed_sar2": "Share of people found then (SAR Type-II).",
     "recovery_psnr_right": "PSNR of the original as it comes back with its key.",
@@ -163,6 +164,9 @@ COLUMN_HELP: dict[str, str] = {
     "random_vector": "The same share by what the attack makes of random vectors of the right distribution, enrolled as "
     "a person's would be.",
     "random_vector_ratio": "Found over that; the baseline is taken as it is.",
+    "judges": "Two independent judges: neither is attacked, and no attack saw them.",
+    "agreement": "Share of decisions about a recovery and another photo of the victim on which both agree.",
+    "kappa": "Cohen's kappa: that agreement beyond what their rates alone give; 1 always, 0 as by chance.",
     "attribute": "What is read of the victims, such as glasses or a beard; mean of all is the mean over them.",
     "attribute_accuracy": "Share of victims of whom the probe says the right thing.",
     "attribute_chance": "The share that is right if everybody is called what most public pictures are.",
@@ -200,6 +204,7 @@ SHOWN: dict[str, Shown] = {
     "utility": Shown("accuracy of"),
     "recognizer_init": Shown("server's start"),
     "n_failed": Shown("failed", "number"),
+    "sar2_sd": Shown("seeds' SD, points", "percent"),
     "n_seeds": Shown("seeds", "number"),
     "flags": Shown("flags", "flags"),
     "role": Shown("role"),
@@ -265,6 +270,9 @@ SHOWN: dict[str, Shown] = {
     "mean_face_ratio": Shown("times it", "tenths"),
     "random_vector": Shown("by random vectors, %", "percent"),
     "random_vector_ratio": Shown("times them", "tenths"),
+    "judges": Shown("judges"),
+    "agreement": Shown("agree on, %", "percent"),
+    "kappa": Shown("kappa", "unit"),
     "attribute_accuracy": Shown("right, %", "percent"),
     "attribute_chance": Shown("chance, %", "percent"),
     "attribute_gain": Shown("above chance, points", "points"),

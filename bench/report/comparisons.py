@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from .rows import AttackId, View, prepare
 from .significance import ATTACKS, DEFENSES, SIGNIFICANCE_COLUMNS, Place, read_table
 from .strongest import strongest, value_of
 
+Victims: TypeAlias = "tuple[tuple[int, tuple[str, ...]], ...]"  # seed and who is compared in it
 _GROUP = ["dataset", "recognizer", "surface", "kind"]
 
 
@@ -34,8 +35,9 @@ class Kept:
         self.view = view
         protocol: Mapping[str, Any] = run.run.get("protocol") or {}
         self.level, self.resamples = float(protocol.get("level", 0.95)), int(protocol.get("bootstrap", 2000))
+        self.redrawn = run.seeds_redraw
         self.rates: dict[tuple[AttackId, str], dict[int, Rates]] = {}
-        self._means: dict[tuple[AttackId, str, tuple[int, ...], tuple[str, ...]], tuple[np.ndarray, np.ndarray]] = {}
+        self._means: dict[tuple[AttackId, str, Victims], tuple[np.ndarray, np.ndarray]] = {}
         for cell in run.cells:
             if who := view.who.get(cell.path.name):
                 for judge, rates in read_rates(cell, view.fmr, self.resamples, problems).items():
@@ -46,6 +48,9 @@ class Kept:
     ) -> tuple[Difference, int] | None:
         """A minus B, and over how many seeds; None where they share no victim or seed.
 
+        Paired within a seed. Where seeds redraw the splits a seed's difference is over its own victims, and who is one
+        in several seeds is one person of the test and of the resamples.
+
         Args:
             a: attack and judge.
             b: the same.
@@ -53,25 +58,36 @@ class Kept:
         """
         there = elsewhere or self
         one, other = self.rates[a], there.rates[b]
-        seeds = tuple(sorted(set(one) & set(other)))
-        people = shared([side[seed] for side in (one, other) for seed in seeds])
-        if not people:
+        victims = _victims(one, other, self.redrawn or there.redrawn)
+        if not victims:
             return None
-        mine, my_draws = self._mean(a, seeds, people)
-        its, its_draws = there._mean(b, seeds, people)
+        mine, my_draws = self._mean(a, victims)
+        its, its_draws = there._mean(b, victims)
         found = difference(mine, its, my_draws - its_draws, self.level)
-        gaps = [float(one[seed].of(people).mean() - other[seed].of(people).mean()) for seed in seeds]
-        return widened(found, gaps, self.level), len(seeds)
+        gaps = [float(one[seed].of(people).mean() - other[seed].of(people).mean()) for seed, people in victims]
+        return widened(found, gaps, self.level), len(victims)
 
-    def _mean(
-        self, who: tuple[AttackId, str], seeds: tuple[int, ...], people: tuple[str, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        key = (*who, seeds, people)
+    def _mean(self, who: tuple[AttackId, str], victims: Victims) -> tuple[np.ndarray, np.ndarray]:
+        """(U,) by person, whose mean is the mean over seeds of these' means over their people, and (B,) its draws."""
+        key = (*who, victims)
         if key not in self._means:
-            parts = [self.rates[who][seed] for seed in seeds]
-            own, draws = [part.of(people) for part in parts], [part.draws(people) for part in parts]
+            every = tuple(sorted({name for _, people in victims for name in people}))
+            parts = [(self.rates[who][seed], people) for seed, people in victims]
+            own = [part.among(people, every) for part, people in parts]
+            draws = [part.draws(people, every) for part, people in parts]
             self._means[key] = np.mean(own, axis=0), np.mean(draws, axis=0)
         return self._means[key]
+
+
+def _victims(one: Mapping[int, Rates], other: Mapping[int, Rates], redrawn: bool) -> Victims:
+    """Whom both have, by seed: in all seeds alike, unless seeds have people of their own."""
+    seeds = sorted(set(one) & set(other))
+    if redrawn:
+        found = [(seed, shared([one[seed], other[seed]])) for seed in seeds]
+    else:
+        people = shared([side[seed] for side in (one, other) for seed in seeds])
+        found = [(seed, people) for seed in seeds]
+    return tuple((seed, people) for seed, people in found if people)
 
 
 def widened(found: Difference, gaps: list[float], level: float) -> Difference:

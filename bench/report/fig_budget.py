@@ -37,7 +37,7 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     if not len(run.results):
         return []
     made = []
-    table = budget_table(prepare(run.results, run.headline_fmr, run.roles), _plugins(run.run))
+    table = budget_table(prepare(run.results, run.headline_fmr, run.roles, shared=run.shared_people), _plugins(run.run))
     for place, rows in table.groupby(_PLACE):
         dataset, recognizer, surface, defense, axis = (str(part) for part in place)
         name = stem(f"success-vs-{axis}", dataset, recognizer, surface, defense)

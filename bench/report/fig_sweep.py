@@ -88,7 +88,7 @@ def draw_sweeps(run: RunFolder, folder: Path) -> list[Made]:
     sweeps = find_sweeps([e for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else [])
     if not sweeps or not len(run.results):
         return []
-    view = prepare(run.results, run.headline_fmr, run.roles)
+    view = prepare(run.results, run.headline_fmr, run.roles, shared=run.shared_people)
     places = sorted({(who.dataset, who.recognizer, who.surface) for who in view.cells})
     made = []
     for number, sweep in enumerate(sweeps):

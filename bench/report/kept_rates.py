@@ -36,17 +36,30 @@ class Rates:
 
     def of(self, people: tuple[str, ...]) -> np.ndarray:
         """(I',) rates of these people."""
-        return self.own if people == self.people else self.own[self._places(people)]
+        return self.own if people == self.people else self.own[_places(self.people, people)]
 
-    def draws(self, people: tuple[str, ...]) -> np.ndarray:
-        """(B,) draws of the mean over these people, victims and threshold drawn anew; the same draws for everybody."""
-        shares = self.shares if people == self.people else self.shares[self._places(people)]
-        weights = drawn_people(len(people), len(self.which))
-        return np.asarray((weights @ shares)[np.arange(len(weights)), self.which] / len(people))
+    def among(self, people: tuple[str, ...], every: tuple[str, ...]) -> np.ndarray:
+        """(U,) rates of some of U people, 0 of the others, scaled so that the mean is that of these."""
+        if people == every:
+            return self.of(people)
+        found = np.zeros(len(every))
+        found[_places(every, people)] = self.of(people) * (len(every) / len(people))
+        return found
 
-    def _places(self, people: tuple[str, ...]) -> list[int]:
-        place = {name: i for i, name in enumerate(self.people)}
-        return [place[name] for name in people]
+    def draws(self, people: tuple[str, ...], every: tuple[str, ...]) -> np.ndarray:
+        """(B,) draws of the mean over some of U people, victims and threshold drawn anew; the same draws of the U for
+        everybody."""
+        shares = self.shares if people == self.people else self.shares[_places(self.people, people)]
+        weights = drawn_people(len(every), len(self.which))
+        if people != every:
+            weights = weights[:, _places(every, people)]
+        sums = (weights @ shares)[np.arange(len(weights)), self.which]
+        return np.asarray(sums / np.maximum(weights.sum(axis=1), 1))
+
+
+def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
+    place = {name: i for i, name in enumerate(names)}
+    return [place[name] for name in wanted]
 
 
 @lru_cache(maxsize=8)

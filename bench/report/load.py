@@ -73,6 +73,17 @@ class RunFolder:
         return set(map(str, found)) if isinstance(found, list) else set()
 
     @property
+    def seeds_redraw(self) -> bool:
+        """Whether each seed has splits of its own, hence other people."""
+        return "splits" in _list(_mapping(self.run.get("protocol")).get("seed_moves"))
+
+    @property
+    def shared_people(self) -> float:
+        """Share of their victims and calibration people that two seeds have in common: 1 where splits stay."""
+        stated = _mapping(self.manifest.get("seeds")).get("shared_people")
+        return min(1.0, max(0.0, float(stated))) if self.seeds_redraw and isinstance(stated, int | float) else 1.0
+
+    @property
     def headline_fmr(self) -> float:
         """The false match rate at which the boards are read."""
         stated = _mapping(self.run.get("protocol")).get("headline_fmr")

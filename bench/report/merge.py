@@ -85,6 +85,7 @@ def merge(own: Path, board: Path, out: Path) -> Merged:
 def _problems(mine: RunFolder, theirs: RunFolder) -> Iterator[str]:
     """Why the rows would not be comparable."""
     rules, others = (dict(run.run.get("protocol") or {}) for run in (mine, theirs))
+    rules, others = ({"seed_moves": []} | one for one in (rules, others))  # of boards from before there was a choice
     if changed := [key for key in sorted({*rules, *others} - {*_FREE}) if rules.get(key) != others.get(key)]:
         yield "protocol: " + ", ".join(f"{key} is {rules.get(key)!r} and {others.get(key)!r}" for key in changed)
     sets, their_sets = (dict(run.manifest.get("datasets") or {}) for run in (mine, theirs))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..record.flags import FLAGS
 from .board_attributes import ALL
+from .board_judges import agreement_sentences
 from .board_measures import KEYS, generic_metrics, lines_of, words_for
 from .html import environment, filters_of
 from .load import RunFolder, table_of
@@ -19,6 +20,7 @@ from .shown import (
     ATTACKS_SHOWN,
     ATTRIBUTES_SHOWN,
     DEFENSES_SHOWN,
+    JUDGES_SHOWN,
     PUBLICATION_SHOWN,
     RISK_SHOWN,
     SIGNIFICANCE_SHOWN,
@@ -67,7 +69,7 @@ def render_page(
         track=run.run.get("track") or "", state=run.run.get("state") or "unknown", command=run.run.get("command") or "",
         fmr=fmr_text(run.headline_fmr), fmr_share=f"{100 * run.headline_fmr:g} %", sections=sections,
         shared={kind: [made for made in figures if made.kind == kind] for kind in _SHARED},
-        transfer=_transfer(boards["transfer"]), filters=_filters(traits, boards, sections), traits=traits,
+        transfer=_transfer(_marked(boards["transfer"], run)), filters=_filters(traits, boards, sections), traits=traits,
         broken=[row for row in failures if row["status"] not in _QUIET],
         quiet=[row for row in failures if row["status"] in _QUIET],
         flags=FLAGS, used_flags=used, problems=list(problems), datasets=_table_of(run.manifest.get("datasets")),
@@ -107,6 +109,9 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
             tables["attributes"] = board_table(means, ATTRIBUTES_SHOWN, f"{anchor}-attributes", "Attributes")
         if "risk" in boards and len(risk := _only(boards["risk"], key).query("strongest == 'yes'")):
             tables["risk"] = board_table(risk, RISK_SHOWN, f"{anchor}-risk", "A factor of four?")
+        agreed = _only(boards["judges"], key) if "judges" in boards else pd.DataFrame()
+        if len(agreed):
+            tables["judges"] = board_table(agreed, JUDGES_SHOWN, f"{anchor}-judges", "Do judges agree?")
         posted = boards["publication"]
         posted = posted[(posted["dataset"] == key[0]) & (posted["recognizer"] == key[1])]
         if len(posted) and key[2] in ("image", ""):
@@ -127,6 +132,7 @@ def _sections(run: RunFolder, boards: dict[str, pd.DataFrame], figures: Sequence
         findings = [*sentences(defenses, run.headline_fmr), *kin_sentences(run.taught_alike(key[1]), key[1])]
         if "publication" in tables:  # such systems are not there to verify
             findings = publication_sentences(posted, run.headline_fmr)
+        findings += agreement_sentences(agreed) if len(agreed) else []
         found.append(Section(anchor, title[:1].upper() + title[1:], about, key[2], findings, tables, drawn))
     return found
 

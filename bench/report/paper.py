@@ -154,9 +154,17 @@ def _tables(
             about = f"Data {key[0]}"
             if name == "attacks":
                 about += f", recogniser {key[1]}, {surface_text(str(key[2]))}, FMR {100 * run.headline_fmr:g} %"
-            text = _table(rows, _COLUMNS[name], f"{_CAPTIONS[name]} {about}.", label, style in _TWO_COLUMNS)
+            caption = f"{_CAPTIONS[name]} {about}.{_kin(rows, run)}"
+            text = _table(rows, _COLUMNS[name], caption, label, style in _TWO_COLUMNS)
             (out / f"{label}.tex").write_text(text, encoding="utf-8")
             yield label
+
+
+def _kin(rows: pd.DataFrame, run: RunFolder) -> str:
+    """Which judges of a table learnt from the people whom the attacked recogniser learnt from."""
+    pairs = sorted({(str(r), str(j)) for r, j in zip(rows["recognizer"], rows["judge"])})
+    told = "; ".join(f"judge {judge} as {attacked}" for attacked, judge in pairs if judge in run.taught_alike(attacked))
+    return f" Learnt from the same people: {told}." if told else ""
 
 
 def _table(rows: pd.DataFrame, columns: Sequence[Column], caption: str, label: str, wide: bool) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from ..record.roles import role_of
 from ..record.words import UTILITY_LOSS
+from .seeds import Stat as Stat
+from .seeds import average
+from .seeds import spread as spread
 
 UNDEFENDED = "none"
 _SYSTEM = ["dataset", "recognizer", "defense"]
@@ -35,23 +36,6 @@ class AttackId(NamedTuple):
     def label(self) -> str:
         """``decoder (K1)``."""
         return f"{self.attack} ({self.knowledge})" if self.knowledge else self.attack
-
-
-class Stat(NamedTuple):
-    """A number: mean over seeds, its interval over them and over people, and the extreme seeds."""
-
-    value: float
-    lo: float
-    hi: float
-    low: float
-    high: float
-    n_seeds: int
-
-
-def spread(name: str, stat: Stat | None) -> dict[str, float]:
-    """A number and its interval as three columns, empty where there is none."""
-    numbers = (stat.value, stat.lo, stat.hi) if stat else (math.nan,) * 3
-    return dict(zip((name, f"{name}_lo", f"{name}_hi"), numbers, strict=True))
 
 
 class Cells(NamedTuple):
@@ -84,6 +68,7 @@ class View:
         fmr: the headline false match rate.
         utility_loss: accuracy lost at most where systems are compared by leakage alone.
         who: cell -> the attack that it is a seed of.
+        shared: share of their people that two seeds have in common.
     """
 
     stats: dict[tuple[AttackId, str, str, str, float], Stat]
@@ -97,6 +82,7 @@ class View:
     fmr: float
     who: dict[str, AttackId]
     utility_loss: float
+    shared: float = 1.0
 
     def get(self, who: AttackId, metric: str, judge: str = "", *, split: str = "victims") -> Stat | None:
         """A number of an attack; SAR rows are read at the headline FMR."""
@@ -131,7 +117,11 @@ class View:
 
 
 def prepare(
-    results: pd.DataFrame, fmr: float, told: Mapping[str, str] | None = None, utility_loss: float = UTILITY_LOSS
+    results: pd.DataFrame,
+    fmr: float,
+    told: Mapping[str, str] | None = None,
+    utility_loss: float = UTILITY_LOSS,
+    shared: float = 1.0,
 ) -> View:
     """Read ``results`` once for all boards.
 
@@ -140,11 +130,12 @@ def prepare(
         fmr: the headline false match rate.
         told: title of an attack -> its role, as a run keeps it; empty for runs from before.
         utility_loss: as the protocol states it.
+        shared: share of their people that two seeds have in common, as ``RunFolder.shared_people``.
     """
     frame = results.assign(fmr=results["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))
     attacks, utility = frame[frame["attack"] != ""].copy(), frame[frame["attack"] == ""]
     attacks["attack"] = _variants(attacks)
-    stats = _stats(attacks)
+    stats = _stats(attacks, shared)
     seen: dict[AttackId, set[str]] = {}
     for who, split, metric, judge, _ in stats:
         if (split, metric) == ("victims", "sar_type2"):
@@ -154,7 +145,7 @@ def prepare(
     return View(
         stats=stats,
         seen_judges=seen,
-        utility=_utility(utility),
+        utility=_utility(utility, shared),
         cells={AttackId._make(key): _cells(rows) for key, rows in attacks.groupby(_ID)},
         utility_flags={key: union(rows["flags"]) for key, rows in utility.groupby(_SYSTEM)},  # type: ignore[misc]
         texts=_texts(utility),
@@ -163,6 +154,7 @@ def prepare(
         fmr=float(f"{fmr:.6g}"),
         utility_loss=utility_loss,
         who=_who(attacks),
+        shared=shared,
     )
 
 
@@ -205,17 +197,17 @@ def _short(column: object, value: object) -> str:
     return {"n_protected_pairs": f"pairs {text}", "n_aux": f"images {text}"}.get(str(column), text or "none")
 
 
-def _stats(attacks: pd.DataFrame) -> dict[tuple[AttackId, str, str, str, float], Stat]:
+def _stats(attacks: pd.DataFrame, shared: float) -> dict[tuple[AttackId, str, str, str, float], Stat]:
     keys = [*_ID, "split", "metric", "judge", "fmr"]
-    table = _average(attacks, keys)
+    table = average(attacks, keys, shared)
     return {(AttackId._make(key[:6]), *key[6:]): stat for key, stat in table.items()}
 
 
-def _utility(utility: pd.DataFrame) -> dict[tuple[str, str, str, str, str, float], Stat]:
+def _utility(utility: pd.DataFrame, shared: float) -> dict[tuple[str, str, str, str, str, float], Stat]:
     """One number per metric: of several splits or protocols the victims' is taken, else the first by name."""
     keys = [*_SYSTEM, "surface", "metric", "fmr"]
     found: dict[tuple[str, str, str, str, str, float], tuple[tuple[bool, str, str], Stat]] = {}
-    for key, stat in _average(utility, [*keys, "split", "protocol"]).items():
+    for key, stat in average(utility, [*keys, "split", "protocol"], shared).items():
         order = (key[6] != "victims", key[6], key[7])
         if key[:6] not in found or order < found[key[:6]][0]:
             found[key[:6]] = (order, stat)
@@ -227,38 +219,6 @@ def _texts(utility: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
     words = utility[(utility["status"] == "ok") & utility["value"].isna() & (utility["unit"] != "")]
     found = words.groupby([*_SYSTEM, "metric"])["unit"].agg(lambda units: ", ".join(sorted(set(units))))
     return {key: str(text) for key, text in found.items()}  # type: ignore[misc]
-
-
-def _average(frame: pd.DataFrame, keys: list[str]) -> dict[tuple, Stat]:  # type: ignore[type-arg]
-    good = frame[(frame["status"] == "ok") & frame["value"].notna()]
-    if good.empty:
-        return {}
-    # One value per seed first, so that a seed with two rows does not count twice.
-    seeds = good.groupby([*keys, "seed"], dropna=False).agg(
-        value=("value", "mean"), lo=("ci_lo", "min"), hi=("ci_hi", "max"), unit=("unit", "first")
-    )
-    table = seeds.groupby(keys, dropna=False).agg(
-        value=("value", "mean"), lo=("lo", "mean"), hi=("hi", "mean"), low=("value", "min"), high=("value", "max"),
-        n=("value", "size"), std=("value", "std"), unit=("unit", "first"),
-    )  # fmt: skip
-    _over_seeds(table)
-    return {
-        key: Stat._make((*row[:5], int(row[5])))
-        for key, row in zip(table.index, table.itertuples(index=False, name=None))
-    }
-
-
-def _over_seeds(table: pd.DataFrame) -> None:
-    """Widen the mean of the seeds' intervals by the seeds' own: they share their people. Student's t of the values of
-    the seeds is added to each side in squares (MOVER)."""
-    several = table["n"] > 1
-    seeds = table.loc[several, "n"]
-    half = stdtrit(seeds - 1, 0.975) * table.loc[several, "std"] / np.sqrt(seeds)
-    for end, sign in (("lo", -1.0), ("hi", 1.0)):
-        reach = (table.loc[several, end] - table.loc[several, "value"]).abs()
-        table.loc[several, end] = table.loc[several, "value"] + sign * np.hypot(reach, half)
-    shares = several & (table["unit"] == "fraction") & (table["low"] >= 0)
-    table.loc[shares, ["lo", "hi"]] = table.loc[shares, ["lo", "hi"]].clip(0.0, 1.0)
 
 
 def _cells(rows: pd.DataFrame) -> Cells:

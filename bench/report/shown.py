@@ -6,11 +6,12 @@ DEFENSES_SHOWN = (
     "defense", "rank", "sar2", "worst_attack", "identity_sar2", "floor_sar2", "floor", "accuracy_diff", "matched",
     "pareto", "flags", "accuracy", "tar", "judge", "identity_attack", "identity_judge", "sar1", "target_sar2",
     "target_sar1", "rank1", "rank1_chance", "psnr", "ssim", "d_sys_excess", "protect_ms", "leak_bytes", "utility",
-    "recognizer_init", "n_seeds", "n_failed",
+    "recognizer_init", "sar2_sd", "n_seeds", "n_failed",
 )  # fmt: skip
 ATTACKS_SHOWN = (
     "attack", "knowledge", "role", "status", "sar2", "flags", "mean_sar2", "n_defenses", "sar1", "target_sar2", "rank1",
-    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "n_seeds", "n_failed",
+    "rank1_chance", "psnr", "ssim", "judge", "train_s", "invert_s", "n_queries", "params", "sar2_sd",
+    "n_seeds", "n_failed",
 )  # fmt: skip
 TRANSFER_SHOWN = (
     "recognizer", "judge", "surface", "dataset", "mean_undefended_sar2", "strongest_attack", "strongest_sar2",
@@ -31,6 +32,7 @@ RISK_SHOWN = (
     "defense", "attack", "knowledge", "depth", "found", "shuffled", "risk_ratio", "factor_of_four", "mean_face",
     "mean_face_ratio", "random_vector", "random_vector_ratio", "judge", "n_seeds",
 )  # fmt: skip
+JUDGES_SHOWN = ("defense", "attack", "knowledge", "role", "judges", "agreement", "kappa", "n_seeds")
 ATTRIBUTES_SHOWN = (
     "defense", "attack", "knowledge", "role", "status", "attribute_auc", "attribute_gain", "attribute_accuracy",
     "attribute_chance", "flags", "n_seeds", "n_failed",

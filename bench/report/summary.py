@@ -60,7 +60,8 @@ def publication_sentences(board: pd.DataFrame, fmr: float) -> list[str]:
     meant = board[board["goal"].isin(["cloak", "anonymize"]) & ~board["is_noise"].astype(bool)]
     for answer, text in (
         ("yes", "Harder to find than with Gaussian noise of the same PSNR, before that judge: {}."),
-        ("no", "No harder to find than with noise of the same PSNR, so the protection does not transfer: {}."),
+        ("tie", "Not proven harder to find than with noise of the same PSNR, so nothing shows that it transfers: {}."),
+        ("no", "Easier to find than with noise of the same PSNR, so the protection does not transfer: {}."),
     ):
         names = meant.loc[(meant["beats_noise"] == answer) & (meant["defense"] != UNDEFENDED), "defense"]
         if len(names):

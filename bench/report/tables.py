@@ -82,7 +82,7 @@ def board_table(
         words: how columns are shown that ``columns.py`` does not know, and what they mean.
     """
     words = _known(columns) | (words or {})
-    used = [column for column in columns if _has_values(board[column])]
+    used = [column for column in columns if column in board and _has_values(board[column])]
     if "pareto" in used and not (board["pareto"] == "yes").any():
         used.remove("pareto")
     if "status" in used and (board["status"] == "ok").all():

@@ -201,11 +201,15 @@ def cell_key(session: Session, cell: Cell) -> str:
 
 
 def cell_recipe(session: Session, cell: Cell) -> Recipe:
-    """What a cell's numbers are made from: the whole path to them starts in this module, plug-ins name themselves."""
+    """What a cell's numbers are made from: the whole path to them starts in this module, plug-ins name themselves.
+
+    What a seed moves is in the recipes of faces and recognisers; each measurement has a key of its own.
+    """
+    session = session.of(cell.seed)
     alias, protocol = cell.target.recognizer, session.track.protocol
     of: dict[str, Any] = {
         "faces": session.pictures.recipe,
-        "protocol": protocol.model_dump(exclude={"measure"}),  # each measurement has a key of its own
+        "protocol": protocol.model_dump(exclude={"measure", "seed_moves"}),
         "protectors": [session.recognizers.recipe(one) for one in protocol.protectors],
         "judges": [session.recognizers.recipe(one) for one in cell.target.judges],
         "surrogate": session.recognizer_recipe(cell.target.surrogate),

@@ -43,7 +43,7 @@ def engine(options: RunOptions, session: Session, work: CellWork, begun: Callabl
     if not session.in_process:
         session.processes.begin()  # imports what attacks need while data is read
     for alias in recognizers_of(session):  # one that cannot be made is met before the first cell
-        session.recognizer(alias)
+        session.of(session.track.seeds[0]).recognizer(alias)
     return Here(work, begun)
 
 

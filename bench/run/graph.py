@@ -24,6 +24,7 @@ class MakeRecognizer:
     """Train one that is trained here."""
 
     alias: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class MakeEmbeddings:
 
     alias: str
     split: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ def tasks_of(session: Session, left: Mapping[str, Cell]) -> list[Task]:
         left: cells to run, by key.
     """
     ahead: dict[str, Task] = {}
-    fits = {key: _fits(session, cell) for key, cell in left.items()}
+    fits = {key: _fits(session.of(cell.seed), cell) for key, cell in left.items()}
     found = []
     for key, cell in left.items():
         needs = set()
-        for task in _needs(session, cell):
+        for task in _needs(session.of(cell.seed), cell):
             ahead.setdefault(task.key, task)
             needs.add(task.key)
         # An ensemble's members run as cells of their own too: their fits are there when these have ended.
@@ -88,9 +90,10 @@ def _needs(session: Session, cell: Cell) -> Iterator[Task]:
     for alias in dict.fromkeys((*judged, *own)):
         splits = ("public",) if alias in own else ("victims", "calibration")
         for split in (*splits, *(("public",) if alias == target.recognizer and cell.attack else ())):
-            if not session.has_embeddings(alias, split):
-                title = f"embeddings of {alias}, {split}"
-                yield _ahead(f"{alias}/{split}", title, MakeEmbeddings(alias, split), [_of_recognizer(session, alias)])
+            recipe = session.embeddings_recipe(alias, split)
+            if not session.store.has(recipe):
+                made = MakeEmbeddings(alias, split, session.seed)
+                yield _ahead(recipe.key, f"embeddings of {alias}, {split}", made, [_of_recognizer(session, alias)])
     defense = make_defense(cell.defense)
     if overrides(defense, "_fit"):
         recipe = session.systems.recipe(defense, target.recognizer, cell.seed)
@@ -103,7 +106,7 @@ def _needs(session: Session, cell: Cell) -> Iterator[Task]:
 def _recognizer(session: Session, alias: str) -> Iterator[Task]:
     recipe = session.recognizers.recipe(alias)
     if session.recognizers.trained_here(alias) and not session.store.has(recipe):
-        yield _ahead(_of_recognizer(session, alias), f"recogniser {alias}", MakeRecognizer(alias), [])
+        yield _ahead(_of_recognizer(session, alias), f"recogniser {alias}", MakeRecognizer(alias, session.seed), [])
 
 
 def _of_recognizer(session: Session, alias: str) -> str:

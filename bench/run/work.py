@@ -114,7 +114,7 @@ class CellWork:
             if isinstance(what, RunCell):
                 return self._cell(what.key, what.cell)
             if isinstance(what, MakeRecognizer):  # nothing can be done without it
-                self.session.recognizer(what.alias)
+                self.session.of(what.seed).recognizer(what.alias)
                 return None
             try:
                 self._make(what)
@@ -131,9 +131,9 @@ class CellWork:
 
     def _make(self, what: Any) -> None:
         if isinstance(what, MakeEmbeddings):
-            self.session.embeddings(what.alias, what.split)
+            self.session.of(what.seed).embeddings(what.alias, what.split)
         elif isinstance(what, MakeSystem):
-            self.session.defense(what.defense, what.alias, what.seed)
+            self.session.of(what.seed).defense(what.defense, what.alias, what.seed)
 
     def _cell(self, key: str, cell: Cell) -> CellDone:
         """One cell, unless another run does it at this moment or has done it meanwhile."""

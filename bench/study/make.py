@@ -82,12 +82,14 @@ def make_study(session: Session, cells: Sequence[Cell], trials: int, faces: int,
         InputError: too few people, trials or faces.
     """
     shares(trials, len(cells))  # before minutes go into attacks
+    if len({session.of(cell.seed).seed for cell in cells}) > 1:
+        raise InputError("The cells are of several seeds, each with people of its own; choose one by --only seed=SEED.")
     conditions = [stimuli_of(session, cell) for cell in cells]
     leaked: dict[str, set[int]] = {}
     for one in conditions:
         for who, rows in one.leaked.items():
             leaked.setdefault(who, set()).update(rows)
-    return assembled(conditions, photographs(session, cells, leaked, seed), trials, faces, seed)
+    return assembled(conditions, photographs(session.of(cells[0].seed), cells, leaked, seed), trials, faces, seed)
 
 
 def assembled(conditions: Sequence[Stimuli], photos: Photographs, trials: int, faces: int, seed: int) -> Study:

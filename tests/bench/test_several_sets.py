@@ -48,6 +48,21 @@ def session(folder: Path, text: str) -> Session:
     return Session(load_track(str(folder / "t.toml")), Store(folder / "store"), torch.device("cpu"), Progress())
 
 
+def test_each_seed_keeps_its_own_people_apart_from_those_of_the_other_set(tmp_path: Path) -> None:
+    text = SEVERAL.replace("[protocol]", "[protocol]\nseed_moves = ['splits']")
+    text = text.replace("victims = { identities = 30,", "victims = { identities = 15,")
+    made = session(tmp_path, text.replace("calibration = { identities = 30,", "calibration = { identities = 15,"))
+    taken = []
+    for one in (made.of(seed) for seed in (0, 1)):
+        public = {name.removeprefix("more/") for name in one.faces("public").identities}
+        kept = {*one.faces("victims").identities, *one.faces("calibration").identities}
+        assert not public & kept
+        assert one.dataset is made.dataset
+        taken.append(public)
+    assert taken[0] != taken[1]
+    assert made.of(0).pictures.other("more") is made.of(1).pictures.other("more")
+
+
 def test_who_stands_in_both_sets_is_left_out_of_the_adversarys(tmp_path: Path) -> None:
     made = session(tmp_path, SEVERAL)
     public = {name.removeprefix("more/") for name in made.faces("public").identities}

@@ -52,6 +52,7 @@ settings = { identities = 20, images = 4 }
 [splits.overlap]
 recognizer = ""
 """
+AGAIN = '[recognizers.c]\ntype = "toy-b"\n'  # a second independent judge
 NET = {"size": 32, "dim": 16, "steps": 4, "batch": 16}
 
 
@@ -83,6 +84,7 @@ def _session(folder: Path, *, publication: bool) -> Session:
     else:
         # Who is tested is not trained on: that one person is left out of the train split.
         text = text.replace("[splits]", '[splits]\non_duplicate = "drop"', 1) + TESTED
+    text = text.replace('judges = ["b"]', 'judges = ["b", "c"]').replace("[recognizers.b]", AGAIN + "[recognizers.b]")
     (folder / "t.toml").write_text(text + CELLS + OWN_KEYS)
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
 

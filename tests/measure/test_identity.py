@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.leak.leaked import LeakedSet, first_images, other_images
 from faceleak.bench.measure.judges import make_judge
+from faceleak.bench.measure.rows import Rules
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.prepare.session import Session
@@ -58,6 +61,25 @@ def test_rates_equal_brute_force(session: Session) -> None:
         hits.setdefault(int(faces.labels[i]), []).append(float(faces.labels[best] == faces.labels[i]))
     assert found["rank1", None] == pytest.approx(np.mean([np.mean(v) for v in hits.values()]))
     assert found["rank1_chance", None] == pytest.approx(1 / len(gallery))
+
+
+@pytest.mark.parametrize(("knowledge", "own", "raised"), [("K0", True, True), ("K2", True, True), ("K1", True, False),
+                                                          ("K3", True, False), ("K0", False, False)])  # fmt: skip
+def test_whom_a_keyed_template_names_without_its_key_is_too_good_to_be_true(
+    tmp_path: Path, knowledge: str, own: bool, raised: bool
+) -> None:
+    """Recoveries that are the photographs themselves, or everybody else's."""
+    text = TOY_TRACK + "[[defenses]]\nname = 'biohash'\nsurfaces = ['template']\n[[attacks]]\nname = 'linear-ridge'\n"
+    (tmp_path / "t.toml").write_text(text)
+    house = Session(load_track(str(tmp_path / "t.toml")), Store(tmp_path), torch.device("cpu"), Progress())
+    cell = next(cell for cell in cells(house.track) if cell.attack and cell.threat.defense.value == knowledge)  # type: ignore[union-attr]
+    faces = house.faces("victims")
+    index = first_images(faces, 1, 99)
+    part = LeakedSet(faces, index, torch.zeros(len(index), dtype=torch.int64), torch.zeros(len(index), 32))
+    case = attack_case(house, cell, part, Recovery(faces.images(index if own else index.roll(1))))
+    ranks = MEASUREMENTS.get("ranks")()
+    kept = ranks.observe(case)
+    assert ({"F18"} if raised else set()) == {one["flag"] for one in ranks.flags(kept, Rules(case.protocol, 0))}
 
 
 def test_photographs_that_other_views_leaked_are_not_other_photographs(session: Session) -> None:

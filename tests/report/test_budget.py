@@ -39,12 +39,13 @@ def test_attacks_with_several_budgets_are_curves_and_others_are_not() -> None:
 
 def test_the_figures_are_drawn(tmp_path: Path) -> None:
     entries = [{"name": plugin, "label": title} for title, plugin in PLUGINS.items()]
-    run = SimpleNamespace(results=table(_rows()), headline_fmr=0.01, roles={}, run={"resolved": {"attacks": entries}})
+    known = {"headline_fmr": 0.01, "roles": {}, "shared_people": 1.0}
+    run = SimpleNamespace(results=table(_rows()), run={"resolved": {"attacks": entries}}, **known)
     made = draw_budgets(run, tmp_path)  # type: ignore[arg-type]
     assert [one.kind for one in made] == ["budget", "budget"]
     for one in made:
         assert (tmp_path / f"{one.stem}.png").stat().st_size > 5000
-    empty = SimpleNamespace(results=table([]), headline_fmr=0.01, roles={}, run={})
+    empty = SimpleNamespace(results=table([]), run={}, **known)
     assert draw_budgets(empty, tmp_path) == []  # type: ignore[arg-type]
 
 

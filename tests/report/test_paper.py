@@ -24,6 +24,8 @@ def run(tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(QUICK, tmp_path / "run"))
     table = folder / "results.csv"
     table.write_text(table.read_text().replace(",biohash,", ",100%_bio&{hash}^2~$\\x#,"))
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"taught_alike": {"resnet": ["vgg"]}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
@@ -52,6 +54,7 @@ def test_tables_close_and_have_a_cell_for_each_column(run: Path) -> None:
     for file in files:
         assert balanced(file.read_text()), file.name
     tables = "".join(file.read_text() for file in files)
+    assert "Learnt from the same people: judge vgg as resnet." in (out / "transfer_synthetic.tex").read_text()
     assert r"100\%\_bio\&\{hash\}\textasciicircum{}2" in tables
     assert r"\begin{table*}" in tables
     assert r"\begin{table*}" not in "".join(
