@@ -8,6 +8,7 @@ no owner, no time.
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import tarfile
 import tempfile
@@ -72,7 +73,7 @@ class Unpacked:
             EvidenceError: it is damaged, leads elsewhere, grows beyond its size, or holds what no cell has.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="faceleak-evidence-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, True)
+        weakref.finalize(self, _remove, self.folder, os.getpid())
         try:
             tape = self.folder / "tape"
             inflate(file, tape)
@@ -86,6 +87,11 @@ class Unpacked:
     def cells(self) -> Path:
         """As the ``cells/`` of a run."""
         return self.folder / "cells"
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not a fork of it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check(cells: Path) -> None:
