@@ -81,6 +81,7 @@ class Unpacked:
             tape.unlink()
             _check(self.cells)
         except (FaceleakError, OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError) as error:
+            _remove(self.folder, os.getpid())
             raise EvidenceError(f"{file} cannot be used: {str(error).rstrip('.') or type(error).__name__}.") from error
 
     @property
