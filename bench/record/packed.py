@@ -8,6 +8,7 @@ no owner, no time.
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import tarfile
 import tempfile
@@ -72,7 +73,7 @@ class Unpacked:
             EvidenceError: it is damaged, leads elsewhere, grows beyond its size, or holds what no cell has.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="faceleak-evidence-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, True)
+        weakref.finalize(self, _remove, self.folder, os.getpid())
         try:
             tape = self.folder / "tape"
             inflate(file, tape)
@@ -80,12 +81,18 @@ class Unpacked:
             tape.unlink()
             _check(self.cells)
         except (FaceleakError, OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError) as error:
+            _remove(self.folder, os.getpid())
             raise EvidenceError(f"{file} cannot be used: {str(error).rstrip('.') or type(error).__name__}.") from error
 
     @property
     def cells(self) -> Path:
         """As the ``cells/`` of a run."""
         return self.folder / "cells"
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not a fork of it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check(cells: Path) -> None:

@@ -194,6 +194,17 @@ def archives() -> list[bytes]:
             gzip.compress(_taped({"top/zeros": bytes(1 << 24)}))]  # fmt: skip
 
 
+def evidence() -> list[bytes]:
+    """What the cells of a run kept, good and bad; not compressed."""
+    cell = {"k/state.json": states()[0], "k/rows.json": rows()[0], "k/scores.npz": scores()[0]}
+    return [
+        _taped(cell),
+        _taped({"../k/state.json": b"{}"}),
+        _taped({"k/deep/er": b""}),
+        _taped({"k/zeros": bytes(1 << 22)}),
+    ]
+
+
 def states() -> list[bytes]:
     """A cell's ``state.json``."""
     flag = {"flag": "F6", "message": "12 false accepts"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import lzma
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.recognizers.base import BuildContext
 from faceleak.bench.record.cell_files import damage, read_cell
+from faceleak.bench.record.packed import EVIDENCE
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.freshness import is_current
 from faceleak.bench.report.load import load_run
@@ -172,6 +174,15 @@ def _cell(name: str) -> Callable[[Path], Any]:
     return read
 
 
+def _evidence(file: Path, *, packed: bool) -> None:
+    run = file.with_name("run")
+    run.mkdir(exist_ok=True)
+    (run / "run.json").write_text('{"track": "t", "plan": {"k": {}}}', "utf-8")
+    (run / EVIDENCE).write_bytes(file.read_bytes() if packed else lzma.compress(file.read_bytes(), preset=0))
+    loaded = load_run(run)
+    collect(loaded.kept, ["k"], [])
+
+
 def _run_json(file: Path) -> None:
     run = file.with_name("run")
     run.mkdir(exist_ok=True)
@@ -231,6 +242,9 @@ TARGETS: dict[str, Target] = {
     "network": Target(seeds.networks, lambda file: read_network_pickle(file, "mine") and None, ".pkl", _PICKLE),
     "zip": Target(seeds.zips, _of_dataset("folder"), ".zip", (b"../", b"PK\1\2", b"PK\5\6"), share=2),
     "archive": Target(seeds.archives, _unpacked, ".tgz", (b"../", b"ustar"), share=0.5),
+    "evidence": Target(lambda: [lzma.compress(one) for one in seeds.evidence()],
+                       lambda file: _evidence(file, packed=True), ".xz", (b"\xfd7zXZ\0", b"YZ"), share=0.3),
+    "tape": Target(seeds.evidence, lambda file: _evidence(file, packed=False), ".tar", (b"../", b"ustar"), share=0.3),
     "fetched": Target(lambda: [b'{"got": "00", "url": "https://localhost/x", "mark": "m"}'], _fetched, ".json",
                       special=mutate.document, share=0.3),
     "state": Target(seeds.states, _cell("state.json"), ".json", special=mutate.document),

@@ -141,6 +141,15 @@ class Files(Honest):
         return leak
 
 
+@register_attack("cheat-folder")
+class Folder(Honest):
+    """Looks for pictures that other processes have: those that a defence learns from lie beside its own."""
+
+    def better(self, leak: Tensor, ids: Tensor, context: AttackContext) -> Tensor:
+        os.listdir(Path(tempfile.gettempdir()).parent)
+        return leak
+
+
 @register_attack("cheat-parent")
 class Parent(Honest):
     """Reads what the harness's process was told."""

@@ -21,9 +21,10 @@ from faceleak_plugin_toys import TOY_TRACK
 
 CHEATS = Path(__file__).parent / "cheats.py"
 NAMES = (
-    "seed", "closures", "memory", "threat", "draws", "stash", "judge", "files", "parent", "letter", "words", "keep",
+    "seed", "closures", "memory", "threat", "draws", "stash", "judge", "files", "folder", "parent", "letter",
+    "words", "keep",
 )  # fmt: skip
-REFUSED = ("threat", "files", "parent", "letter", "words", "keep")
+REFUSED = ("threat", "files", "folder", "parent", "letter", "words", "keep")
 
 
 def track(store: Path, attacks: tuple[str, ...]) -> str:
