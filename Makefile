@@ -16,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow fuzz soak perf attack defense lint lint-security format report docs clean distclean
+.PHONY: help leaderboard test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -59,6 +59,9 @@ soak: $(VENV)/.installed ## kill runs KILLS times at random moments and compare 
 
 perf: $(VENV)/.installed ## the benchmarks of tests/perf
 	$(BIN)/python -m pytest tests/perf -m perf -s $(ARGS)
+
+gpu-check: $(VENV)/.installed ## works, right, fast on a GPU? into results/gpu (a try: ARGS="--device cpu --toy")
+	$(BIN)/python tests/gpu/check.py $(ARGS)
 
 attack: $(VENV)/.installed ## begin an attack in attacks/: make attack NAME=my-attack
 	$(BIN)/faceleak new attack $(NAME) --out attacks

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .bench.core.leaks import leak_shape as leak_shape
     from .bench.core.leaks import leak_take as leak_take
     from .bench.core.leaks import leak_to as leak_to
+    from .bench.core.parallel import distributed as distributed
     from .bench.core.paths import expand as expand_path  # noqa: F401
     from .bench.core.progress import Progress as Progress
     from .bench.core.recovery import Recovery as Recovery
@@ -115,6 +116,7 @@ _MODULES = {
     "bench.core.surfaces": "Fidelity Goal Role Secret Surface",
     "bench.core.target": "Target",
     "bench.core.threat": "DefenseKnowledge RecognizerAccess ThreatModel",
+    "bench.core.parallel": "distributed",
     "bench.core.training": "Batch TrainLog TrainSettings train",
     "bench.front.board": "benchmark",
     "bench.front.faces": "face_set load_faces",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,7 @@ from faceleak.bench.recognizers.base import BuildContext, Recognizer
 from faceleak.datasets.alignment import FIVE, template
 from faceleak.defenses.base import Defense
 
-CPU = torch.device("cpu")
+CPU = torch.device(os.environ.get("FACELEAK_TEST_DEVICE", "cpu"))  # another one in `make gpu-check` alone
 # Through the registry: conftest loads the toys as a plug-in, and a second import would register them twice.
 TOY_TRACK: str = sys.modules[RECOGNIZERS.get("toy-a").__module__].TOY_TRACK
 # With a train split, in a second; targets, defences and attacks are the test's own.
@@ -71,7 +72,7 @@ def faces() -> dict[str, FaceSet]:
     sets = {}
     for name, rows in (("public", slice(0, 150)), ("victims", slice(150, 240))):
         part, mine = table.iloc[rows], pixels[rows]
-        read = functools.partial(lambda index, mine: mine[torch.as_tensor(index)], mine=mine)
+        read = functools.partial(lambda index, mine: mine[torch.as_tensor(index).cpu()].to(CPU), mine=mine)
         know = functools.partial(toy_attributes, mine)
         where = functools.partial(toy_anatomy, mine)
         samples, people = part["sample"].tolist(), part["identity"].tolist()
@@ -91,7 +92,7 @@ def toy_anatomy(images: torch.Tensor, index: np.ndarray) -> Anatomy:
 
 def toy_attributes(images: torch.Tensor) -> Attributes:
     """Two things that can be seen of toy faces: the signs of the first numbers that ``toy-a`` makes of them."""
-    signs = (recognizer("toy-a").embed(images)[:, :2] > 0).long()
+    signs = (recognizer("toy-a").embed(images.to(CPU))[:, :2] > 0).long().cpu()
     labels = {"first": signs[:, 0], "second": signs[:, 1]}
     return Attributes(dict.fromkeys(labels, ("no", "yes")), labels)
 

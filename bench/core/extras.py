@@ -16,6 +16,7 @@ EXTRAS = {
     "insightface": ("insightface", "insightface"),
     "lpips": ("lpips", "perceptual"),
     "pytorch_fid": ("pytorch-fid", "perceptual"),
+    "faiss": ("faiss-cpu", "large"),
 }
 
 

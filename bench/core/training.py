@@ -13,10 +13,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .errors import InputError
+from .parallel import companions
 from .precision import amp
 from .progress import Progress
 from .seeding import Rng
 from .unfinished import keeping
+
+_READ_EVERY = 50  # steps between two readings of the loss on CUDA
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,9 @@ def train(
     A long run keeps itself every few minutes (``unfinished.py``); killed and begun again, it goes on and ends in the
     same bits on the same device. ``loss`` must therefore follow from its batch, ``rng`` and torch's own generators.
 
+    Within ``distributed()`` (``parallel.py``, which says what then differs) each process takes its part of every batch,
+    and nothing is kept on the way.
+
     Args:
         module: network on its device.
         loss: mean loss over the samples of a batch. An out-of-memory error halves the batch and accumulates
@@ -115,7 +121,7 @@ def train(
         title: what the progress bar says.
 
     Raises:
-        InputError: no samples, or the loss became NaN or infinite.
+        InputError: no samples, or the loss became NaN or infinite (on CUDA noticed every ``_READ_EVERY`` steps).
     """
     if n < 1:
         raise InputError(f"{title}: there are no training samples; widen the public split.")
@@ -126,19 +132,24 @@ def train(
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, on a CPU too
     log, parts = TrainLog(epochs=settings.steps * min(settings.batch, n) / n), 1
-    slot, first = keeping((title, settings, n, rng.seed, rng.labels), module, optimizers), 0
+    curve, others = _Curve(log, f"{title}: the loss became", settings.lr, device), companions()
+    slot, first = None if others else keeping((title, settings, n, rng.seed, rng.labels), module, optimizers), 0
     if slot is not None and (found := slot.resume(average)):
         (first, parts, log.halvings), log.losses = found
         for scheduler in schedulers:
             _at(scheduler, first)
+    if others:
+        others.same_start(average or module)
+        others.same_start(module)
     module.train()
     left = islice(batches(n, settings, rng), first, None)
     for batch in progress.track(left, settings.steps - first, title):
-        value, parts_now = _backward(loss, batch, parts, parameters, device)
+        values, parts_now = _backward(loss, batch, parts, parameters, device)
         log.halvings += int(math.log2(parts_now // parts)) if parts_now > parts else 0
         parts = parts_now
-        if not math.isfinite(value):
-            raise InputError(f"{title}: the loss became {value} at step {batch.step}; lower lr (now {settings.lr}).")
+        if others:
+            values = [others.sum_gradients(parameters, sum(values, torch.zeros((), device=device)))]
+        curve.add(batch.step, values)
         if settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
         for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
@@ -146,14 +157,50 @@ def train(
             scheduler.step()
         if average is not None:
             average.update_parameters(module)
-        log.losses.append(value)
         # The end too, where anything was kept before: the making may go on for long after it.
         if slot is not None and (slot.due() or (slot.kept and batch.step == settings.steps - 1)):
+            curve.read()
             slot.keep((batch.step + 1, parts, log.halvings), log.losses, average)
+    curve.read()
     if average is not None:
         module.load_state_dict(average.module.state_dict())
+    if others:
+        others.same_end(module)
     module.eval()
     return log
+
+
+@dataclass
+class _Curve:
+    """Losses on their way into the log: on CUDA they are read many at a time, as each reading waits for the device."""
+
+    log: TrainLog
+    became: str
+    lr: float
+    device: torch.device
+    waiting: list[tuple[int, list[Tensor]]] = field(default_factory=list)
+
+    def add(self, step: int, values: list[Tensor]) -> None:
+        """The loss of a step, in as many parts as it was computed in."""
+        self.waiting.append((step, values))
+        if self.device.type != "cuda" or len(self.waiting) >= _READ_EVERY:
+            self.read()
+
+    def read(self) -> None:
+        """Put what waits into the log.
+
+        Raises:
+            InputError: a loss is NaN or infinite.
+        """
+        if not self.waiting:
+            return
+        numbers = iter(torch.stack([value for _, values in self.waiting for value in values]).tolist())
+        for step, values in self.waiting:
+            value = sum(islice(numbers, len(values)))
+            if not math.isfinite(value):
+                raise InputError(f"{self.became} {value} at step {step}; lower lr (now {self.lr}).")
+            self.log.losses.append(value)
+        self.waiting = []
 
 
 def _at(scheduler: torch.optim.lr_scheduler.LambdaLR, step: int) -> None:
@@ -167,22 +214,27 @@ def _at(scheduler: torch.optim.lr_scheduler.LambdaLR, step: int) -> None:
 
 def _backward(
     loss: Callable[[Batch], Tensor], batch: Batch, parts: int, parameters: list[nn.Parameter], device: torch.device
-) -> tuple[float, int]:
-    """Gradients of one step, in as many parts as memory asks for. Returns the loss and the parts used."""
+) -> tuple[list[Tensor], int]:
+    """Gradients of one step, in as many parts as memory asks for: of this process's samples where there are others.
+
+    Returns the parts of the loss () and how many parts were asked for.
+    """
+    others = companions()
+    mine = others.part(batch.index) if others else batch.index
     while True:
         for parameter in parameters:
             parameter.grad = None
         try:
-            total = 0.0
-            for index in batch.index.chunk(parts):
+            values = []
+            for index in mine.chunk(parts) if len(mine) else ():
                 share = len(index) / len(batch.index)
                 with amp(device):
                     value = loss(Batch(index, batch.presentation, batch.step, batch.progress)) * share
                 value.backward()  # type: ignore[no-untyped-call]
-                total += float(value.detach())
-            return total, parts
+                values.append(value.detach())
+            return values, parts
         except torch.OutOfMemoryError:
-            if parts >= len(batch.index):
+            if parts >= len(mine):
                 raise
             parts *= 2
             if device.type == "cuda":

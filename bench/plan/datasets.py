@@ -25,12 +25,14 @@ def check_datasets(track: Track, file: Path) -> None:
 def _named(track: Track) -> Iterator[str]:
     asked = {f"split {name!r}": spec.dataset for name, spec in track.splits.by_name().items() if spec.dataset}
     asked |= {f"test {test.title!r}": test.dataset for test in track.tests}
+    if track.gallery:
+        asked["gallery.distractors"] = track.gallery.distractors.dataset
     for who, name in asked.items():
         if name not in track.datasets:
             yield f"{who}: no data set is called {name!r}; {nearest(name, list(track.datasets))}"
     for name in track.datasets:
         if name not in asked.values():
-            yield f"data set {name!r} is used by no split and no test; name it there, or leave it out."
+            yield f"data set {name!r} is used by no split, no test and no gallery; name it there, or leave it out."
         if "/" in name:
             yield f"data set {name!r}: a name without a slash is needed, it stands in front of its people."
     titles = [test.title for test in track.tests]
@@ -49,10 +51,14 @@ def _roles(track: Track) -> Iterator[str]:
     for test in track.tests:
         if train and test.dataset == train.dataset:
             yield f"test {test.title!r} is of the set {test.dataset!r} that is trained on; test on another one."
+    for name, spec in track.splits.by_name().items():
+        if track.gallery and spec.dataset == track.gallery.distractors.dataset:
+            yield f"gallery.distractors is of the set {spec.dataset!r} that split {name!r} is of; take another one."
 
 
 def _overlap(track: Track) -> Iterator[str]:
-    several = any(spec.dataset for spec in track.splits.by_name().values()) or (track.splits.train and track.tests)
+    others = any(spec.dataset for spec in track.splits.by_name().values())
+    several = others or track.gallery or (track.splits.train and track.tests)
     overlap = track.splits.overlap
     if overlap is None:
         if several:

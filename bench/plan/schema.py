@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from ...datasets.splits import SPLITS, SplitSpec
 from ..core.ranges import FolderName, Rate, Rates, Seed, Seeds, once
@@ -115,6 +115,27 @@ class TestSpec(_Strict):
         return self.label or self.dataset
 
 
+class DistractorsSpec(_Strict):
+    """Further people beside the victims in the gallery in which recoveries are searched."""
+
+    dataset: str  # one of `[datasets]`, of no split: one picture of each of its people
+    sizes: tuple[int, ...] = Field(min_length=1)  # how many, ascending; each gallery is the beginning of the next
+    fpirs: Rates = (0.01, 0.001)  # rates of false positive searches at which misses are counted
+
+    @field_validator("sizes")
+    @classmethod
+    def _ascend(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if sizes[0] < 1 or list(sizes) != sorted(set(sizes)):
+            raise ValueError("sizes must ascend, from 1 on")
+        return sizes
+
+
+class GallerySpec(_Strict):
+    """Where recoveries are searched, beyond the victims' own gallery."""
+
+    distractors: DistractorsSpec
+
+
 class SplitsSpec(_Strict):
     """The four splits."""
 
@@ -172,6 +193,7 @@ class Track(_Strict):
     datasets: dict[str, Named] = {}  # further ones, by the names that splits and tests call them
     splits: SplitsSpec
     tests: tuple[TestSpec, ...] = ()
+    gallery: GallerySpec | None = None
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
     recognizers: dict[str, RecognizerSpec]
     targets: tuple[TargetSpec, ...] = Field(min_length=1)
@@ -180,8 +202,9 @@ class Track(_Strict):
     _called: str = PrivateAttr("")
 
     def used_datasets(self) -> dict[str, Named]:
-        """The further data sets that a split is taken from or that tests."""
+        """The further data sets that a split is taken from, that test, or whose people fill the gallery."""
         asked = {spec.dataset for spec in self.splits.by_name().values()} | {test.dataset for test in self.tests}
+        asked |= {self.gallery.distractors.dataset} if self.gallery else set()
         return {name: spec for name, spec in self.datasets.items() if name in asked}
 
     @property

@@ -16,6 +16,8 @@ from .datasets import check_datasets
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
 from .schema import AttackSpec as AttackSpec
 from .schema import DefenseSpec as DefenseSpec
+from .schema import DistractorsSpec as DistractorsSpec
+from .schema import GallerySpec as GallerySpec
 from .schema import Named as Named
 from .schema import OverlapSpec as OverlapSpec
 from .schema import Protocol as Protocol
@@ -98,6 +100,8 @@ def _model_at(location: tuple[int | str, ...]) -> list[str]:
         if len(location) == 1:
             return list(SplitsSpec.model_fields)
         return list(OverlapSpec.model_fields if location[1] == "overlap" else SplitSpec.__dataclass_fields__)
+    if location[0] == "gallery":
+        return list((GallerySpec if len(location) == 1 else DistractorsSpec).model_fields)
     if location[0] == "datasets":
         return list(Named.model_fields)
     return tables.get(str(location[0]), [])

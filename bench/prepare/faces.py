@@ -23,6 +23,7 @@ from ..core.seeding import stable_hash
 from ..metrics.pairs import Pairs
 from ..store.recipe import Recipe
 from ..store.store import Store
+from .crowd import CROWD, crowd_of
 from .overlap import Alike, Likeness, caveat, summary
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Faces:
     def __init__(self, track: Track, store: Store, progress: Progress) -> None:
         self._spec, self._cut, self._store, self._progress = track.dataset, track.splits, store, progress
         self._named, self._tests = track.used_datasets(), {test.title: test for test in track.tests}
-        self._official = track.protocol.official_pairs
+        self._official, self._gallery = track.protocol.official_pairs, track.gallery
         self._loaded: dict[str, FaceDataset] = {}  # "" is the track's own
         self._sets: dict[str, FaceSet] = {}
         self._means: dict[tuple[str, int], Tensor] = {}
@@ -60,7 +61,7 @@ class Faces:
         other = copy(self)
         other._cut = self._cut.model_copy(update={"seed": stable_hash(self._cut.seed, "splits of seed", seed)})
         other._sets, other._means, other.alike = {}, {}, []
-        for made in ("splits", "recipe"):
+        for made in ("splits", "recipe", "crowd"):
             vars(other).pop(made, None)
         return other
 
@@ -156,10 +157,27 @@ class Faces:
         return self._cut.train is not None and not self._cut.train.dataset
 
     def of(self, split: str) -> FaceSet:
-        """The images of one split."""
+        """The images of one split, or of the gallery's further people."""
+        if split == CROWD:
+            return self.crowd
         if split not in self._sets:
             self._sets[split] = face_set(self.source(split), self.splits, split)
         return self._sets[split]
+
+    @cached_property
+    def crowd(self) -> FaceSet:
+        """The gallery's further people, a picture each, as many as the largest gallery asks for.
+
+        Raises:
+            DataError: there are fewer.
+        """
+        assert self._gallery is not None, "the track asks for no distractors"
+        spec, others = self._gallery.distractors, [self.of("victims"), self.of("calibration")]
+        faces, told = crowd_of(
+            self.other(spec.dataset), self.splits, self._cut.seed, spec.sizes[-1], others, self.likeness
+        )
+        self.alike += told
+        return faces
 
     def mean(self, split: str, side: int) -> Tensor:
         """(3, side, side) the mean of the pictures of a split; no picture is kept."""
@@ -199,6 +217,11 @@ class Faces:
     def tests_recipe(self) -> dict[str, Any]:
         """What the tests of systems are made from, besides the systems."""
         return {title: [self.test(title)[0].sha, test.flip] for title, test in self._tests.items()}
+
+    def gallery_recipe(self) -> dict[str, Any]:
+        """What searches among further people are made from, besides the victims."""
+        assert self._gallery is not None, "the track asks for no distractors"
+        return {"people": self.crowd.sha, **self._gallery.distractors.model_dump(include={"sizes", "fpirs"})}
 
     @property
     def tests(self) -> Mapping[str, TestSpec]:

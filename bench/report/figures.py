@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from .fig_budget import draw_budgets
+from .fig_gallery import draw_galleries
 from .fig_grid import draw_grids
 from .fig_ladder import draw_ladders
 from .fig_loss import draw_losses
@@ -45,6 +46,7 @@ def draw_figures(
             *draw_publications(boards["publication"], fmr, folder),
             *draw_sweeps(run, folder),
             *draw_budgets(run, folder),
+            *draw_galleries(run, folder),
             *(draw_risks(boards["risk"], folder) if "risk" in boards else ()),
             *draw_matrices(boards["matrix"], fmr, folder),
             *draw_significance(boards["significance"], fmr, folder),

@@ -223,6 +223,7 @@ def cell_recipe(session: Session, cell: Cell) -> Recipe:
         "attributes": [attributes_sha(session, cell, split) for split in ("public", "victims")],
         "secrets": session.root.fingerprint if cell.attack else session.secrets_of(make_defense(cell.defense)),
         **({"tests": session.pictures.tests_recipe()} if session.track.tests and not cell.attack else {}),
+        **({"gallery": session.pictures.gallery_recipe()} if session.track.gallery and cell.attack else {}),
         "members": sorted(cell_key(session, member) for member in cell.members),
     }
     return Recipe("cell", of, code_of(__name__))

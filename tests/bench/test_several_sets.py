@@ -126,7 +126,7 @@ def test_mirrored_pictures_belong_to_the_same_people(tmp_path: Path) -> None:
         (lambda t: t.replace(MORE, MORE[: MORE.index("[splits")]), "share people under other names; add"),
         (lambda t: t.replace('recognizer = "b"', 'recognizer = "c"'), "no recognizer is called 'c'"),
         (lambda t: t.replace("victims = {", "victims = { dataset = 'more',"), "'victims' is of the track's own"),
-        (lambda t: t.replace("dataset = 'more'", ""), "data set 'more' is used by no split and no test"),
+        (lambda t: t.replace("dataset = 'more'", ""), "data set 'more' is used by no split, no test and no gallery"),
         (lambda t: t.replace("cosine = 0.8", "cosines = 0.8"), "did you mean 'cosine'"),
         (lambda t: t + "[[tests]]\ndataset = 'x'\n", "test 'x': no data set is called 'x'"),
         (lambda t: t.replace("[splits]", "[splits]\ntrain = { dataset = 'more' }") + "[[tests]]\ndataset = 'more'\n",

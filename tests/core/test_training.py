@@ -10,7 +10,7 @@ from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.servers import published_recipe
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.core.training import Batch, TrainLog, TrainSettings, _rate, batches, train
+from faceleak.bench.core.training import Batch, TrainLog, TrainSettings, _Curve, _rate, batches, train
 from torch import Tensor, nn
 
 X = Rng(0, "x").normal(torch.arange(64), (5,))
@@ -110,6 +110,23 @@ def test_no_samples_and_diverging_losses_are_said() -> None:
         train(nn.Linear(1, 1), lambda b: torch.zeros(()), 0, TrainSettings(), rng=Rng(0), progress=Progress())
     with pytest.raises(InputError, match=r"the loss became .* lower lr"):
         _run(optimizer="sgd", lr=1e6, clip=0.0, schedule="constant")
+
+
+def test_on_cuda_the_loss_is_read_many_steps_at_a_time_and_is_the_same() -> None:
+    """Each reading waits for the device. The values are here, on the CPU: nothing but the device's name is asked."""
+    log, values = TrainLog(), [float(i) / 7 for i in range(120)]
+    curve = _Curve(log, "t: the loss became", 0.1, torch.device("cuda"))
+    seen = []
+    for step, value in enumerate(values):
+        curve.add(step, [torch.tensor(value), torch.tensor(1.0)])
+        seen.append(len(log.losses))
+    assert sorted(set(seen)) == [0, 50, 100]
+    curve.read()
+    assert log.losses == [float(torch.tensor(value)) + 1.0 for value in values]
+    curve.add(120, [torch.tensor(float("nan"))])
+    curve.add(121, [torch.tensor(0.0)])
+    with pytest.raises(InputError, match=r"the loss became nan at step 120; lower lr \(now 0.1\)"):
+        curve.read()
 
 
 def test_still_falling_tells_a_flat_curve_from_a_steep_one() -> None:

@@ -23,6 +23,7 @@ Measurement Metric NoGradientError NotApplicable Progress Recognizer RecognizerA
 Rules Secret SecretDraw SecretSource Surface System Target ThreatModel ThreatModelError Track TrackError TrainLog
 TrainSettings attack benchmark check_images check_vectors expand_path face_set flatten_leak leak_cat leak_length
 leak_map leak_shape leak_take leak_to load_faces load_plugin load_results load_track make_report metrics protect
+distributed
 recognizer register_attack register_dataset register_defense register_measurement register_recognizer resize score train
 __version__
 """

@@ -53,6 +53,13 @@ settings = { identities = 20, images = 4 }
 recognizer = ""
 """
 AGAIN = '[recognizers.c]\ntype = "toy-b"\n'  # a second independent judge
+CROWDED = """
+[gallery]
+distractors = { dataset = "crowd", sizes = [6], fpirs = [0.4, 0.01] }
+[datasets.crowd]
+name = "toy-faces"
+settings = { identities = 140, images = 1 }
+"""
 NET = {"size": 32, "dim": 16, "steps": 4, "batch": 16}
 
 
@@ -83,7 +90,7 @@ def _session(folder: Path, *, publication: bool) -> Session:
         text = text.replace("pictures = 2", 'pictures = 2\nmeasures = "publication"\npublished_victims = 12')
     else:
         # Who is tested is not trained on: that one person is left out of the train split.
-        text = text.replace("[splits]", '[splits]\non_duplicate = "drop"', 1) + TESTED
+        text = text.replace("[splits]", '[splits]\non_duplicate = "drop"', 1) + TESTED + CROWDED
     text = text.replace('judges = ["b"]', 'judges = ["b", "c"]').replace("[recognizers.b]", AGAIN + "[recognizers.b]")
     (folder / "t.toml").write_text(text + CELLS + OWN_KEYS)
     return Session(load_track(str(folder / "t.toml")), Store(folder), torch.device("cpu"), Progress())
