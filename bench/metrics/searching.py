@@ -105,7 +105,8 @@ class _Part:
         scores = self.x @ self.rows.T
         inside = np.flatnonzero((self.skip >= 0) & (self.skip < len(self.rows)))
         scores[inside, self.skip[inside]] = -np.inf
-        return self._counted(scores), scores.max(1), scores.argmax(1)
+        index = scores.argmax(1)
+        return self._counted(scores), scores[np.arange(len(scores)), index], index
 
     def by_faiss(self, faiss: Any) -> tuple[Any, Any, Any]:
         """The same, from the nearest ones that FAISS finds; those whose true one lies deeper by the product."""
