@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent.parent
 
 
+@pytest.mark.slow
 def test_a_try_on_the_cpu_writes_its_table(tmp_path: Path) -> None:
     asked = ["--device", "cpu", "--toy", "--only", "sync,bf16,contract", "--out", str(tmp_path), "--minutes", "0.5"]
     environment = os.environ | {"PYTEST_ADDOPTS": "-k biohash-template"}
