@@ -75,8 +75,6 @@ def run(
 ) -> None:
     """Run a track. Finished cells are kept, so an interrupted run goes on where it stopped."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Idle threads that spin make every busy neighbour crawl.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from ..core.device import choose_device
@@ -283,6 +281,7 @@ def main() -> None:
     from ..core.boundary import plain_warnings, sentence
 
     plain_warnings()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin make every busy neighbour crawl
     try:
         app()
     except BrokenPipeError:  # `faceleak list attacks | head`

@@ -129,8 +129,6 @@ settings = { partialface = { side = 16, server_steps = 2, server_batch = 8 } }
 surfaces = ["template"]
 [[attacks]]
 name = "mean-face"
-[[attacks]]
-name = "linear-ridge"
 """
     found, weights = [], []
     for number, in_process in enumerate((False, True)):
