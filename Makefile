@@ -32,9 +32,8 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
 	$(BIN)/faceleak run $(TRACK) --workers auto --out $(RUN) $(ARGS)
 
-# In the order of the folders: the files with the most tests first, as xdist would, leaves the long ones for one worker.
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)
 
 # A processor has the kernels of all before it: each older set in turn, as on a machine that ends there. Its own, the
 # newest, are those of `test`; KERNELS="default:SSE41 avx2:AVX2 avx512:AVX512_CORE" runs them here too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -17,4 +18,5 @@ def edit(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
         return code._Source(found.sha + b"+", found.reaches) if other == file.resolve() else found
 
     monkeypatch.setattr(code, "_source", source)
-    code._hash_of.cache_clear()
+    # With a memory of its own: what is hashed now must not be remembered when the edit is undone.
+    monkeypatch.setattr(code, "_hash_of", functools.cache(code._hash_of.__wrapped__))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def names(*roots: object) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def forgetful() -> None:
+def forgetful() -> Iterator[None]:
+    code._hash_of.cache_clear()
+    yield
     code._hash_of.cache_clear()
 
 

@@ -62,7 +62,7 @@ def main(out: str, batch: str, ema: str) -> None:
         Path(out, f"{found.rank}.json").write_text(json.dumps([losses, state]))
 
 
-@pytest.mark.parametrize(("batch", "ema"), [(15, 0.9), (1, 0.0)])
+@pytest.mark.parametrize(("batch", "ema"), [(15, 0.9), pytest.param(1, 0.0, marks=pytest.mark.slow)])
 def test_two_processes_train_as_one_does(batch: int, ema: float, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

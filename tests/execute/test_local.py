@@ -55,6 +55,7 @@ def test_all_is_done_by_other_processes_also_what_a_worker_died_of(processes: Pr
     assert ended[-1].task.key == "0", "all others ran while somebody held its lock"
 
 
+@pytest.mark.slow
 def test_what_nobody_could_go_on_after_ends_the_run_with_its_sentence(processes: Processes) -> None:
     with pytest.raises(InputError, match="no such thing"):
         run(processes, ("refuses", "no such thing"), ("sleeps", 60.0))
