@@ -91,7 +91,7 @@ def told(error: Exception) -> tuple[str, Any]:
     """An error as it travels: itself where it can, with its trace."""
     trace = "".join(traceback.format_exception(error))
     try:
-        pickle.loads(pickle.dumps(error))
+        pickle.loads(pickle.dumps(error))  # nosec B301
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
     return "error", (error, trace)

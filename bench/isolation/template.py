@@ -69,7 +69,7 @@ def _live(number: int, *control: int) -> None:
     try:
         connection = Connection(number)
         if control:
-            pickle.loads(connection.recv_bytes())(connection, *control)
+            pickle.loads(connection.recv_bytes())(connection, *control)  # nosec B301
         else:
             work(connection)
         code = 0
