@@ -14,6 +14,7 @@ import pandas as pd
 from ..record.results import COLUMNS
 
 DIGITS = 1e-5  # relative; results.csv keeps six significant digits
+NOTHING = 1e-12  # where sums of ones cancel, one processor leaves zero and another a last bit
 _ROW = ["cell", "metric", "judge", "split", "fmr", "place"]
 _SHOWN = 3  # rows of a cell that are named one by one where one column differs in the same way
 

@@ -25,7 +25,7 @@ from ..record.command import FILTERS
 from ..record.results import TIMING_METRICS
 from ..report.load import RunFolder
 from .cell import run_cell
-from .compare import DIGITS, Key, key_of, named
+from .compare import DIGITS, NOTHING, Key, key_of, named
 
 _NEAR = 0.02  # of the value, where a number has no interval
 
@@ -140,7 +140,7 @@ def _compare(found: Rerun, title: str, key: Key, before: Mapping[Any, Any] | Non
     old = float(before["value"])
     if (
         old == value
-        or abs(old - value) <= DIGITS * max(abs(old), abs(value))
+        or abs(old - value) <= max(DIGITS * max(abs(old), abs(value)), NOTHING)
         or (math.isnan(old) and math.isnan(value))
     ):
         found.same += 1

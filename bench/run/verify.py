@@ -25,7 +25,7 @@ from ..record.cell_files import damage
 from ..record.packed import EVIDENCE, LEFT_OUT
 from ..record.results import PARTS, kept_file
 from ..report.load import RunFolder, load_run
-from .compare import DIGITS, Discord, Key, key_of, named
+from .compare import DIGITS, NOTHING, Discord, Key, key_of, named
 from .kept import all_discords, kept_of, notes_on
 from .pictures import strange_pictures
 
@@ -195,7 +195,7 @@ def _compare(cell: str, written: Rows, recomputed: Rows, verdict: Verdict) -> No
 def _same(a: float, b: float) -> bool:
     if math.isnan(a) or math.isnan(b):
         return math.isnan(a) and math.isnan(b)
-    return a == b or abs(a - b) <= DIGITS * max(abs(a), abs(b))
+    return a == b or abs(a - b) <= max(DIGITS * max(abs(a), abs(b)), NOTHING)
 
 
 def _text(value: float) -> str:
