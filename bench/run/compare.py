@@ -19,6 +19,13 @@ _ROW = ["cell", "metric", "judge", "split", "fmr", "place"]
 _SHOWN = 3  # rows of a cell that are named one by one where one column differs in the same way
 
 
+def same_number(a: float, b: float) -> bool:
+    """One number computed twice, perhaps on another processor, or read back from a table; both NaN count as equal."""
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
+    return a == b or abs(a - b) <= max(DIGITS * max(abs(a), abs(b)), NOTHING)
+
+
 class Key(NamedTuple):
     """Which row of a cell; ``fmr`` is NaN-free: -1 where a metric has none; ``surface`` where the cell has none."""
 

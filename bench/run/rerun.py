@@ -25,7 +25,7 @@ from ..record.command import FILTERS
 from ..record.results import TIMING_METRICS
 from ..report.load import RunFolder
 from .cell import run_cell
-from .compare import DIGITS, NOTHING, Key, key_of, named
+from .compare import Key, key_of, named, same_number
 
 _NEAR = 0.02  # of the value, where a number has no interval
 
@@ -138,11 +138,7 @@ def _compare(found: Rerun, title: str, key: Key, before: Mapping[Any, Any] | Non
         found.departures.append(Departure(title, key, math.nan, value))
         return
     old = float(before["value"])
-    if (
-        old == value
-        or abs(old - value) <= max(DIGITS * max(abs(old), abs(value)), NOTHING)
-        or (math.isnan(old) and math.isnan(value))
-    ):
+    if same_number(old, value):
         found.same += 1
     elif _overlap(before, row) or abs(old - value) <= _NEAR * max(abs(old), abs(value)):
         found.near += 1

@@ -25,7 +25,7 @@ from ..record.cell_files import damage
 from ..record.packed import EVIDENCE, LEFT_OUT
 from ..record.results import PARTS, kept_file
 from ..report.load import RunFolder, load_run
-from .compare import DIGITS, NOTHING, Discord, Key, key_of, named
+from .compare import Discord, Key, key_of, named, same_number
 from .kept import all_discords, kept_of, notes_on
 from .pictures import strange_pictures
 
@@ -188,14 +188,8 @@ def _compare(cell: str, written: Rows, recomputed: Rows, verdict: Verdict) -> No
         old, new = written.get(key, {}), recomputed.get(key, {})
         for column in COLUMNS:
             a, b = old.get(column, math.nan), new.get(column, math.nan)
-            if not _same(a, b):
+            if not same_number(a, b):
                 verdict.differences.append(Difference(cell, key, column, a, b))
-
-
-def _same(a: float, b: float) -> bool:
-    if math.isnan(a) or math.isnan(b):
-        return math.isnan(a) and math.isnan(b)
-    return a == b or abs(a - b) <= max(DIGITS * max(abs(a), abs(b)), NOTHING)
 
 
 def _text(value: float) -> str:

@@ -18,8 +18,9 @@ from faceleak.bench.core.registry import MEASUREMENTS
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.record.results import read_results
 from faceleak.bench.report import RunFolderError
+from faceleak.bench.run.compare import same_number
 from faceleak.bench.run.runner import RunOptions, run_track
-from faceleak.bench.run.verify import Verdict, _same, verify_run
+from faceleak.bench.run.verify import Verdict, verify_run
 from systems import TOY_TRACK
 from typer.testing import CliRunner
 
@@ -201,11 +202,11 @@ def test_an_empty_table_is_not_a_clean_one(run: Path, text: str) -> None:
 
 
 def test_what_another_processor_leaves_of_nothing_is_nothing() -> None:
-    assert _same(0.0, 2.22045e-16), "a Frechet distance of equal sets, by other kernels"
-    assert _same(0.123456, 0.1234561)
-    assert not _same(0.0, 1e-6)
-    assert not _same(0.5, 0.50001)
-    assert not _same(float("nan"), 0.0)
+    assert same_number(0.0, 2.22045e-16), "a Frechet distance of equal sets, by other kernels"
+    assert same_number(0.123456, 0.1234561)
+    assert not same_number(0.0, 1e-6)
+    assert not same_number(0.5, 0.50001)
+    assert not same_number(float("nan"), 0.0)
 
 
 def test_nothing_compared_is_not_clean() -> None:
