@@ -62,7 +62,8 @@ def test_rows_and_board(tmp_path: Path) -> None:
     frame = _run(tmp_path, labels)
     assert frame.loc[frame["attack"] == "too many", "status"].tolist() == ["failed"], "six photographs are not 17"
     good = frame[frame["attack"] != "too many"]
-    assert set(good.loc[~good["metric"].str.startswith("fd_"), "status"]) <= {"ok", "absent"}  # fd: too few pictures
+    assert set(good["status"]) <= {"ok", "absent", "refused"}
+    assert good.loc[good["status"] == "refused", "metric"].str.startswith("fd_").all(), "of fewer than fifty pictures"
     probe = good[(good["attack"] == "attribute-probe") & (good["knowledge"] == "K1")].set_index("metric")
     assert {f"attribute_{m}{a}" for m in ("accuracy", "chance", "gain", "auc") for a in ("", ":hat", ":tone")} <= set(
         probe.index

@@ -48,7 +48,9 @@ def test_boards_are_those_of_the_rows(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_published_with_evidence_follows_from_it() -> None:
-    for file in sorted((ROOT / "results").glob(f"*/{EVIDENCE}")):
+    files = sorted((ROOT / "results").glob(f"*/{EVIDENCE}"))
+    assert QUICK / EVIDENCE in files
+    for file in files:
         verdict = verify_run(file.parent)
         assert verdict.clean, str(verdict)
 
