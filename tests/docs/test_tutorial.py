@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,8 @@ def test_every_cell_was_executed_in_order_and_ended_well() -> None:
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 2
     assert (DOCS / "tutorial.ipynb").stat().st_size < 1_000_000
-    here = f"{DOCS.resolve().parent.parent}/"  # where the project lies
-    assert not [place for place in (here, "/tmp/", "/home/", "/root/", "/Users/") if place in json.dumps(NOTEBOOK)]
+    written = re.sub(r'"image/png": "[^"]*"', "", json.dumps(NOTEBOOK))
+    assert not re.findall(r"(?<![\w.:/<-])/[\w.-]+/[\w./-]*", written), "paths of the machine on which it was run"
 
 
 @pytest.mark.slow
