@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from .rows import UNDEFENDED, AttackId, Stat, View, union, worst_status
+from .rows import UNDEFENDED, AttackId, View, union, worst_status
+from .seeds import Stat
 from .significance import ATTACKS, Place, Verdicts
 from .strongest import strongest, value_of
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from .board_attacks import SPREAD, extremes
-from .rows import UNDEFENDED, AttackId, Stat, View, spread, union
+from .rows import UNDEFENDED, AttackId, View, union
+from .seeds import Stat, spread
 from .significance import Verdicts, leak_less
 from .strongest import Choice, strongest, value_of
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from .board_attacks import ROLE_ORDER
-from .rows import UNDEFENDED, View, spread
+from .rows import UNDEFENDED, View
+from .seeds import spread
 
 _KEYS = ("dataset", "recognizer", "surface", "defense", "attack", "knowledge")
 JUDGES_COLUMNS = (

@@ -10,7 +10,8 @@ import pandas as pd
 from ..record.metrics import Metric, metric_of
 from .columns import Shown
 from .load import RunFolder
-from .rows import Stat, View, spread
+from .rows import View
+from .seeds import Stat, spread
 
 KEYS = ("dataset", "recognizer", "surface", "defense", "attack", "knowledge", "judge")
 _UNITS = {"fraction": ("%", "percent"), "1": ("", "unit")}  # as headings have them, and how values are written

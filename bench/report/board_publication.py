@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..record.words import BROKEN_KEYS, PROTECTOR
-from .rows import UNDEFENDED, View, spread
-from .seeds import average
+from .rows import UNDEFENDED, View
+from .seeds import average, spread
 from .strongest import strongest, value_of
 
 EDITS = ("edit_identity", "edit_identity_unprotected")

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from ..record.words import FACTOR_OF_FOUR, NOBODY, RANKS, RATIOS
-from .rows import UNDEFENDED, AttackId, Stat, View, spread
+from .rows import UNDEFENDED, AttackId, View
+from .seeds import Stat, spread
 from .strongest import strongest, value_of
 
 _KEYS = ("dataset", "recognizer", "surface", "defense", "attack", "knowledge")

@@ -15,7 +15,8 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .load import RunFolder
-from .rows import UNDEFENDED, View, prepare, spread
+from .rows import UNDEFENDED, View, prepare
+from .seeds import spread
 from .style import COLUMN, GREY, Made, error_lengths, fmr_text, look, new_figure, save, stem, surface_text
 
 _APART = 0.12  # share of the axis between two numbers

@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .fig_budget import spaced
 from .load import RunFolder
-from .rows import UNDEFENDED, View, prepare, spread
+from .rows import UNDEFENDED, View, prepare
+from .seeds import spread
 from .style import COLUMN, GREY, Made, error_lengths, look, new_figure, save, stem, surface_text
 
 _RANK, _CHANCE = "gallery_rank1_", "gallery_chance_"

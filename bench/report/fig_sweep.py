@@ -18,7 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .load import RunFolder
-from .rows import UNDEFENDED, View, prepare, spread
+from .rows import UNDEFENDED, View, prepare
+from .seeds import spread
 from .strongest import strongest
 from .style import (
     COLUMN,

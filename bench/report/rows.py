@@ -11,9 +11,7 @@ import pandas as pd
 
 from ..record.roles import role_of
 from ..record.words import UTILITY_LOSS
-from .seeds import Stat as Stat
-from .seeds import average
-from .seeds import spread as spread
+from .seeds import Stat, average
 
 UNDEFENDED = "none"
 _SYSTEM = ["dataset", "recognizer", "defense"]

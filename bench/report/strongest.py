@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .rows import AttackId, Stat, View
+from .rows import AttackId, View
+from .seeds import Stat
 
 
 class Choice(NamedTuple):
