@@ -20,7 +20,7 @@ from ..metrics.comparisons import Difference, difference, holm
 from .board_attributes import split_probes
 from .kept_rates import Rates, read_rates, shared
 from .load import RunFolder
-from .rows import AttackId, View, prepare
+from .rows import AttackId, View, view_of
 from .significance import ATTACKS, DEFENSES, SIGNIFICANCE_COLUMNS, Place, read_table
 from .strongest import strongest, value_of
 
@@ -104,7 +104,7 @@ def widened(found: Difference, gaps: list[float], level: float) -> Difference:
 
 def compared_of(run: RunFolder, problems: list[str]) -> pd.DataFrame | None:
     """Paired comparisons from the scores that cells kept; where none were (a committed run) those of its boards."""
-    view = prepare(split_probes(run.results)[1], run.headline_fmr, run.roles, run.utility_loss)
+    view = view_of(run, split_probes(run.results)[1])
     table = compare_run(run, view, problems)
     if len(table):
         return table

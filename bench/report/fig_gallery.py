@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, NullLocator
 
-from .fig_budget import spaced
+from .curves import draw_curves
 from .load import RunFolder
-from .rows import UNDEFENDED, View, prepare
+from .rows import UNDEFENDED, View, view_of
 from .seeds import spread
-from .style import COLUMN, GREY, Made, error_lengths, look, new_figure, save, stem, surface_text
+from .style import Made, stem, surface_text
 
 _RANK, _CHANCE = "gallery_rank1_", "gallery_chance_"
 _PLACE = ["dataset", "recognizer", "surface", "defense"]
@@ -27,7 +26,12 @@ def draw_galleries(run: RunFolder, folder: Path) -> list[Made]:
     for place, rows in gallery_table(run).groupby(_PLACE):
         dataset, recognizer, surface, defense = (str(part) for part in place)
         name = stem("success-vs-gallery", dataset, recognizer, surface, defense)
-        _draw(rows, (dataset, recognizer, surface, defense), folder / name)
+        chance = rows.drop_duplicates("people").set_index("people")["chance"].sort_index()
+        draw_curves(
+            rows, "attack", "people", "rank1", chance=chance, title="Success against the gallery's size",
+            labels=("people in the gallery", "victim comes first"), place=(dataset, recognizer, surface, defense),
+            path=folder / name,
+        )  # fmt: skip
         against = "the unprotected system" if defense == UNDEFENDED else defense
         caption = (
             f"How often attacks on the {surface_text(surface)} of {against} bring the victim first, by the number of "
@@ -39,7 +43,7 @@ def draw_galleries(run: RunFolder, folder: Path) -> list[Made]:
 
 def gallery_table(run: RunFolder) -> pd.DataFrame:
     """One row per attack and size of the gallery, by its judge; floors are there for comparison."""
-    view = prepare(run.results, run.headline_fmr, run.roles)
+    view = view_of(run)
     rows: list[dict[str, Any]] = []
     for who in view.cells:
         judge = view.judge_of(who)
@@ -57,36 +61,3 @@ def gallery_table(run: RunFolder) -> pd.DataFrame:
 def _sizes(view: View) -> list[int]:
     names = {metric.removeprefix(_RANK) for _, _, metric, _, _ in view.stats if metric.startswith(_RANK)}
     return sorted(int(name) for name in names)
-
-
-def _draw(rows: pd.DataFrame, place: tuple[str, str, str, str], path: Path) -> None:
-    height = 2.5
-    figure = new_figure(1.5 * COLUMN, height)
-    axes = figure.add_axes((0.12, 0.42 / height, 0.55, 1 - 0.9 / height))
-    for number, ((attack, knowledge), points) in enumerate(rows.groupby(["attack", "knowledge"])):
-        colour, marker = look(number)
-        bars = [error_lengths(*one) for one in zip(points["rank1"], points["rank1_lo"], points["rank1_hi"])]
-        axes.errorbar(
-            points["people"], points["rank1"], yerr=list(zip(*bars)), fmt=f"{marker}-", color=colour, ms=4.5,
-            mec="white", mew=0.5, lw=1.1, elinewidth=0.7, capsize=0, label=f"{attack} ({knowledge})", zorder=3,
-        )  # fmt: skip
-    chance = rows.drop_duplicates("people").sort_values("people")
-    axes.plot(chance["people"], chance["chance"], color=GREY, lw=0.8, ls=(0, (1, 2)), label="chance", zorder=1)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    ticks = sorted(set(rows["people"]))
-    ticks = [int(tick) for tick in spaced(ticks)] if len(ticks) > 1 else ticks
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.set_xlabel("people in the gallery")
-    axes.set_ylabel("victim comes first")
-    axes.grid(color="#eeeeee", lw=0.5)
-    axes.set_axisbelow(True)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
-    figure.text(
-        0.012, 1 - 0.14 / height, "Success against the gallery's size", fontsize=9.5, weight="bold", va="center"
-    )
-    about = f"data {place[0]}  ·  recognizer {place[1]}  ·  {surface_text(place[2])}  ·  defense {place[3]}"
-    figure.text(0.012, 1 - 0.32 / height, about, color=GREY, va="center")
-    save(figure, path.parent, path.name, rows)

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .load import RunFolder
-from .rows import UNDEFENDED, View, prepare
+from .rows import UNDEFENDED, View, view_of
 from .seeds import spread
 from .strongest import strongest
 from .style import (
@@ -89,7 +89,7 @@ def draw_sweeps(run: RunFolder, folder: Path) -> list[Made]:
     sweeps = find_sweeps([e for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else [])
     if not sweeps or not len(run.results):
         return []
-    view = prepare(run.results, run.headline_fmr, run.roles, shared=run.shared_people)
+    view = view_of(run)
     places = sorted({(who.dataset, who.recognizer, who.surface) for who in view.cells})
     made = []
     for number, sweep in enumerate(sweeps):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..record.roles import role_of
 from ..record.words import UTILITY_LOSS
+from .load import RunFolder
 from .seeds import Stat, average
 
 UNDEFENDED = "none"
@@ -112,6 +113,13 @@ class View:
     def role(self, who: AttackId) -> str:
         """``attack``, ``floor`` or ``ceiling``."""
         return self.roles.get(who.attack, "attack")
+
+
+def view_of(run: RunFolder, rows: pd.DataFrame | None = None) -> View:
+    """A run's rows, or some of them, read as it says that they are to be read."""
+    return prepare(
+        run.results if rows is None else rows, run.headline_fmr, run.roles, run.utility_loss, run.shared_people
+    )
 
 
 def prepare(

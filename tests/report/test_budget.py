@@ -6,7 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faceleak.bench.report.fig_budget import budget_table, draw_budgets, spaced
+from faceleak.bench.report.curves import spaced
+from faceleak.bench.report.fig_budget import budget_table, draw_budgets
 from faceleak.bench.report.rows import prepare
 
 from .test_boards import attack, base_row, table
@@ -39,7 +40,7 @@ def test_attacks_with_several_budgets_are_curves_and_others_are_not() -> None:
 
 def test_the_figures_are_drawn(tmp_path: Path) -> None:
     entries = [{"name": plugin, "label": title} for title, plugin in PLUGINS.items()]
-    known = {"headline_fmr": 0.01, "roles": {}, "shared_people": 1.0}
+    known = {"headline_fmr": 0.01, "roles": {}, "utility_loss": 0.01, "shared_people": 1.0}
     run = SimpleNamespace(results=table(_rows()), run={"resolved": {"attacks": entries}}, **known)
     made = draw_budgets(run, tmp_path)  # type: ignore[arg-type]
     assert [one.kind for one in made] == ["budget", "budget"]
