@@ -68,10 +68,12 @@ class Local:
 
     def close(self) -> None:
         for worker in self._workers.values():
+            _introduced(worker)
             _tell(worker, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_S
         for worker in self._workers.values():
-            if not _ends(worker.connection, deadline - time.monotonic()):
+            # Who has not said its number has begun nothing, and ends when nobody listens any more.
+            if worker.pid and not _ends(worker.connection, deadline - time.monotonic()):
                 _tell(worker, signal.SIGKILL)
             worker.connection.close()
         self._workers = {}
@@ -136,6 +138,16 @@ class _Trace(Exception):
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
+
+
+def _introduced(worker: _Worker) -> None:
+    """Hear the number of a process that has said it since anybody listened: it is the first thing that it says."""
+    try:
+        if not worker.pid and worker.connection.poll():
+            word, value = worker.connection.recv()
+            worker.pid = value if word == "pid" else 0
+    except (EOFError, OSError):  # it is gone already
+        pass
 
 
 def _tell(worker: _Worker, number: int) -> None:
