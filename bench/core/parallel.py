@@ -118,6 +118,7 @@ def distributed(backend: str = "") -> Iterator[Group]:
     token = _GROUP.set(found if found.size > 1 else None)
     try:
         yield found
+        dist.barrier()  # the first one holds the meeting point: it stays until all have finished
     finally:
         _GROUP.reset(token)
         dist.destroy_process_group()
