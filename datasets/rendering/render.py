@@ -19,7 +19,7 @@ from .grids import Grid, grid, merged
 from .layout import Layout, layout
 from .parameters import FaceParameters
 
-CHUNK = 16  # faces at a time: the maps of 16 stay in the cache
+CHUNK = 8  # faces at a time: the maps of 8 stay in the cache
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_what_cannot_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     for wrong in (np.nan, np.inf):
         people = np.tile(x, (20, 1))
         people[37, 3] = wrong
-        with pytest.raises(MetricInputError, match="row 37 .* not finite"):
+        with pytest.raises(MetricInputError, match=r"row 37 .* not finite"):
             search(x, people, [100], block=16)
     with pytest.raises(MetricInputError, match="one mate"):
         search(x, x, [5], x[:2])
