@@ -58,13 +58,15 @@ def quality(toy: bool) -> Iterator[Measured]:
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
     def their_ssim(x: Tensor, y: Tensor) -> Tensor:
-        return structural_similarity_index_measure(x, y, data_range=1.0, reduction="none")
+        # Of the whole map they take the mean, reflected borders included; ours is of places where the window fits.
+        whole = structural_similarity_index_measure(x, y, data_range=1.0, reduction="none", return_full_image=True)
+        return whole[1][..., 5:-5, 5:-5].mean((1, 2, 3))
 
     def their_psnr(x: Tensor, y: Tensor) -> Tensor:
         return peak_signal_noise_ratio(x, y, data_range=1.0, reduction="none", dim=(1, 2, 3))
 
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(4 if toy else 64, 3, 112, 112, generator=generator)
+    x = torch.rand(4 if toy else 16, 3, 112, 112, generator=generator)
     y = (x + 0.1 * torch.randn(x.shape, generator=generator)).clamp(0, 1)
     both = (("ssim", ssim, their_ssim), ("psnr", psnr, their_psnr))
     for name, own, their in both:
@@ -76,7 +78,7 @@ def _against(
     name: str, own: Callable[[Tensor, Tensor], Tensor], theirs: Callable[[], Tensor], x: Tensor, y: Tensor, toy: bool
 ) -> Measured:
     apart = float((own(x, y) - theirs().double()).abs().max())
-    return ratio(name, theirs, lambda: own(x, y), 2 if toy else 9, f"values apart by {apart:.1e}")
+    return ratio(name, theirs, lambda: own(x, y), 2 if toy else 5, f"values apart by {apart:.1e}")
 
 
 def intervals(toy: bool) -> Iterator[Measured]:
