@@ -79,7 +79,7 @@ def _check_pair(x: Tensor, y: Tensor) -> None:
 
 @torch.no_grad()
 def _batched(measure: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    step = max(1, _PIXELS // (x.shape[-2] * x.shape[-1]))
+    step = max(1, _PIXELS // max(1, x.shape[-2] * x.shape[-1]))
     pairs = zip(x.split(step), y.split(step))
     # float64: the SSIM variances are differences of nearly equal numbers.
     return torch.cat([measure(a.clamp(0, 1).double(), b.clamp(0, 1).double()) for a, b in pairs])
