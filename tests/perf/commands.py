@@ -69,4 +69,4 @@ def workers(toy: bool) -> Iterator[Measured]:
                 words = ("--threads", "1", "--no-report", "--quiet", "--plugin", str(TOYS), "--out", f"{place}/run")
                 faceleak("run", track, "--workers", str(count), *words, store=f"{place}/store")
 
-        yield ratio("workers", lambda: run(1), lambda: run(2), 1 if toy else 2)
+        yield ratio("workers", lambda: run(1), lambda: run(2), 1 if toy else 2, processes=True)

@@ -4,9 +4,9 @@
     make perf ARGS="--only searches,quality --out x.csv" # some
     make perf ARGS="--toy"                               # small forms, whether it works at all: build/perf.csv
 
-What is compared is timed in turns on the same machine, one thread each unless the line says something else, and the
-median over pairs is the line's value. A goal that is missed is a line that says so; the exit status is 0 all the same,
-since a machine that does something else meanwhile is no defect. What cannot be measured here is a line with the reason.
+What is compared is timed in turns on the same machine, in processor time of one thread (processes in wall time), and
+the median over pairs is the line's value. A goal that is missed is a line that says so; the exit status is 0 all the
+same, since a machine that does something else meanwhile is no defect. What cannot be measured says why instead.
 """
 
 from __future__ import annotations
