@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import DisjointSet
 
 from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
@@ -69,6 +68,8 @@ class InsightfaceBin(FaceDataset):
         return self._content
 
     def _index(self) -> pd.DataFrame:
+        from scipy.cluster.hierarchy import DisjointSet  # takes a fifth of a second, which `doctor` need not wait
+
         pictures, same = self._read_file()
         people = DisjointSet(range(len(pictures)))
         first: dict[bytes, int] = {}

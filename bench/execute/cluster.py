@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from .worker import begun, done
 POLL_S = 1.0
 TRIES = 4  # of a task: a node that leaves is no fault of it
 _PATIENCE_S = 60.0
+_KNOCK_S = 10.0
 _DIED = "The worker died, or its node left: out of memory, a crash in native code, or a machine that is gone."
 
 
@@ -171,12 +174,28 @@ def connected(address: str) -> Any:
         raise InputError("--ray needs Ray: pip install 'faceleak[ray]'.") from None
     if ray.is_initialized():
         return ray
+    knock(address)
     try:
         ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING)
-    except ConnectionError as error:
-        if address != "auto":
-            raise InputError(
-                f"--ray {address}: no cluster answers there ({error}); start one with `ray start --head`, or give auto."
-            ) from error
+    except (ConnectionError, ValueError, RuntimeError) as error:  # Ray's own for: nobody, no address, no right
+        if address != "auto" or not isinstance(error, ConnectionError):
+            raise InputError(f"--ray {address}: Ray does not connect ({error}).") from error
         ray.init(logging_level=logging.WARNING)
     return ray
+
+
+def knock(address: str) -> None:
+    """Whether anybody listens there: Ray itself goes on trying for minutes.
+
+    Raises:
+        InputError: nobody does.
+    """
+    found = re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d{1,5})", address)
+    if found is None:  # auto, or a form that Ray knows what to do with
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), _KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--ray {address}: no cluster answers there ({error}); start one with `ray start --head`, or give auto."
+        ) from error

@@ -3,6 +3,7 @@
 A rank is one comparison and a count, so no row of scores is ever sorted or kept whole: the gallery is gone through
 block by block, by our own product or by FAISS (flat, exact). Products are in float32; whatever comes within ``_BAND``
 of the true one's score is computed again in float64, so that both engines, in blocks of any size, give the same counts.
+Our own is the faster one: FAISS keeps the nearest in order, which a count has no use for, and tells no deeper ranks.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from ..core.extras import MissingExtra, need
+from ..core.extras import need
+from ..core.precision import exactly
 from .arrays import FloatArray, IntArray, MetricInputError
 
-Engine: TypeAlias = Literal["auto", "faiss", "blocked"]
+Engine: TypeAlias = Literal["blocked", "faiss"]
 
 _BAND = 1e-5  # float32 products of unit vectors of 512 numbers are right to 1e-6
 _EQUAL = 1e-12  # float64 scores so near are a tie
-_BLOCK = 16384  # rows of the gallery at once
-_PROBES = 512  # searches at once: with _BLOCK, 32 MiB of scores
+_BLOCK = 4096  # rows of the gallery at once
+_PROBES = 512  # searches at once: with _BLOCK, 8 MiB of scores, which stay in the cache
 _NEAREST = 32  # how many FAISS is asked for; whose mate lies deeper in a block is counted by the product
 _PAIRS = 8192  # pairs computed anew at once: 64 MiB of 512 numbers in float64
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ def search(
     mates: FloatArray | None = None,
     *,
     skip: npt.NDArray[np.int64] | None = None,
-    engine: Engine = "auto",
+    engine: Engine = "blocked",
     block: int = _BLOCK,
 ) -> Found:
     """Search n probes among the first ``sizes`` people of a gallery, by inner product.
@@ -58,7 +62,7 @@ def search(
         sizes: (S,) ascending, from 0 to N.
         mates: (n, D) the true one's vector of each probe, which need not be among ``people``; None: nobody is theirs.
         skip: (n,) a row of ``people`` that does not count for a probe (its true one), -1 for none.
-        engine: ``faiss`` needs ``faiss-cpu``; ``auto`` takes it where it is installed. The result is the same.
+        engine: ``faiss`` needs ``faiss-cpu``. The result is the same.
         block: rows of the gallery at once.
 
     Returns:
@@ -68,83 +72,120 @@ def search(
         MetricInputError: shapes that do not go together, sizes out of order or range, numbers that are not finite.
         MissingExtra: ``engine`` is ``faiss``, and it is not installed.
     """
-    x, sizes = np.ascontiguousarray(probes, np.float32), [int(size) for size in sizes]
+    x, sizes = np.array(probes, np.float32, order="C"), [int(size) for size in sizes]
     _check(x, people, sizes, mates)
     passed = np.full(len(x), -1) if skip is None else np.asarray(skip, np.int64)
     true = None if mates is None else _exact(x, np.asarray(mates, np.float32))
-    faiss = _faiss(engine)
+    faiss = need("faiss", "Searches by FAISS") if engine == "faiss" else None
     above, best = np.zeros((len(x), len(sizes)), np.int64), np.full((len(x), len(sizes)), -np.inf)
-    count, highest = np.zeros(len(x), np.int64), np.full(len(x), -np.inf, np.float32)
-    whose = np.full(len(x), -1, np.int64)
+    parts = [_Searches(x[at], None if true is None else true[at], passed[at], block) for at in _slices(len(x), _PROBES)]
     for start, end in _blocks(sizes, block):
-        rows = np.ascontiguousarray(people[start:end], np.float32)
-        if not np.isfinite(rows).all():
-            raise MetricInputError(f"people {start} to {end} of the gallery have numbers that are not finite")
-        for at in (slice(i, i + _PROBES) for i in range(0, len(x) if len(rows) else 0, _PROBES)):
-            part = _Part(x[at], rows, None if true is None else true[at], passed[at] - start)
-            found, top, index = part.by_faiss(faiss) if faiss is not None else part.by_product()
-            higher = top > highest[at]
-            count[at] += found
-            highest[at], whose[at] = np.where(higher, top, highest[at]), np.where(higher, start + index, whose[at])
+        rows = _rows(people, start, end)
+        for part in parts if len(rows) else ():
+            part.by_product(rows, start) if faiss is None else part.by_faiss(faiss, rows, start)
         for place in (i for i, size in enumerate(sizes) if size == end):
-            above[:, place], best[:, place] = count, _scores_of(x, people, whose)
+            above[:, place] = np.concatenate([part.count for part in parts])
+            best[:, place] = _scores_of(x, people, np.concatenate([part.whose for part in parts]))
     return Found(above, best)
 
 
-@dataclass
-class _Part:
-    """Some searches in one block of a gallery."""
+class _Searches:
+    """Some searches while a gallery passes by.
 
-    x: FloatArray  # (p, D)
-    rows: FloatArray  # (b, D)
-    true: npt.NDArray[np.float64] | None  # (p,)
-    skip: npt.NDArray[np.int64]  # (p,) row of the block that does not count
+    Args:
+        x: (p, D) probes.
+        true: (p,) exact scores of their true ones, or None.
+        skip: (p,) row of the gallery that does not count.
+        block: rows of the gallery at once.
+    """
 
-    def by_product(self) -> tuple[Any, Any, Any]:
-        """(p,) each: how many score at least as the true one, the highest score, and whose."""
-        scores = self.x @ self.rows.T
-        inside = np.flatnonzero((self.skip >= 0) & (self.skip < len(self.rows)))
-        scores[inside, self.skip[inside]] = -np.inf
-        index = scores.argmax(1)
-        return self._counted(scores), scores[np.arange(len(scores)), index], index
+    def __init__(
+        self, x: FloatArray, true: npt.NDArray[np.float64] | None, skip: npt.NDArray[np.int64], block: int
+    ) -> None:
+        self._x, self._true, self._skip = x, true, skip
+        self._edges = [] if true is None else [(true + end).astype(np.float32)[:, None] for end in (_BAND, -_BAND)]
+        # Used again for every block: fresh memory comes page by page, which takes longer than counting.
+        self._scores, self._mask = np.empty(len(x) * block, np.float32), np.empty(len(x) * block, np.bool_)
+        self.count = np.zeros(len(x), np.int64)
+        self._highest, self.whose = np.full(len(x), -np.inf, np.float32), np.full(len(x), -1, np.int64)
 
-    def by_faiss(self, faiss: Any) -> tuple[Any, Any, Any]:
+    def by_product(self, rows: FloatArray, start: int) -> None:
+        """Let the rows (b, D) pass that begin at ``start``."""
+        scores = self._scores[: len(self._x) * len(rows)].reshape(len(self._x), len(rows))
+        with exactly(_CPU):
+            torch.mm(torch.from_numpy(self._x), torch.from_numpy(rows).T, out=torch.from_numpy(scores))
+        _check_finite(scores[0], start)  # a row that is not finite has no finite score with anybody
+        inside = np.flatnonzero((self._skip >= start) & (self._skip < start + len(rows)))
+        scores[inside, self._skip[inside] - start] = -np.inf
+        self.count += self._counted(scores, rows)
+        top = scores.max(1)
+        for probe in np.flatnonzero(top > self._highest):
+            self._highest[probe], self.whose[probe] = top[probe], start + scores[probe].argmax()
+
+    def by_faiss(self, faiss: Any, rows: FloatArray, start: int) -> None:
         """The same, from the nearest ones that FAISS finds; those whose true one lies deeper by the product."""
-        k = min(_NEAREST, len(self.rows))
-        near, index = faiss.knn(self.x, self.rows, k, metric=faiss.METRIC_INNER_PRODUCT)
+        _check_finite(rows @ self._x[0], start)
+        k = min(_NEAREST, len(rows))
+        near, index = faiss.knn(self._x, rows, k, metric=faiss.METRIC_INNER_PRODUCT)
         last = near[:, -1].copy()
-        near[index == self.skip[:, None]] = -np.inf
-        first = near.argmax(1)
-        own = np.arange(len(near))
-        count = self._counted(near, index)
+        near[index + start == self._skip[:, None]] = -np.inf
+        count = self._counted(near, rows, index)
         # FAISS returns no more than it was asked for: a mate below the last of them may be deeper still.
-        if self.true is not None and k < len(self.rows):
-            deep = np.flatnonzero(last >= self.true - _BAND)
+        if self._true is not None and k < len(rows):
+            deep = np.flatnonzero(last >= self._true - _BAND)
             if len(deep):
-                count[deep] = _Part(self.x[deep], self.rows, self.true[deep], self.skip[deep]).by_product()[0]
-        return count, near[own, first], index[own, first]
+                others = _Searches(self._x[deep], self._true[deep], self._skip[deep], len(rows))
+                others.by_product(rows, start)
+                count[deep] = others.count
+        self.count += count
+        first, own = near.argmax(1), np.arange(len(near))
+        higher = near[own, first] > self._highest
+        self._highest[higher], self.whose[higher] = near[own, first][higher], start + index[own, first][higher]
 
-    def _counted(self, scores: FloatArray, index: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+    def _counted(
+        self, scores: FloatArray, rows: FloatArray, index: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
         """(p,) how many of the scores (p, m) are at least the true one's; ``index`` (p, m): of which row each is."""
-        if self.true is None:
+        if self._true is None:
             return np.zeros(len(scores), np.int64)
-        low, high = (self.true + end for end in (-_BAND, _BAND))
-        sure = np.count_nonzero(scores > high.astype(np.float32)[:, None], axis=1).astype(np.int64)
-        at_least = np.count_nonzero(scores >= low.astype(np.float32)[:, None], axis=1)
-        for probe in np.flatnonzero(at_least > sure):
-            values = scores[probe]
-            at = np.flatnonzero((values >= np.float32(low[probe])) & (values <= np.float32(high[probe])))
-            for some in (at[i : i + _PAIRS] for i in range(0, len(at), _PAIRS)):
-                other = self.rows[some if index is None else index[probe, some]]
-                exact = _exact(np.broadcast_to(self.x[probe], other.shape), other)
-                sure[probe] += int((exact >= self.true[probe] - _EQUAL).sum())
+        mask = self._mask[: scores.size].reshape(scores.shape)
+        above, at_least = self._edges
+        sure = _true_in_rows(np.greater(scores, above, out=mask))
+        for probe in np.flatnonzero(_true_in_rows(np.greater_equal(scores, at_least, out=mask)) > sure):
+            at = np.flatnonzero(mask[probe] & (scores[probe] <= above[probe]))
+            for some in (at[one] for one in _slices(len(at), _PAIRS)):
+                other = rows[some if index is None else index[probe, some]]
+                exact = _exact(np.broadcast_to(self._x[probe], other.shape), other)
+                sure[probe] += int((exact >= self._true[probe] - _EQUAL).sum())
         return sure
+
+
+def _true_in_rows(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """(p,) of (p, m): one row at a time; over an axis NumPy converts each value to a number first."""
+    return np.fromiter(map(np.count_nonzero, mask), np.int64, len(mask))
+
+
+def _rows(people: FloatArray, start: int, end: int) -> FloatArray:
+    """(end - start, D) float32, contiguous; a copy where the file that they are mapped from may only be read."""
+    rows = np.ascontiguousarray(people[start:end], np.float32)
+    return rows if rows.flags.writeable else rows.copy()
+
+
+def _check_finite(scores: FloatArray, start: int) -> None:
+    if not np.isfinite(scores).all():
+        row = start + int(np.argmin(np.isfinite(scores)))
+        raise MetricInputError(f"row {row} of the gallery has numbers that are not finite")
+
+
+def _slices(n: int, step: int) -> list[slice]:
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def _exact(a: FloatArray, b: FloatArray) -> npt.NDArray[np.float64]:
     """(n,) inner products of rows, in float64."""
-    parts = [slice(i, i + _PAIRS) for i in range(0, len(a), _PAIRS)]
-    products = [np.einsum("nd,nd->n", a[at].astype(np.float64), b[at].astype(np.float64)) for at in parts]
+    products = [
+        np.einsum("nd,nd->n", a[at].astype(np.float64), b[at].astype(np.float64)) for at in _slices(len(a), _PAIRS)
+    ]
     return np.concatenate([np.zeros(0), *products])
 
 
@@ -152,7 +193,7 @@ def _scores_of(x: FloatArray, people: FloatArray, whose: npt.NDArray[np.int64]) 
     """(n,) exact scores with one person each; -inf with nobody."""
     found = np.full(len(x), -np.inf)
     some = np.flatnonzero(whose >= 0)
-    for at in (some[i : i + _PAIRS] for i in range(0, len(some), _PAIRS)):
+    for at in (some[one] for one in _slices(len(some), _PAIRS)):
         found[at] = _exact(x[at], np.asarray(people[whose[at]], np.float32))
     return found
 
@@ -166,17 +207,6 @@ def _blocks(sizes: Sequence[int], block: int) -> Iterator[tuple[int, int]]:
         while start < size:
             yield start, min(start + block, size)
             start = min(start + block, size)
-
-
-def _faiss(engine: Engine) -> Any:
-    if engine == "blocked":
-        return None
-    try:
-        return need("faiss", "Searches by FAISS")
-    except MissingExtra:
-        if engine == "faiss":
-            raise
-        return None
 
 
 def _check(x: FloatArray, people: FloatArray, sizes: Sequence[int], mates: FloatArray | None) -> None:

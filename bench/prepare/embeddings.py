@@ -78,5 +78,11 @@ class Embeddings:
             return system.embed_images(faces.images(index).to(self._device), draw).cpu()
 
         parts = torch.arange(len(faces)).split(_BATCH)
-        title = f"embedding {faces.name}"
-        return torch.cat([one(part) for part in self._progress.track(parts, len(parts), title)])
+        z: Tensor | None = None  # filled as it comes: of a million people, parts and their sum are too much
+        for part in self._progress.track(parts, len(parts), f"embedding {faces.name}"):
+            found = one(part)
+            if z is None:
+                z = found.new_empty(len(faces), *found.shape[1:])
+            z[part] = found
+        assert z is not None, "even of nobody there is a part"
+        return z

@@ -134,7 +134,7 @@ class _Run:
         self.done += not done.kept
         self.failed += done.failed
         self.pace.add(ended)
-        if self.options.workers > 1:
+        if self.options.workers > 1 or self.options.ray:
             self.options.progress.say(
                 f"[{self.pace.ended}/{self.pace.total}] {ended.task.title}{self.pace.told(ended)}"
             )

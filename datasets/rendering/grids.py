@@ -7,8 +7,9 @@ Texel coordinates a = k s / sqrt(1 + m^2 s^2) then spend most texels on the fron
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from ...bench.core.seeding import Rng
 
+Rows = TypeVar("Rows")
+FEW = 2  # faces whose whole maps are worked on at a time: they stay in the cache, which is three times as fast
 TEXELS = 128  # per side: 32 between the eyes, about one per pixel of a 112-pixel crop
 SLOPE = 1.3  # k: texels per s at the centre, relative to an even spread over [-1, 1]
 BEND = SLOPE**2 - 1 / 1.6**2  # m^2, so that the map ends at |s| = 1.6, 116 degrees from the front
@@ -90,6 +93,11 @@ def grid(device: torch.device, dtype: torch.dtype = torch.float32) -> Grid:
     noise = torch.cat([_smooth_noise(3, (c, c), f"noise {c}") for c in (6, 16, 50)])
     tables = (s, t, direction, along_s, along_t, scale, noise, _strands(s, t))
     return Grid(*(table.contiguous().to(dtype).to(device) for table in tables))
+
+
+def rows_of(whole: Rows, at: slice) -> Rows:
+    """Some rows of a dataclass of tensors whose first axis they all share."""
+    return replace(whole, **{one.name: getattr(whole, one.name)[at] for one in fields(whole)})  # type: ignore[type-var,arg-type]
 
 
 def window(g: Grid, left: float, right: float, bottom: float, top: float) -> Window:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas, colour
-from .grids import Grid, bell, power, ramp, shifted, sigmoid, window
+from .grids import FEW, Grid, bell, power, ramp, shifted, sigmoid, window
 from .layout import Layout
 
 
@@ -63,9 +63,17 @@ def lift(f: Layout, g: Grid, cover: Tensor) -> Tensor:
     volume = (0.10 + 0.045 * f.who["hair_volume"] + 0.03 * f.how["hair_lift"] + 0.06 * length(f)).clamp(0.02, 0.4)
     inner = (2.5 * cover - 1.5).clamp(min=0)  # so that the smoothed rim stays within the hair
     shell = inner * (volume * (1 + 0.06 * g.strands[1]))
-    # Smoothed: a cliff at the hairline would be jumped through by the marching rays.
+    return torch.cat([_smoothed(some) for some in shell.split(FEW)])
+
+
+def _smoothed(shell: Tensor) -> Tensor:
+    """Of 7 texels each way: a cliff at the hairline would be jumped through by the marching rays."""
     for axis in (1, 2):
-        shell = sum(shifted(shell, 3, axis)[1:], shifted(shell, 3, axis)[0]) / 7
+        first, second, *others = shifted(shell, 3, axis)
+        shell = first + second
+        for other in others:
+            shell.add_(other)
+        shell.div_(7)
     return shell
 
 

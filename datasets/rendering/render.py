@@ -15,11 +15,11 @@ from torch import Tensor
 
 from . import camera, features, hair, landmarks, light, scene, sensor, skin, surface
 from .canvas import Canvas
-from .grids import Grid, grid, merged
+from .grids import FEW, Grid, grid, merged, rows_of
 from .layout import Layout, layout
 from .parameters import FaceParameters
 
-CHUNK = 16  # faces at a time: the maps of 16 stay in the cache
+CHUNK = 16  # faces at a time: many small operations, each of which costs as much for one face as for all of them
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,25 @@ def render(parameters: FaceParameters, size: int = 64, noise_seed: Tensor | None
     return Rendering(*(torch.cat(field) for field in zip(*((r.images, r.parts, r.landmarks) for r in done))))
 
 
+@dataclass(frozen=True)
+class _Head:
+    """Maps of painted heads.
+
+    Attributes:
+        albedo: (N, 3, G, G) linear RGB.
+        gloss: (N, G, G) specular strength.
+        labels: (N, G, G) indices into `PART_NAMES`.
+        height: (N, G, G) radii, hair included.
+        cover: (N, G, G) in [0, 1]: hair's colour.
+    """
+
+    albedo: Tensor
+    gloss: Tensor
+    labels: Tensor
+    height: Tensor
+    cover: Tensor
+
+
 def _paint(f: Layout, g: Grid, cover: Tensor, hair_tone: Tensor) -> Canvas:
     """The head's albedo, gloss and labels."""
     tone = skin.skin_tone(f)
@@ -91,24 +110,21 @@ def _render_chunk(parameters: FaceParameters, size: int, noise_seed: Tensor | No
     cover = (2.2 * cover).clamp(max=1)  # colour sets in before volume: the wall the hair makes is hair, not skin
     canvas = _paint(f, g, cover, hair_tone)
     lamp = light.lights(f, pose)
-    sky_seen = surface.occlusion(height) * (1 - 1.1 * cover * (1 - cover))  # hair shades the skin at its edge
-    lit = light.illuminate(lamp, surface.normals(height, scale, g), canvas.albedo, canvas.gloss, sky_seen)
     points = landmarks.on_surface(f, skin_radius, scale)
     cam = camera.camera(f, pose, scale, points[:, :5])
-    layer = _compose(f, g, cam, lamp, canvas, height, lit, hair_tone, size)
+    head = _Head(canvas.albedo, canvas.gloss, canvas.labels, height, cover)
+    layer = _compose(f, g, cam, lamp, head, hair_tone, size)
     exposed = sensor.blur(f, sensor.expose(f, layer.rgb, skin.skin_tone(f)))
     images = sensor.develop(f, exposed, noise_seed)
     return Rendering(images, layer.labels.to(torch.uint8), cam.project(points, size))
 
 
 def _compose(
-    f: Layout, g: Grid, cam: camera.Camera, lamp: light.Light, canvas: Canvas, height: Tensor, lit: Tensor,
-    hair_tone: Tensor, size: int,
-) -> scene.Layer:  # fmt: skip
+    f: Layout, g: Grid, cam: camera.Camera, lamp: light.Light, head: _Head, hair_tone: Tensor, size: int
+) -> scene.Layer:
     """Background, neck, far ear, head, near ear."""
     tone, pose = skin.skin_tone(f), cam.rotation
     rays = camera.Rays(cam, size)
-    depth, coverage, uv = camera.find_surface(cam, height, size)
     layer = scene.background(f, g, size)
     glow = (0.75 * lamp.fill_colour + 0.55 * lamp.key_colour)[:, :, None, None]
     scene.hang_hair(f, g, rays, pose, hair_tone * glow, layer)
@@ -116,12 +132,27 @@ def _compose(
     ears = [scene.ear(f, cam, rays, lamp, tone, side) for side in (-1, 1)]
     for mask, rgb, _ in ears:
         layer.cover(mask, rgb, "ears")
-    head = F.grid_sample(lit, uv, align_corners=False, padding_mode="border") * coverage[:, None]
-    seen = merged(coverage)[:, None]
-    layer.rgb.mul_(1 - seen).add_(merged(head))
-    # Labels: one of the four samples of each pixel speaks for it.
-    labels = F.grid_sample(canvas.labels[:, None], uv[:, -size:], mode="nearest", align_corners=False)[:, 0]
-    layer.labels.copy_(torch.where(seen[:, 0] > 0.5, labels, layer.labels))
+    few = [slice(start, start + FEW) for start in range(0, len(pose), FEW)]
+    depth = torch.cat(
+        [_show(rows_of(head, at), g, rows_of(cam, at), rows_of(lamp, at), rows_of(layer, at)) for at in few]
+    )
     for mask, rgb, ear_depth in ears:
         layer.cover(mask * ((ear_depth - depth) * 12).clamp(0, 1), rgb, "ears")
     return layer
+
+
+def _show(head: _Head, g: Grid, cam: camera.Camera, lamp: light.Light, layer: scene.Layer) -> Tensor:
+    """Light some heads and put them over what is behind them; returns their depth (N, h, w)."""
+    size = layer.labels.shape[-1]
+    # Hair shades the skin at its edge.
+    sky_seen = surface.occlusion(head.height) * (1 - 1.1 * head.cover * (1 - head.cover))
+    normals = surface.normals(head.height, cam.size, g)
+    lit = light.illuminate(lamp, normals, head.albedo, head.gloss, sky_seen)
+    depth, coverage, uv = camera.find_surface(cam, head.height, size)
+    shown = F.grid_sample(lit, uv, align_corners=False, padding_mode="border") * coverage[:, None]
+    seen = merged(coverage)[:, None]
+    layer.rgb.mul_(1 - seen).add_(merged(shown))
+    # Labels: one of the four samples of each pixel speaks for it.
+    labels = F.grid_sample(head.labels[:, None], uv[:, -size:], mode="nearest", align_corners=False)[:, 0]
+    layer.labels.copy_(torch.where(seen[:, 0] > 0.5, labels, layer.labels))
+    return depth

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...bench.core.seeding import Rng
-from .grids import bell, power
+from .grids import FEW, bell, power
 from .layout import Layout
 
 WIDEST = 1.3  # standard deviation of the strongest blur, pixels of a 64-pixel crop
@@ -30,13 +30,19 @@ def blur(f: Layout, rgb: Tensor) -> Tensor:
     reach = math.ceil(2 * WIDEST * size / 64)
     taps = [bell(k / sigma) for k in range(reach + 1)]
     total = taps[0] + 2 * sum(taps[1:], torch.zeros_like(sigma))
-    weights = [(tap / total)[:, None] for tap in taps]
+    weights = torch.stack([(tap / total)[:, None] for tap in taps], dim=1)  # (N, reach + 1, 1, 1, 1)
+    return torch.cat([_blurred(*some, reach) for some in zip(rgb.split(FEW), weights.split(FEW))])
+
+
+def _blurred(rgb: Tensor, weights: Tensor, reach: int) -> Tensor:
+    size = rgb.shape[-1]
     for axis in (2, 3):
         pad = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
         wide = F.pad(rgb, pad, mode="replicate")
-        out = wide.narrow(axis, reach, size) * weights[0]
+        out = wide.narrow(axis, reach, size) * weights[:, 0]
         for k in range(1, reach + 1):
-            out += (wide.narrow(axis, reach - k, size) + wide.narrow(axis, reach + k, size)) * weights[k]
+            both = wide.narrow(axis, reach - k, size) + wide.narrow(axis, reach + k, size)
+            out += both.mul_(weights[:, k])
         rgb = out
     return rgb
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
+from faceleak.bench.execute.cluster import knock
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.run.runner import RunOptions, run_track
 from faceleak.bench.store.recipe import Recipe
@@ -52,6 +55,20 @@ def test_a_node_that_dies_costs_a_repetition_and_no_number(tmp_path: Path) -> No
     assert gone[0] < len(list(out.glob("cells/*/state.json"))), "it left in the middle"
     assert found.equals(expected)
     assert list((tmp_path / "shared").glob("embeddings/*.tar"))
+
+
+def test_where_nobody_listens_it_is_said_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = time.monotonic()
+    with pytest.raises(InputError, match=rf"--ray 127.0.0.1:{port}: no cluster answers there .*ray start --head"):
+        knock(f"127.0.0.1:{port}")
+    assert time.monotonic() - start < 30, "Ray itself goes on trying for minutes"
+    for form in ("auto", "ray://127.0.0.1:1", "somewhere"):  # Ray knows better than we what is wrong with these
+        knock(form)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        knock(f"127.0.0.1:{there.getsockname()[1]}")
 
 
 def test_what_one_machine_made_another_one_fetches(tmp_path: Path) -> None:

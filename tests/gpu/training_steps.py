@@ -30,7 +30,7 @@ def precision(check: Check) -> Iterator[Line]:
     for kind in (None, torch.bfloat16):
         training.amp = lambda device, kind=kind: torch.autocast(device.type, kind, enabled=kind is not None)
         try:
-            ends.append(_fit(check, steps)[-steps // 4 :])
+            ends.append(fit(check, steps)[-steps // 4 :])
         finally:
             training.amp = kept
     whole_end, half_end = (sum(losses) / len(losses) for losses in ends)
@@ -44,7 +44,7 @@ def waiting(check: Check) -> Iterator[Line]:
         yield Line("sync", "a training step", "not asked", note="only CUDA tells")
         return
     try:
-        losses = _fit(check, 40, watched=True)
+        losses = fit(check, 40, watched=True)
         yield Line("sync", "a training step", "none", goal="none", holds=all(map(math.isfinite, losses)))
     except RuntimeError as error:
         yield Line("sync", "a training step", "waits", goal="none", holds=False, note=str(error)[:200])
@@ -56,7 +56,7 @@ def steps(check: Check) -> Iterator[Line]:
     """The training loop against a bare one on the same network and data, in turns."""
     count, best = (10, [math.inf, math.inf]) if check.toy else (100, [math.inf, math.inf])
     for _ in range(3):
-        for place, loop in enumerate((_fit, _bare)):
+        for place, loop in enumerate((fit, bare)):
             check.wait()
             start = time.perf_counter()
             loop(check, count)
@@ -92,7 +92,7 @@ def _there(index: Tensor, device: torch.device) -> Tensor:
     return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index
 
 
-def _fit(check: Check, count: int, watched: bool = False) -> list[float]:
+def fit(check: Check, count: int, watched: bool = False) -> list[float]:
     net, x, goal, batch = _problem(check)
 
     def loss(part: Batch) -> Tensor:
@@ -106,7 +106,7 @@ def _fit(check: Check, count: int, watched: bool = False) -> list[float]:
     return train(net, loss, len(x), settings, rng=Rng(0, "fit"), progress=Progress()).losses
 
 
-def _bare(check: Check, count: int) -> None:
+def bare(check: Check, count: int) -> None:
     """What anybody would write: the same optimiser, schedule, clipping and arithmetic."""
     net, x, goal, batch = _problem(check)
     net.to(memory_format=torch.channels_last).train()

@@ -61,6 +61,16 @@ def test_the_true_ones_own_row_does_not_count(engine: str) -> None:
     assert (alone.above.item(), alone.best.item()) == (0, -np.inf)
 
 
+def test_a_gallery_is_read_from_a_file_that_may_not_be_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    people, probes = unit(rng, 60), unit(rng, 8)
+    people.tofile(tmp_path / "people")
+    mapped = np.memmap(tmp_path / "people", np.float32, "r", shape=people.shape)
+    found, wanted = (search(probes, some, [60], people[:8], block=16) for some in (mapped, people))
+    np.testing.assert_array_equal(found.above, wanted.above)
+    np.testing.assert_array_equal(found.best, wanted.best)
+
+
 @pytest.mark.parametrize("engine", ["blocked", FAISS])
 def test_where_all_score_alike_the_true_one_is_last(engine: str) -> None:
     same = np.tile(unit(np.random.default_rng(2), 1), (90, 1))
@@ -72,14 +82,17 @@ def test_what_cannot_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     for sizes, message in (([3, 2], "ascending"), ([6], "from 0 to 5"), ([], "ascending")):
         with pytest.raises(MetricInputError, match=message):
             search(x, x, sizes)
-    with pytest.raises(MetricInputError, match="not finite"):
-        search(x, np.full_like(x, np.nan), [5])
+    for wrong in (np.nan, np.inf):
+        people = np.tile(x, (20, 1))
+        people[37, 3] = wrong
+        with pytest.raises(MetricInputError, match=r"row 37 .* not finite"):
+            search(x, people, [100], block=16)
     with pytest.raises(MetricInputError, match="one mate"):
         search(x, x, [5], x[:2])
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match=r"faceleak\[large\]"):
         search(x, x, [5], engine="faiss")
-    assert search(x, x, [5]).best.max() > 0.99, "auto does without"
+    assert search(x, x, [5]).best.max() > 0.99, "our own does without"
 
 
 def test_a_threshold_lets_the_stated_share_of_searches_through() -> None:
