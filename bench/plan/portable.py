@@ -43,7 +43,7 @@ def _placed(alias: str, told: Any) -> Any:
         return told
     settings = told.get("settings", {})
     name = settings.get("name", alias) if isinstance(settings, Mapping) and set(settings) <= {"name"} else None
-    if name not in portable():
+    if not isinstance(name, str) or name not in portable():
         raise TrackError(
             f"recognizer {alias}: type 'portable' takes the setting name and no other, got {settings!r}; "
             f"{nearest(str(name or alias), list(portable()))}"
