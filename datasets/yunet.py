@@ -25,6 +25,7 @@ from .alignment import Array, Finder, PhotographFinder
 from .pictures import LeftOut
 
 MODELS = "*yunet*.onnx"
+_ERRORS = 2  # OpenCV's LOG_LEVEL_ERROR
 _LONGEST = 640  # pixels of the longer side
 _SCORE, _OVERLAP, _MOST = 0.6, 0.3, 5000  # OpenCV's defaults but for the score (.9), which loses faces in profile
 
@@ -98,9 +99,9 @@ class YunetFinder:
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
     """OpenCV's own lines on standard error, while a detector is at work, are errors only."""
-    log = cv2.utils.logging
+    log = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 and 4
     before = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_ERROR)
+    log.setLogLevel(_ERRORS)
     try:
         yield
     finally:

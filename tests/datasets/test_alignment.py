@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from faceleak.bench.core.errors import InputError
-from faceleak.bench.core.extras import MissingExtra
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.store.store import Store
 from faceleak.datasets.alignment import (
@@ -28,8 +26,6 @@ from faceleak.datasets.alignment import (
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.folder import FolderDataset
 from faceleak.datasets.pictures import LeftOut
-from faceleak.datasets.yunet import YunetFinder
-from foreign import write_yunet
 from packs import COLORS, discs, write_detector, write_landmarks, write_pack
 from PIL import Image
 from skimage import transform
@@ -115,55 +111,6 @@ def test_a_photograph_s_points_are_the_detector_s(tmp_path: Path) -> None:
     assert not isinstance(found, LeftOut)
     assert np.allclose(found, TEMPLATE - TEMPLATE[1] + cell, atol=1e-3), "counted from the cell's corner"
     assert isinstance(finder(Image.new("RGB", (120, 120), (90, 90, 90))), LeftOut)
-
-
-def test_yunet_finds_the_points_of_the_face_that_is_meant(tmp_path: Path) -> None:
-    pytest.importorskip("cv2")
-    model = write_yunet(tmp_path / "face_detection_yunet_2023mar.onnx")
-    near, far = np.array([144, 96]), np.array([24, 200])  # of the green discs, which are 60x60 boxes to the stand-in
-    picture = Image.new("RGB", (260, 250))
-    for cell in (far, near):
-        picture.paste((0, 255, 0), (*cell, *(cell + 8)))
-    for central in (False, True):
-        found = YunetFinder(model, "test", central=central)(picture)
-        assert not isinstance(found, LeftOut)
-        assert np.abs(found - (TEMPLATE - TEMPLATE[1] + near)).max() < 0.01
-    large = YunetFinder(model, "test")(picture.resize((1040, 1000), Image.Resampling.NEAREST))
-    assert not isinstance(large, LeftOut)
-    assert np.abs((large[1] + 0.5) / 4 - 0.5 - near).max() < 4, "found in a reduced picture, told in the whole one"
-    assert isinstance(YunetFinder(model, "test")(Image.new("RGB", (64, 90))), LeftOut)
-
-
-def test_a_large_face_is_meant_or_the_central_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    large, central = np.full(15, 10.0), np.full(15, 20.0)
-    large[:4], central[:4] = (0, 0, 120, 120), (90, 90, 20, 20)
-    monkeypatch.setattr(YunetFinder, "_faces", lambda self, picture: np.stack([large, central]))
-    model = write_yunet(tmp_path / "yunet.onnx")
-    for told, point in ((False, 10), (True, 20)):
-        assert (YunetFinder(model, "test", central=told)(Image.new("RGB", (200, 200))) == point).all()
-
-
-def test_photographs_are_aligned_by_the_detector_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("cv2")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("FACELEAK_WEIGHTS", raising=False)
-    monkeypatch.setenv("FACELEAK_DATA", str(tmp_path / "data"))
-    faces = fill(tmp_path / "faces", 2, 1)
-    model = write_yunet(tmp_path / "data" / "aux" / "face_detection_yunet_2023mar.onnx")
-    dataset = load(tmp_path, faces, align="photographs")
-    assert len(dataset.table) == 2
-    assert dataset.left_out["sample"].tolist() == ["al/wall_0000.png"]
-    told = {"path": str(faces), "align": "photographs"}
-    named = [FolderDataset({**told, "detector": one}) for one in ("yunet", str(model))]
-    assert {one._key()["aligned"]["yunet"] for one in named} == {dataset._key()["aligned"]["yunet"]}
-    write_pack(tmp_path / ".insightface" / "models" / "buffalo_l")
-    assert "yunet" not in dataset._key()["aligned"], "the larger detector, as before, where it is there"
-    gone = FolderDataset({**told, "detector": "gone.onnx"})
-    with pytest.raises(InputError, match=r"no detector at gone\.onnx; `faceleak fetch yunet`"):
-        gone._key()
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(MissingExtra, match=r"need the package opencv-python-headless.*faceleak\[align\]"):
-        YunetFinder(model, "test")(Image.new("RGB", (64, 64)))
 
 
 def encoded(picture: Image.Image) -> bytes:
