@@ -126,6 +126,13 @@ def check_names(track: Track, file: Path) -> None:
                 f"{file}: target {target.recognizer!r}: its judges {list(target.judges)} must hold neither itself nor "
                 "the surrogate; a judge is a recogniser that no attack saw."
             )
+        seen = _files(track.recognizers[target.surrogate]) if target.surrogate else frozenset()
+        for alias in target.judges:
+            if shared := seen & _files(track.recognizers[alias]):
+                raise TrackError(
+                    f"{file}: target {target.recognizer!r}: judge {alias!r} and surrogate {target.surrogate!r} are of "
+                    f"one file, {min(shared)}; a judge is a recogniser that no attack saw."
+                )
     for alias in track.protocol.protectors:
         if alias not in known:
             raise TrackError(f"{file}: no recognizer is called {alias!r} (protectors); {nearest(alias, known)}")
@@ -144,6 +151,14 @@ def check_names(track: Track, file: Path) -> None:
             raise TrackError(f"{file}: {kind} {sorted(twice)} occur twice; give each a label of its own.")
     for entry in track.attacks:
         _check_ensemble(entry, track, file)
+
+
+def _files(spec: RecognizerSpec) -> frozenset[str]:
+    """The files of weights that a recogniser reads, by the names in the track; several where it is several."""
+    members = spec.settings.get("members")
+    members = members if isinstance(members, list) else []
+    all_of_them = [spec.settings, *(one.get("settings") for one in members if isinstance(one, dict))]
+    return frozenset(str(one["path"]) for one in all_of_them if isinstance(one, dict) and one.get("path"))
 
 
 def members_of(ensemble: AttackSpec, attacks: Sequence[AttackSpec]) -> list[AttackSpec]:

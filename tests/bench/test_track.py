@@ -79,6 +79,24 @@ def test_mistakes_are_explained(tmp_path: Path, change, message: str) -> None:  
         _load(tmp_path, change(HEAD + PLUGINS))
 
 
+def test_a_judge_is_no_member_of_the_surrogate(tmp_path: Path) -> None:
+    """By the file of weights, under whatever name: what drew the picture does not judge it."""
+    one, other = ('{ path = "NAME.onnx", family = "NAME" }'.replace("NAME", name) for name in ("one", "other"))
+    joined = f"""
+[recognizers.b]
+type = "onnx"
+settings = {one}
+[recognizers.both]
+type = "joined"
+settings = {{ members = [{{ type = "onnx", settings = {other} }}, {{ type = "onnx", settings = {one} }}] }}
+"""
+    text = (HEAD + PLUGINS).replace('[recognizers.b]\ntype = "toy-b"', joined)
+    text = text.replace('judges = ["b"]', 'judges = ["b"]\nsurrogate = "both"')
+    with pytest.raises(TrackError, match=r"judge 'b' and surrogate 'both' are of one file, one\.onnx"):
+        _load(tmp_path, text)
+    assert _load(tmp_path, text.replace("one.onnx", "third.onnx", 1))
+
+
 def test_unknown_plugins_and_settings_stop_the_plan(tmp_path: Path) -> None:
     with pytest.raises(FaceleakError, match="did you mean 'decoder'"):
         cells(_load(tmp_path, HEAD + PLUGINS.replace('"decoder"', '"decodr"')))

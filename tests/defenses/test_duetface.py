@@ -17,7 +17,7 @@ from faceleak.bench.core.nets.regions import ellipse_region, hull_region
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Surface
-from faceleak.defenses.duetface import CLIENT, MASKS, SENT, DuetFace, attention, interact
+from faceleak.defenses.duetface import CLIENT, MASKS, SENT, DuetFace, GatedCopy, attention, interact
 from systems import CPU, ToySystem, faces, fit_defense, recognizer, small_defense
 
 SOME = torch.arange(12)
@@ -226,3 +226,34 @@ def test_what_cannot_be_is_refused() -> None:
     for wrong in (wire["channels"], {"channels": wire["channels"]}, wire | {"mask4": wire["mask2"]}):
         with pytest.raises(InputError, match="the server expects a wire of shape"):
             _defense().embed(wrong)
+
+
+def test_gates_leave_a_copied_recogniser_as_it_is_until_they_learn() -> None:
+    """The server of ``interaction = gate``: at first an adapted copy; a weight lets its mask in; no hook stays."""
+    copied = GatedCopy(len(SENT), recognizer("toy-split"))
+    x, masks = torch.randn(2, len(SENT), 32, 32, generator=torch.Generator().manual_seed(0)), [
+        torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(side)) for side in (8, 4, 2, 2)
+    ]  # fmt: skip
+    assert torch.equal(copied(x, masks), copied.adapted(x))
+    assert len(set(copied.places)) == len(MASKS)
+    for place in range(len(MASKS)):
+        with torch.no_grad():
+            copied.weights.zero_()[place] = 0.5
+        assert not torch.allclose(copied(x, masks), copied.adapted(x), atol=1e-4), copied.places[place]
+    assert not any(layer._forward_hooks for layer in copied.modules())
+
+
+def test_a_gated_server_learns_and_reads_its_wire() -> None:
+    system = ToySystem("duetface", {"interaction": "gate"}, "toy-split")
+    defense = system.defense
+    images, secret = system.public.images(SOME), system.installation.draw(system.public.ids[SOME])
+    z = defense.embed(defense.leak(images, Surface.WIRE, secret))
+    assert torch.allclose(z.norm(dim=1), torch.ones(len(SOME)), atol=1e-5)
+    plain = recognizer("toy-split").embed(images)
+    assert float((z * plain).sum(1).mean()) > 0.3, "it learns from the recogniser, in whose space it answers"
+
+
+def test_a_gated_server_is_a_copy_and_nothing_else() -> None:
+    for settings in ({"server": "ir18"}, {"recognizer_init": "scratch"}):
+        with pytest.raises(InputError, match="is a copy of the recogniser"):
+            fit_defense(DuetFace({"interaction": "gate", "client_steps": 1, **settings}), recognizer("toy-a"))

@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .standardize import Standardize
 
 BUCKETS = 10
@@ -81,6 +83,38 @@ class Stages:
             for hook in hooks:
                 hook.remove()
         return said
+
+
+@torch.no_grad()
+def map_layers(network: nn.Module, count: int, side: int = 64) -> tuple[str, ...]:
+    """Names of ``count`` layers of any network that give maps, evenly spread in the order in which they are run.
+
+    Args:
+        network: (N, 3, h, w) in [0, 1] -> (N, D).
+        count: how many; a network of fewer is named at some layers twice.
+        side: h and w in pixels of the picture that is tried.
+
+    Raises:
+        InputError: no layer gives a map.
+    """
+    found: dict[str, None] = {}
+
+    def note(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1 and len(output) == 2:
+            found[name] = None
+
+    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
+    hooks = [layer.register_forward_hook(partial(note, name)) for name, layer in leaves]
+    place = next((p.device for p in network.parameters()), torch.device("cpu"))
+    try:
+        network(torch.full((2, 3, side, side), 0.5, device=place))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not found:
+        raise InputError(f"{type(network).__name__} has no layer that gives a map; its stages cannot be reached.")
+    names = [*found]
+    return tuple(names[max(0, round((k + 1) * len(names) / count) - 1)] for k in range(count))
 
 
 class MultiScale(nn.Module):
