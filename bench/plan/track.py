@@ -49,7 +49,7 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
     except UnicodeDecodeError as error:
         raise TrackError(f"{file} is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     if "recognizers" in values:
-        values["recognizers"] = placed(values["recognizers"])
+        values["recognizers"] = placed(values["recognizers"], file)
     try:
         track = Track.model_validate({"name": file.stem, **values})
     except ValidationError as error:
