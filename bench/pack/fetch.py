@@ -100,6 +100,9 @@ def fetch(artefact: Artefact, folder: Path, progress: Progress, url: str = "") -
     if final.exists():
         return _present(artefact, final, record)
     folder.mkdir(parents=True, exist_ok=True)
+    brought = folder / artefact.file
+    if artefact.folder and brought.is_file():
+        return _brought(artefact, brought, final)
     urls = (url,) if url else artefact.urls
     reasons: list[str] = []
     for count, address in enumerate(urls):
@@ -120,8 +123,19 @@ def fetch(artefact: Artefact, folder: Path, progress: Progress, url: str = "") -
     told = "".join(f"\n  {number}. {reason}" for number, reason in enumerate(reasons, 1))
     raise InputError(
         f"{artefact.name}: none of its {len(reasons)} addresses served it; what has come is kept, the same command "
-        f"goes on; a mirror: `faceleak fetch {artefact.name} --url ...`.{told}"
+        f"goes on. Or name a mirror (`faceleak fetch {artefact.name} --url ...`), or put the file at {brought}.{told}"
     )
+
+
+def _brought(artefact: Artefact, archive: Path, final: Path) -> Fetched:
+    """Unpack the archive that the user put where it belongs.
+
+    Raises:
+        InputError: another digest, or a damaged archive.
+    """
+    got = _present(artefact, archive, archive)
+    _unpack(archive, final, artefact.name)
+    return Fetched(final, got.sha256, 0, new=True)
 
 
 def _from(artefact: Artefact, url: str, part: Path, final: Path, progress: Progress) -> Fetched:

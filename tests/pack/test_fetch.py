@@ -249,3 +249,15 @@ def test_a_longer_digest_is_a_sha384_and_none_is_said_to_be_unverified(server: S
     assert get(wanted(server, digest=right), tmp_path / "right").new
     assert get(wanted(server, None), tmp_path / "none").new
     assert json.loads((tmp_path / "none" / "thing.fetched.json").read_text())["verified"] is False
+
+
+def test_an_archive_that_the_user_brought_is_unpacked(server: Server, tmp_path: Path) -> None:
+    data = packed("zip", ["pack/det.onnx"])
+    (tmp_path / "p").write_bytes(data)
+    got = get(wanted(server, data, "p", "pack"), tmp_path)
+    assert (got.path / "det.onnx").read_text() == "content"
+    assert (tmp_path / "p").read_bytes() == data, "it is the user's"
+    assert server.seen == []
+    (tmp_path / "other").write_bytes(data)
+    with pytest.raises(InputError, match="is there with sha256"):
+        get(wanted(server, b"another", "other", "folder"), tmp_path)
