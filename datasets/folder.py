@@ -42,7 +42,8 @@ class FolderSettings(DataSettings):
     licence: str = "unknown"  # printed with the results
     align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
     # Path of the landmark model; given, the pictures' landmarks are known.
-    # Crops need one: where empty, it is looked for in FACELEAK_WEIGHTS and FACELEAK_DATA.
+    # Crops need one, and YuNet's points are finer with it: where empty, it is looked for in FACELEAK_WEIGHTS and
+    # FACELEAK_DATA.
     landmarks: str = ""
     # Photographs: insightface:NAME or the path of a pack, yunet or the path of its .onnx; auto: buffalo_l, else yunet.
     detector: str = "auto"
@@ -116,7 +117,7 @@ class FolderDataset(FaceDataset):
         if self.settings.align == "crops":
             return CropFinder(self.settings.landmarks, self.name)
         if self.settings.align == "photographs":
-            return photograph_finder(self.settings.detector, self.name)
+            return photograph_finder(self.settings.detector, self.settings.landmarks, self.name)
         return None
 
     @cached_property

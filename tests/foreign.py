@@ -106,6 +106,17 @@ def ir_network(folder: Path, side: int, dim: int, *, half: bool = False, name: s
     return (*ir.write(folder, name), run)
 
 
+def ir_points(folder: Path) -> tuple[Path, Path]:
+    """As Open Model Zoo's landmark network, and as calm: it sees every face where an aligned one has its points."""
+    shares = (TEMPLATE + 0.5 - np.array([10, 12])) / np.array([92, 96])  # of the window that the finder shows it
+    ir = Ir(48)
+    ir.add("AvgPool", _pool(48, 'exclude-pad="true"'), [1, 3, 1, 1])
+    ir.add("Convolution", _plan(1, 0), [1, 10, 1, 1], np.zeros((10, 3, 1, 1)))
+    ir.add("Add", 'auto_broadcast="numpy"', [1, 10, 1, 1], np.log(shares / (1 - shares)).reshape(1, 10, 1, 1))
+    ir.add("Sigmoid", "", [1, 10, 1, 1])
+    return ir.write(folder, "points")
+
+
 def dlib_files(folder: Path, width: int = 1) -> tuple[Path, Path, dict[str, np.ndarray]]:
     """face-api's manifest and weights of dlib's recogniser, thinner: 32 channels are ``width``; and its tensors."""
     rng = np.random.default_rng(7)

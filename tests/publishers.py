@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from faceleak.bench.pack.origins import ARTEFACTS
 from faceleak.datasets.alignment import TEMPLATE
-from foreign import dlib_files, ir_network, write_yunet
+from foreign import dlib_files, ir_network, ir_points, write_yunet
 from packs import discs, write_pack
 from PIL import Image
 from serving import Server
@@ -86,7 +86,7 @@ def publish(
     pack = write_pack(work / "pack")
     for unused in ("genderage.onnx", "1k3d68.onnx"):
         (pack / unused).unlink()
-    retail, points, dlib = ir_network(work / "r", 128, 32), ir_network(work / "p", 48, 10), dlib_files(work / "d")
+    retail, points, dlib = ir_network(work / "r", 128, 32), ir_points(work / "p"), dlib_files(work / "d")
     files = {
         "lfw-photographs": lfw[0], "lfw-pairs": lfw[1], "edgeface-xxs": edgeface, "buffalo_sc": _zipped(pack),
         "yunet": write_yunet(work / "yunet.onnx").read_bytes(), "lpips-alex": b"trunk", "fid-inception": b"network",

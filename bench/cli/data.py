@@ -42,7 +42,7 @@ def fetch(
 
 
 def prepare(
-    pack: Annotated[str, typer.Argument(help="What to prepare: lfw.")],
+    pack: Annotated[str, typer.Argument(help="What to prepare: lfw, or photographs (what aligns your own).")],
     out: Annotated[Path | None, typer.Option(help="Folder; default $FACELEAK_DATA, else the user's own.")] = None,
     yes: Yes = False,
     without: Annotated[list[str] | None, typer.Option(help="A part that is not wanted, such as fid.")] = None,
@@ -58,8 +58,8 @@ def prepare(
     root = (out or (Path(given) if given else default_place())).expanduser()
     parts = missing(pack, root, without or [])
     if parts:
-        typer.echo(f"For {', '.join(part.name for part in parts)}, below {root}:")
-        typer.echo(notices(parts, root))
+        typer.echo(f"The pack {pack} at {root} lacks:\n{notices(parts, root)}")
+        typer.echo("Addresses and digests of one: faceleak fetch NAME. A part that you do not want: --without PART.")
         _agree(yes, "Do you accept these licences?")
         with _stoppable():
             made = make(parts, root, Progress(quiet=quiet))

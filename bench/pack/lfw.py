@@ -1,8 +1,9 @@
 """LFW's photographs -> the aligned pack that dataset ``lfw`` reads: two zips, a table and the official pairs.
 
 Each face is found by YuNet, the one nearest to the middle of its photograph, because LFW's photographs were cut around
-the person that they show; five points bring it to ArcFace's template. Where no face is found a fixed crop of the middle
-stands in, ``padded`` in the table. One detector for all, so that everybody's pack is the same.
+the person that they show; its five points, seen once more by the landmark model, bring it to ArcFace's template. Where
+no face is found a fixed crop of the middle stands in, ``padded`` in the table. One way for all, so that everybody's
+pack is the same.
 """
 
 from __future__ import annotations

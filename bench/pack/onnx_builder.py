@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.errors import InputError
 from ..core.extras import need
+from ..core.onnx_file import describe_error
 
 Array = npt.NDArray[Any]
 _OPSET, _IR = 17, 8  # what ONNX Runtime 1.18 and onnx2torch read
@@ -61,14 +63,24 @@ class Builder:
         return self.conv(square, per_pixel[:, :3, None, None], per_pixel[:, 3])
 
     def save(self, output: str, dim: int, file: Path) -> None:
-        """Write the graph whose result is ``output``, (n, dim), to ``file`` in one step."""
+        """Write the graph whose result is ``output``, (n, dim), to ``file`` in one step.
+
+        Raises:
+            InputError: what was put together is no graph, because a publisher's file says what cannot be.
+        """
         helper, real = self._onnx.helper, self._onnx.TensorProto.FLOAT
         self._nodes.append(helper.make_node("Flatten", [output], ["embedding"], axis=1))
         ends = ((self.image, ["n", 3, self.side, self.side]), ("embedding", ["n", dim]))
         start, end = (helper.make_tensor_value_info(name, real, shape) for name, shape in ends)
         graph = helper.make_graph(self._nodes, file.stem, [start], [end], self._weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
-        self._onnx.checker.check_model(model)
+        try:
+            self._onnx.checker.check_model(model, full_check=True)
+        except Exception as error:  # the checker's errors and protobuf's share no base class
+            raise InputError(
+                f"{file.name} cannot be made: the files that it is made of are another network's, or damaged "
+                f"({describe_error(error)}); fetch them again."
+            ) from error
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{file.name}.{os.getpid()}.part")
         try:

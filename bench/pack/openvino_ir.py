@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # nosec B405
 from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def append(builder: Builder, graph: Path, weights: Path, image: str) -> tuple[st
 
 
 class _Reader:
-    """Walks from the result back to the input."""
+    """Makes layer after layer, each behind those that feed it."""
 
     def __init__(self, builder: Builder, graph: Path, weights: bytes, image: str) -> None:
         if graph.stat().st_size > _MOST_BYTES:
@@ -58,33 +59,23 @@ class _Reader:
         root = ET.fromstring(graph.read_text(encoding="utf-8"))  # expat bounds what entities grow to  # nosec B314
         self.builder, self.graph, self.weights, self.image = builder, graph, weights, image
         self.layers = {layer.attrib["id"]: layer for layer in root.iter("layer")}
-        # (layer, its n-th input) -> the layer whose output that is
-        self.inputs: dict[str, list[str]] = {name: [] for name in self.layers}
+        self.inputs: dict[str, list[str]] = {name: [] for name in self.layers}  # layer -> who feeds it, in its order
         for edge in sorted(root.iter("edge"), key=lambda one: int(one.attrib["to-port"])):
             self.inputs[edge.attrib["to-layer"]].append(edge.attrib["from-layer"])
         self.made: dict[str, Value] = {}
+        self.makers: dict[str, Callable[..., str]] = {
+            "Convolution": self._convolution, "GroupConvolution": self._groups, "PReLU": self._prelu,
+            "MaxPool": self._max_pool, "AvgPool": self._average_pool,
+        }  # fmt: skip
 
     def result(self) -> tuple[str, int]:
+        """Name and length of what the network gives, all its layers being made."""
         (end,) = [name for name, layer in self.layers.items() if layer.attrib["type"] == "Result"]
+        for name in TopologicalSorter(self.inputs).static_order():
+            if name != end:
+                self.made[name] = self._value(name)
         (last,) = self.inputs[end]
-        for name in self._order(last):
-            self.made[name] = self._value(name)
         return self._name(last), int(np.prod(self._shape(last)[1:]))
-
-    def _order(self, last: str) -> list[str]:
-        """All layers that ``last`` needs, each behind its own inputs; without recursion, as deep as a file likes."""
-        order: dict[str, None] = {}
-        left = [last]
-        while left:
-            name = left[-1]
-            missing = [one for one in self.inputs[name] if one not in order]
-            if len(left) > len(self.layers) * 2:
-                raise InputError(f"{self.graph} runs in a circle; fetch it again.")
-            if missing:
-                left += missing
-            else:
-                order[left.pop()] = None
-        return list(order)
 
     def _shape(self, name: str) -> list[int]:
         port = self.layers[name].find("output/port")
@@ -115,15 +106,14 @@ class _Reader:
             return self._array(inputs[0]).astype(float)  # weights of 16 bits
         if kind in _PLAIN:
             return self.builder.node(_PLAIN[kind], *map(self._name, inputs))
-        make: Callable[..., str] | None = getattr(self, f"_{kind.lower()}", None)
-        if make is None:
+        if kind not in self.makers:
             raise InputError(f"{self.graph}: layers of type {kind} are not known here; take the network as ONNX.")
-        return make(about, *inputs)
+        return self.makers[kind](about, *inputs)
 
     def _convolution(self, about: Mapping[str, str], x: str, weight: str) -> str:
         return self.builder.conv(self._name(x), self._array(weight), **_places(about))
 
-    def _groupconvolution(self, about: Mapping[str, str], x: str, weight: str) -> str:
+    def _groups(self, about: Mapping[str, str], x: str, weight: str) -> str:
         groups = self._array(weight)  # (G, O / G, I / G, kh, kw)
         joined = groups.reshape(-1, *groups.shape[2:])
         return self.builder.conv(self._name(x), joined, group=len(groups), **_places(about))
@@ -131,10 +121,10 @@ class _Reader:
     def _prelu(self, about: Mapping[str, str], x: str, slope: str) -> str:
         return self.builder.node("PRelu", self._name(x), self.builder.constant(self._array(slope).reshape(-1, 1, 1)))
 
-    def _maxpool(self, about: Mapping[str, str], x: str) -> str:
+    def _max_pool(self, about: Mapping[str, str], x: str) -> str:
         return self.builder.node("MaxPool", self._name(x), **_pooled(about))
 
-    def _avgpool(self, about: Mapping[str, str], x: str) -> str:
+    def _average_pool(self, about: Mapping[str, str], x: str) -> str:
         padded = int(about["exclude-pad"] != "true")
         return self.builder.node("AveragePool", self._name(x), count_include_pad=padded, **_pooled(about))
 

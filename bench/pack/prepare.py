@@ -1,12 +1,13 @@
-"""``faceleak prepare lfw``: a data pack from public origins, part by part; what is there is not made again."""
+"""``faceleak prepare``: a data pack from public origins, part by part; what is there is not made again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from ...datasets.alignment import LANDMARKS
+from ...datasets.alignment import LANDMARKS, CropFinder
 from ...datasets.yunet import YunetFinder
 from ..core.errors import FaceleakError, InputError
 from ..core.extras import need
@@ -14,7 +15,7 @@ from ..core.progress import Progress
 from ..core.registry import nearest
 from ..zoo.packs import has_pack
 from . import lfw, networks
-from .fetch import fetch, notice, target
+from .fetch import fetch, target
 from .origins import ARTEFACTS, Artefact
 
 Maker = Callable[[Path, Progress], None]
@@ -31,6 +32,7 @@ class Part:
         makes: files below the pack's folder that are there once it is made; empty: its artefacts themselves.
         make: makes them, given the folder; None where fetching is all.
         extra: module that making it takes; empty where none.
+        instead: file below the pack's folder that serves as well, from another pack; empty where none.
         elsewhere: an insightface pack that serves as well wherever it lies.
     """
 
@@ -40,12 +42,14 @@ class Part:
     makes: tuple[str, ...] = ()
     make: Maker | None = None
     extra: str = ""
+    instead: str = ""
     elsewhere: str = ""
 
     def done(self, root: Path) -> bool:
         """Whether nothing is left to do for it."""
         files = [root / file for file in self.makes] or [place(ARTEFACTS[name], root) for name in self.needs]
-        return all(file.exists() for file in files) or bool(self.elsewhere and has_pack(self.elsewhere))
+        other = bool(self.instead and (root / self.instead).exists())
+        return other or all(file.exists() for file in files) or bool(self.elsewhere and has_pack(self.elsewhere))
 
 
 def place(artefact: Artefact, root: Path) -> Path:
@@ -54,8 +58,11 @@ def place(artefact: Artefact, root: Path) -> Path:
 
 
 def _faces(root: Path, progress: Progress) -> None:
+    if not (root / _POINTS).exists():
+        _landmarks(root, progress)
     origin = lfw.Origin(place(ARTEFACTS["lfw-photographs"], root), place(ARTEFACTS["lfw-pairs"], root))
-    finder = YunetFinder(place(ARTEFACTS["yunet"], root), "prepare lfw", central=True)
+    points = CropFinder(str(root / _POINTS), "prepare lfw")
+    finder = YunetFinder(place(ARTEFACTS["yunet"], root), "prepare lfw", central=True, landmarks=points)
     lost = lfw.make_faces(origin, finder, root / "faces", progress)
     progress.say(f"In {lost} photographs no face was found: their crops are cut from the middle.")
 
@@ -65,22 +72,28 @@ def _network(make: Callable[[Path, Path, Path], None], graph: str, weights: str,
     return lambda root, progress: make(place(ARTEFACTS[graph], root), place(ARTEFACTS[weights], root), root / file)
 
 
-_FACES = tuple(f"faces/{name}" for name in (*lfw.ZIPS, lfw.PAIRS, lfw.TABLE))
 _RETAIL, _DLIB, _POINTS = "recognizers/retail0095.onnx", "recognizers/dlib_resnet.onnx", f"aux/{LANDMARKS}"
+_landmarks = _network(networks.make_landmarks5, "landmarks5-graph", "landmarks5-weights", _POINTS)
+_FACES = tuple(f"faces/{name}" for name in (*lfw.ZIPS, lfw.PAIRS, lfw.TABLE))
+_LANDMARKS5 = Part("landmarks5", "five points of a face", ("landmarks5-graph", "landmarks5-weights"), (_POINTS,),
+                   _landmarks, "onnx")  # fmt: skip
 SETS: dict[str, tuple[Part, ...]] = {
     "lfw": (
-        Part("faces", "LFW, aligned at 112x112", ("lfw-photographs", "lfw-pairs", "yunet"), _FACES, _faces, "cv2"),
+        _LANDMARKS5,
+        Part("faces", "LFW, aligned at 112x112", ("lfw-photographs", "lfw-pairs", "yunet", *_LANDMARKS5.needs), _FACES,
+             _faces, "cv2"),
         Part("retail0095", "a recogniser", ("retail0095-graph", "retail0095-weights"), (_RETAIL,),
              _network(networks.make_retail0095, "retail0095-graph", "retail0095-weights", _RETAIL), "onnx"),
-        Part("mobilefacenet", "a recogniser", ("buffalo_sc",), elsewhere="insightface:buffalo_sc"),
-        Part("edgeface", "a recogniser", ("edgeface-xxs",)),
+        Part("mobilefacenet", "a recogniser", ("buffalo_sc",), instead="recognizers/mobilefacenet.onnx",
+             elsewhere="insightface:buffalo_sc"),
+        Part("edgeface", "a recogniser", ("edgeface-xxs",), instead="recognizers/edgeface_xxs.safetensors"),
         Part("resnet-dlib", "a recogniser", ("dlib-graph", "dlib-weights"), (_DLIB,),
              _network(networks.make_dlib, "dlib-graph", "dlib-weights", _DLIB), "onnx"),
-        Part("landmarks5", "five points of a face, for published pictures", ("landmarks5-graph", "landmarks5-weights"),
-             (_POINTS,), _network(networks.make_landmarks5, "landmarks5-graph", "landmarks5-weights", _POINTS), "onnx"),
         Part("lpips", "the trunk of LPIPS", ("lpips-alex",)),
         Part("fid", "the network of FID and KID", ("fid-inception",)),
-    )
+    ),
+    # For photographs of one's own: dataset `folder` with align = "photographs".
+    "photographs": (_LANDMARKS5, Part("detector", "a face detector", ("yunet",), extra="cv2")),
 }  # fmt: skip
 
 
@@ -110,10 +123,18 @@ def missing(pack: str, root: Path, without: Sequence[str] = ()) -> list[Part]:
 
 
 def notices(parts: Sequence[Part], root: Path) -> str:
-    """What the user is told before anything is downloaded: each file that is not there, with its licence."""
-    wanted = [ARTEFACTS[name] for part in parts for name in part.needs]
-    told = [notice(one, root / one.inside) for one in wanted if not place(one, root).exists()]
-    return "\n".join(told)
+    """What the user is told before anything is downloaded: of each file that is not there its hosts and its terms."""
+    lines: list[str] = []
+    told: set[str] = set()
+    for part in parts:
+        lines.append(f"{part.name}: {part.what}")
+        for one in (ARTEFACTS[name] for name in part.needs if name not in told):
+            told.add(one.name)
+            hosts = " or ".join(dict.fromkeys(urlsplit(url).netloc for url in one.urls))
+            there = place(one, root).exists()
+            lines.append(f"  {one.name} ({'is there' if there else f'from {hosts}'})")
+            lines.append(f"    {one.licence}; terms: {one.terms}")
+    return "\n".join(lines)
 
 
 def prepare(parts: Sequence[Part], root: Path, progress: Progress) -> list[str]:

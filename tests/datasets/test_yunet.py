@@ -70,7 +70,7 @@ def test_photographs_are_aligned_by_the_detector_that_is_there(tmp_path: Path, m
     write_pack(tmp_path / ".insightface" / "models" / "buffalo_l")
     assert "yunet" not in dataset._key()["aligned"], "the larger detector, as before, where it is there"
     gone = FolderDataset({**told, "detector": "gone.onnx"})
-    with pytest.raises(InputError, match=r"no detector at gone\.onnx; `faceleak fetch yunet`"):
+    with pytest.raises(InputError, match=r"no detector at gone\.onnx; `faceleak prepare photographs`"):
         gone._key()
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingExtra, match=r"need the package opencv-python-headless.*faceleak\[align\]"):
@@ -88,8 +88,8 @@ def test_a_file_that_is_no_yunet_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_real_faces_are_found_where_they_are(data_pack: Path) -> None:
-    """Aligned faces in a black frame: cut at the chin, which draws the mouth up by some pixels."""
-    finder = photograph_finder("yunet", "test")
+    """Aligned faces in a black frame, which YuNet alone finds up to six pixels off: cut chins draw mouths up."""
+    finder = photograph_finder("yunet", "", "test")
     off = []
     with zipfile.ZipFile(data_pack / "faces" / "lfw112_core.zip") as archive:
         for name in sorted(archive.namelist())[::400]:
@@ -98,5 +98,5 @@ def test_real_faces_are_found_where_they_are(data_pack: Path) -> None:
             found = finder(framed)
             assert not isinstance(found, LeftOut), name
             off.append(found - 69 - TEMPLATE)
-    assert np.abs(np.mean(off, axis=0))[:3].max() < 3
-    assert np.abs(off).mean() < 4
+    assert np.abs(np.mean(off, axis=0)).max() < 2.5
+    assert np.abs(off).mean() < 2

@@ -80,9 +80,10 @@ def _edited(file: Path, edit: Callable[[bytes], bytes]) -> Path:
         ("xml", lambda b: b.replace(b'type="Result"', b'type="Sigmoid"'), "no network that can be read"),
         ("xml", lambda b: b.replace(b'auto_pad="explicit"', b'auto_pad="same_upper"'), "auto_pad = 'same_upper'"),
         ("xml", lambda b: b.replace(b'from-layer="0"', b'from-layer="9"'), "runs in a circle|can be read"),
+        ("xml", lambda b: b.replace(b"<dim>16</dim>", b"<dim>17</dim>"), "another network's, or damaged"),
         ("bin", lambda b: b[:100], "no network that can be read"),
     ],
-    ids=["layer", "cut", "no end", "padding", "circle", "weights"],
+    ids=["layer", "cut", "no end", "padding", "circle", "shape", "weights"],
 )
 def test_another_network_is_refused_in_one_sentence(
     tmp_path: Path, which: str, edit: Callable[[bytes], bytes], words: str

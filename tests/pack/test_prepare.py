@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from faceleak.bench.core.errors import DataError, InputError
 from faceleak.bench.core.extras import MissingExtra
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.pack import lfw as lfw_module
+from faceleak.bench.pack.place import offer
 from faceleak.bench.pack.prepare import SETS, missing
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.store.store import Store
 from faceleak.datasets.alignment import TEMPLATE
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.files import Found
+from faceleak.datasets.folder import FolderDataset
 from faceleak.datasets.lfw import Lfw
 from faceleak.datasets.yunet import YunetFinder
 from publishers import FACELESS, lfw_files, publish
@@ -27,6 +30,7 @@ from serving import Server, serving
 from typer.testing import CliRunner
 
 pytest.importorskip("cv2")
+FILES = len({name for part in SETS["lfw"] for name in part.needs})
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def test_nothing_comes_before_the_licences_were_accepted(server: Server, tmp_pat
     told = call(tmp_path / "pack", answer="n\n")
     assert "without the consent of the persons" in told
     assert "CC BY-NC-SA 4.0" in told
-    assert told.count("  licence  ") == sum(len(part.needs) for part in SETS["lfw"])
+    assert told.count("(from 127.0.0.1:") == told.count("; terms: ") == FILES
     assert "Nothing was downloaded" in told
     assert server.seen == []
     assert not (tmp_path / "pack").exists()
@@ -82,9 +86,9 @@ def test_the_pack_is_what_the_data_set_and_the_tracks_read(
     for track in ("lfw", "lfw-ci", "lfw-defenses", "lfw-images", "lfw-attacks", "lfw-surrogate"):
         assert track_problems(load_track(track)) == []
     assert CliRunner().invoke(app, ["doctor", "lfw"]).exit_code == 0
-    assert len(server.seen) == sum(len(part.needs) for part in SETS["lfw"])
+    assert len(server.seen) == FILES
     assert "holds the pack lfw" in call(pack), "a second call asks for nothing, so for no consent either"
-    assert len(server.seen) == sum(len(part.needs) for part in SETS["lfw"])
+    assert len(server.seen) == FILES
 
 
 @pytest.mark.data
@@ -153,6 +157,26 @@ def test_what_is_not_wanted_or_not_known(server: Server, tmp_path: Path, monkeyp
     others = [word for part in SETS["lfw"] if part.name != "edgeface" for word in ("--without", part.name)]
     call(tmp_path / "pack", "--yes", *others)
     assert [path for path, _ in server.seen] == ["/edgeface-xxs"]
+
+
+def test_what_an_earlier_pack_has_is_not_asked_for(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "recognizers").mkdir()
+    for name in ("retail0095.onnx", "mobilefacenet.onnx", "edgeface_xxs.safetensors", "dlib_resnet.onnx"):
+        (tmp_path / "recognizers" / name).touch()
+    assert [part.name for part in missing("lfw", tmp_path)] == ["landmarks5", "faces", "lpips", "fid"]
+
+
+def test_photographs_of_one_s_own_need_two_files(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["prepare", "photographs", "--yes", "--quiet"]
+    assert "Made landmarks5, detector" in CliRunner().invoke(app, words, catch_exceptions=False).output
+    pack = tmp_path / "home" / ".local" / "share" / "faceleak"
+    offer()
+    assert os.environ["FACELEAK_DATA"] == str(pack), "found by itself from now on"
+    finder = FolderDataset({"path": str(tmp_path), "align": "photographs"})._finder()
+    assert isinstance(finder, YunetFinder)
+    assert finder.landmarks is not None, "the landmark model sees the points once more"
 
 
 def test_pairs_of_another_set_are_refused(server: Server, tmp_path: Path, lfw: tuple[bytes, bytes]) -> None:
