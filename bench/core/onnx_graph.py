@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -243,11 +244,31 @@ class _Slice(nn.Module):
         return x[tuple(index)]
 
 
+class _Extremum(nn.Module):
+    """ONNX Min and Max. onnx2torch's own stacks its inputs: a ReLU6 written so takes longer than a convolution."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.least = kind == "Min"
+
+    def forward(self, *x: Tensor) -> Tensor:
+        """The least or largest of all, elementwise."""
+        return reduce(self._of_two, x)
+
+    def _of_two(self, a: Tensor, b: Tensor) -> Tensor:
+        if b.ndim or b.device.type != "cpu":  # reading a bound would wait for the device
+            return torch.minimum(a, b) if self.least else torch.maximum(a, b)
+        bound = float(b)
+        return a.clamp(max=bound) if self.least else a.clamp(min=bound)
+
+
 def _mended(net: Any) -> nn.Module:
-    """``net`` with onnx2torch's slices replaced."""
+    """``net`` with what onnx2torch does slowly or not any more replaced, in the layout that convolutions like."""
     for name, module in list(net.named_modules()):
         if type(module).__name__ == "OnnxSlice":
             net.set_submodule(name, _Slice())
-    module = net
+        elif type(module).__name__ == "OnnxMinMax":
+            net.set_submodule(name, _Extremum("Min" if module._operator is torch.amin else "Max"))
+    module = net.to(memory_format=torch.channels_last)
     assert isinstance(module, nn.Module)
     return module

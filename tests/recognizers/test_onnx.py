@@ -139,3 +139,20 @@ def test_a_graph_that_does_not_fit(
 ) -> None:
     with pytest.raises(InputError, match=message):
         tiny(write_graph(tmp_path / "a.onnx", **graph), **settings)
+
+
+@pytest.mark.parametrize("op", ["Min", "Max"])
+def test_extrema_are_those_of_onnx(tmp_path: Path, op: str) -> None:
+    """A bound, one per channel or another map; onnx2torch's own module says the same, slowly."""
+    from faceleak.bench.core.onnx_graph import _Extremum
+    from onnx2torch.node_converters.min_max import OnnxMinMax
+
+    x, other = torch.randn(2, 3, 4, 4, generator=Rng(2).torch()), torch.randn(2, 3, 4, 4, generator=Rng(3).torch())
+    for bounds in (
+        [torch.tensor(0.3)],
+        [torch.tensor([0.3])],
+        [other[0, :, :1, :1]],
+        [other],
+        [other, x.new_tensor(0.1)],
+    ):
+        assert torch.equal(_Extremum(op)(x, *bounds), OnnxMinMax(op)(x, *bounds))
