@@ -16,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
+.PHONY: help leaderboard lfw test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -31,6 +31,9 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 
 leaderboard: $(VENV)/.installed ## run TRACK and write CSV, figures and an HTML page
 	$(BIN)/faceleak run $(TRACK) --workers auto --out $(RUN) $(ARGS)
+
+lfw: $(VENV)/.installed ## real faces and recognisers from public origins, after their licences (ARGS="--out DIR --yes")
+	$(BIN)/faceleak prepare lfw $(ARGS)
 
 test: $(VENV)/.installed ## the fast tests (FACELEAK_DATA=... adds those on real faces)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile $(ARGS)

@@ -148,10 +148,17 @@ class CropFinder:
         shift = max(np.linalg.norm(one - found[0], axis=1).mean() for one in found[1:])
         if not shift <= _AGREE * eyes:  # a network that divides may answer NaN
             return LeftOut("no face was found")
-        first = similarity(np.mean(found, axis=0), TEMPLATE)
-        # Once more where the face is upright and as large as the model was trained on.
-        second = self._points(warp(picture, first, SIDE), _TIGHT)
-        return moved(second, inverse(first))
+        return self.refined(picture, np.mean(found, axis=0))
+
+    def refined(self, picture: Image.Image, points: Array) -> Array:
+        """(5, 2) points in pixels, seen once more where the face is upright and as large as the model was trained on.
+
+        Args:
+            picture: RGB.
+            points: (5, 2), about where they are.
+        """
+        first = similarity(points, TEMPLATE)
+        return moved(self._points(warp(picture, first, SIDE), _TIGHT), inverse(first))
 
     def of_aligned(self, faces: np.ndarray) -> Array:
         """(N, 3, s, s) uint8 RGB aligned faces -> (N, 5, 2) x and y as shares of the side, 0 its left or upper edge."""

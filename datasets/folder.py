@@ -22,13 +22,14 @@ from ..bench.core.anatomy import Anatomy
 from ..bench.core.errors import DataError
 from ..bench.core.paths import expand
 from ..bench.core.registry import register_dataset
-from .alignment import FIVE, Aligner, CropFinder, Finder, PhotographFinder
+from .alignment import FIVE, Aligner, CropFinder, Finder
 from .base import DataSettings, FaceDataset
 from .files import Found, pictures_in
 from .inventory import Inventory
 from .pairs import read_pairs
 from .people import people, without_top
 from .pictures import read_picture
+from .yunet import photograph_finder
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class FolderSettings(DataSettings):
     licence: str = "unknown"  # printed with the results
     align: Literal["none", "crops", "photographs"] = "none"  # what the pictures are: aligned, cut out, or whole
     # Path of the landmark model; given, the pictures' landmarks are known.
-    # Crops need one: where empty, it is looked for in FACELEAK_WEIGHTS and FACELEAK_DATA.
+    # Crops need one, and YuNet's points are finer with it: where empty, it is looked for in FACELEAK_WEIGHTS and
+    # FACELEAK_DATA.
     landmarks: str = ""
-    detector: str = "insightface:buffalo_l"  # photographs: name or path of the pack whose detector is used
+    # Photographs: insightface:NAME or the path of a pack, yunet or the path of its .onnx; auto: buffalo_l, else yunet.
+    detector: str = "auto"
 
 
 @register_dataset("folder")
@@ -114,7 +117,7 @@ class FolderDataset(FaceDataset):
         if self.settings.align == "crops":
             return CropFinder(self.settings.landmarks, self.name)
         if self.settings.align == "photographs":
-            return PhotographFinder(self.settings.detector, self.name)
+            return photograph_finder(self.settings.detector, self.settings.landmarks, self.name)
         return None
 
     @cached_property

@@ -57,7 +57,10 @@ class Lfw(FolderDataset):
         found = [root / f"lfw112_{part}.zip" for part in self.settings.parts.split("+")]
         for file in [*found, root / "lfw112.csv"]:
             if not file.is_file():
-                raise DataError(f"lfw: {file} does not exist; set dataset.settings.root to the folder that has it.")
+                raise DataError(
+                    f"lfw: {file} does not exist; set dataset.settings.root to the folder that has it "
+                    "(`faceleak prepare lfw` makes one)."
+                )
         return found
 
     def _index(self) -> pd.DataFrame:

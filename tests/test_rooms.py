@@ -13,7 +13,7 @@ ROOT = Path(str(faceleak.__file__)).resolve().parent
 FLOORS = (
     "bench/cli", "bench/front", "bench/study", "bench/run", "bench/execute", "bench/report", "bench/measure",
     "bench/recover",
-    "bench/leak", "bench/prepare", "bench/isolation", "bench/plan", "attacks", "defenses", "datasets",
+    "bench/leak", "bench/prepare", "bench/isolation", "bench/pack", "bench/plan", "attacks", "defenses", "datasets",
     "bench/recognizers", "bench/zoo", "bench/record", "bench/metrics", "bench/store", "bench/core",
 )  # fmt: skip
 # What a plug-in may take: core, shared networks, and the base of its kind. Recognisers stand beside them.

@@ -12,18 +12,18 @@ import torch
 
 from ..core.errors import FaceleakError
 from ..core.extras import EXTRAS
-from ..core.paths import expand
 from ..core.registry import DATASETS, RECOGNIZERS
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
+from ..plan.portable import problem
 from ..plan.track import TRACKS, Track, load_track
 from ..run.provenance import environment
 from ..store.store import default_root
-from ..zoo.packs import PREFIX, find_pack
 from .listing import table
 
+PREPARE = "`faceleak prepare lfw`"
 _FOLDERS = {
-    "FACELEAK_DATA": "real faces and recognisers of the tracks lfw, lfw-ci and lfw-defenses",
-    "FACELEAK_WEIGHTS": "backbones of LPIPS and FID",
+    "FACELEAK_DATA": f"real faces and recognisers of the lfw tracks; {PREPARE} makes one",
+    "FACELEAK_WEIGHTS": f"backbones of LPIPS and FID; {PREPARE} gets them, too",
 }
 
 
@@ -50,7 +50,8 @@ def examine(track: str = "") -> list[Finding]:
     """
     if track:
         read = load_track(track)
-        return [*_machine(), *_data(read), _track(read)]
+        missing = [Finding("missing", "missing", text) for text in track_problems(read)]
+        return [*_machine(), *_data(read), *missing, _track(read)]
     tracks = [_track(load_track(file.stem)) for file in sorted(TRACKS.glob("*.toml"))]
     return [*_machine(), *_folders(), *_backbones(), _packs(), *tracks]
 
@@ -72,11 +73,9 @@ def track_problems(track: Track) -> list[str]:
     for alias in sorted(filter(None, used)):
         try:
             spec = track.recognizers[alias]
-            weights = getattr(RECOGNIZERS.get(spec.type)(spec.settings).settings, "path", "")
-            if weights.startswith(PREFIX):
-                find_pack(weights, alias)
-            elif weights and not Path(expand(weights)).exists():
-                problems.append(f"recognizer {alias}: {expand(weights)} does not exist; put the file there.")
+            RECOGNIZERS.get(spec.type)(spec.settings)
+            if reason := problem(spec.settings, alias):
+                problems.append(f"recognizer {alias}: {reason}")
         except FaceleakError as error:
             problems.append(f"recognizer {alias}: {error}")
     return problems
@@ -94,9 +93,19 @@ def _data(track: Track) -> Iterator[Finding]:
 
 def _track(track: Track) -> Finding:
     problems = track_problems(track)
-    text = problems[0] if problems else track.expected or "can run"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return Finding(f"track {track.name}", "missing" if problems else "ok", text + more)
+    if not problems:
+        return Finding(f"track {track.name}", "ok", track.expected or "can run")
+    more = f" (and {len(problems) - 1} more: faceleak doctor {track.called})" if len(problems) > 1 else ""
+    return Finding(f"track {track.name}", "missing", f"{problems[0]}{more}{_remedy(track)}")
+
+
+def _remedy(track: Track) -> str:
+    """The one command that gets what a track lacks, as far as there is one."""
+    if track.dataset.name != "lfw":
+        return ""
+    others = [name for name, dataset in track.datasets.items() if dataset.name != "lfw"]
+    but = f", but for the data sets {', '.join(others)}: docs/real-data.md" if others else ""
+    return f" {PREPARE} gets all that the track needs{but}."
 
 
 def _machine() -> Iterator[Finding]:

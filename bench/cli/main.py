@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from .data import fetch, prepare
 from .lineups import lineup, lineup_score
 from .sharing import compare, merge, publish, verify
 
@@ -174,6 +175,8 @@ def report(
         typer.echo(f"Paper: {write_paper(run_folder, wanted, style)}")
 
 
+app.command("fetch")(fetch)
+app.command("prepare")(prepare)
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
@@ -191,33 +194,6 @@ def doctor(track: Annotated[str, typer.Argument(help="A track; without one, ever
     typer.echo(show(findings))
     if track and findings[-1].state != "ok":
         raise typer.Exit(1)
-
-
-@app.command()
-def fetch(
-    name: Annotated[str, typer.Argument(help="What to get; without one, all that can be fetched is listed.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="You accept the licence that is shown; do not ask.")] = False,
-    to: Annotated[str, typer.Option(help="Folder, instead of the one where the suite looks for it.")] = "",
-    url: Annotated[str, typer.Option(help="A mirror; the sha256 must be the same.")] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-) -> None:
-    """Download weights or data of others, after showing their licence. Nothing else ever downloads."""
-    from ..core.progress import Progress
-    from .downloads import artefact
-    from .fetch import fetch as get
-    from .fetch import notice, overview, place
-
-    if not name:
-        typer.echo(overview())
-        return
-    wanted = artefact(name)
-    folder = place(wanted, to)
-    typer.echo(notice(wanted, folder, url))
-    if not yes and not typer.confirm("Do you accept the licence?"):
-        typer.echo("Nothing was downloaded.")
-        raise typer.Exit(1)
-    got = get(wanted, folder, Progress(quiet=quiet), url)
-    typer.echo(f"{'Got' if got.new else 'Already there:'} {got.path} (sha256 {got.sha256 or 'not recorded'})")
 
 
 class NewKind(str, Enum):
@@ -279,8 +255,10 @@ def _integers(text: str) -> list[int]:
 def main() -> None:
     """Entry point: a user's errors are one sentence, not a traceback (``boundary``)."""
     from ..core.boundary import plain_warnings, sentence
+    from ..pack.place import offer
 
     plain_warnings()
+    offer()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin make every busy neighbour crawl
     try:
         app()

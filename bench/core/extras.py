@@ -17,6 +17,7 @@ EXTRAS = {
     "lpips": ("lpips", "perceptual"),
     "pytorch_fid": ("pytorch-fid", "perceptual"),
     "faiss": ("faiss-cpu", "large"),
+    "cv2": ("opencv-python-headless", "align"),
 }
 
 

@@ -16,6 +16,6 @@ def expand(path: str) -> str:
     """
     for name in re.findall(r"\$\{?(\w+)\}?", path):
         if not os.environ.get(name):
-            hint = " to the folder of the data pack" if name == "FACELEAK_DATA" else ""
+            hint = " to the folder of a data pack (`faceleak prepare lfw` makes one)" if name == "FACELEAK_DATA" else ""
             raise InputError(f"{path} needs the environment variable {name}, which is not set; export {name}{hint}.")
     return os.path.expanduser(os.path.expandvars(path))

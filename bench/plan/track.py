@@ -14,6 +14,7 @@ from ..core.matching import matching
 from ..core.registry import nearest
 from .datasets import check_datasets
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
+from .portable import placed
 from .schema import AttackSpec as AttackSpec
 from .schema import DefenseSpec as DefenseSpec
 from .schema import DistractorsSpec as DistractorsSpec
@@ -47,6 +48,8 @@ def load_track(name: str, folder: Path = TRACKS) -> Track:
         raise TrackError(f"{file} is not valid TOML: {error}.") from error
     except UnicodeDecodeError as error:
         raise TrackError(f"{file} is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    if "recognizers" in values:
+        values["recognizers"] = placed(values["recognizers"], file)
     try:
         track = Track.model_validate({"name": file.stem, **values})
     except ValidationError as error:

@@ -79,6 +79,14 @@ def find_pack(text: str, owner: str) -> Path:
     )
 
 
+def has_pack(text: str) -> bool:
+    """Whether ``find_pack`` would find it."""
+    try:
+        return bool(find_pack(text, ""))
+    except InputError:
+        return False
+
+
 def find_model(text: str, task: Task, owner: str) -> PackModel:
     """The file of a pack that does ``task``.
 

@@ -214,6 +214,8 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load(tmp_path, faces)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError, match=r"\.insightface/models or .*w or .*d; get it with `faceleak fetch buffalo_l`"):
+        load(tmp_path, faces, align="photographs", detector="insightface:buffalo_l")
+    with pytest.raises(InputError, match=r"need a face detector.*`faceleak prepare photographs`.*buffalo_l"):
         load(tmp_path, faces, align="photographs")
     write_landmarks(tmp_path / "w" / "landmarks5_retail0009.onnx", 9)
     with pytest.raises(InputError, match="gives 9 numbers"):

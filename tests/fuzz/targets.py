@@ -13,8 +13,6 @@ from typing import Any
 import pandas as pd
 import torch
 import torchvision  # noqa: F401  -- its libraries are loaded before anything is watched
-from faceleak.bench.cli.downloads import Artefact
-from faceleak.bench.cli.fetch import _begun, _present, _unpack
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.core.registry import DATASETS, RECOGNIZERS
@@ -22,6 +20,9 @@ from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.weights import load_strictly, read_state
 from faceleak.bench.measure.parts import differs, lacking, read_kept
 from faceleak.bench.metrics import weights as backbones
+from faceleak.bench.pack.download import _begun
+from faceleak.bench.pack.fetch import _present, _unpack
+from faceleak.bench.pack.origins import Artefact
 from faceleak.bench.plan.cells import cells
 from faceleak.bench.plan.track import load_track
 from faceleak.bench.recognizers.base import BuildContext
@@ -135,7 +136,10 @@ def _unpacked(file: Path) -> None:
         shutil.rmtree(final, ignore_errors=True)
 
 
-_ARTEFACT = Artefact("mine", "weights", "https://localhost/x", "x.bin", "", "free", "", "", "folder")
+_ARTEFACT = Artefact(
+    name="mine", what="weights", urls=("https://localhost/x",), file="x.bin", licence="free", terms="", place="",
+    folder="folder",
+)  # fmt: skip
 
 
 def _fetched(file: Path) -> None:

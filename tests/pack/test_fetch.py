@@ -5,94 +5,51 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
-from faceleak.bench.cli import fetch as fetch_module
-from faceleak.bench.cli.downloads import ARTEFACTS, Artefact
-from faceleak.bench.cli.fetch import fetch
 from faceleak.bench.cli.main import app
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.progress import Progress
 from faceleak.bench.metrics.perceptual import INCEPTION, TRUNKS
+from faceleak.bench.pack.download import download
+from faceleak.bench.pack.fetch import Fetched, fetch
+from faceleak.bench.pack.origins import ARTEFACTS, Artefact
+from serving import DATA, Handler, Server, serving
 from typer.testing import CliRunner
-
-DATA = bytes(range(256)) * 40
-
-
-class Server(ThreadingHTTPServer):
-    """Serves ``files``; sends at most ``stop_after`` bytes of a body; knows ranges unless told otherwise."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {"/a.bin": DATA}
-        self.stop_after, self.ranges, self.weak, self.broken = 0, True, "", False
-        self.seen: list[tuple[str, str | None]] = []
-
-    def address(self, path: str = "/a.bin") -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.seen.append((self.path, wanted))
-        data = self.server.files.get(self.path)
-        if data is None:
-            self.send_error(404)
-            return
-        mark = f'{self.server.weak}"{hashlib.sha256(data).hexdigest()[:8]}"'
-        start = 0
-        if wanted and self.server.broken:
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes 7-{len(data) - 1}/{len(data)}")
-            self.end_headers()
-            return
-        if wanted and self.server.ranges and self.headers.get("If-Range") == mark:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        if start >= len(data):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(data)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("ETag", mark)
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        body = data[start:]
-        self.wfile.write(body[: self.server.stop_after] if self.server.stop_after else body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with serving() as running:
+        yield running
 
 
-def wanted(server: Server, data: bytes | None = DATA, file: str = "a.bin", folder: str = "") -> Artefact:
-    sha = hashlib.sha256(data).hexdigest() if data else ""
-    return Artefact("thing", "a test", server.address(f"/{file}"), file, sha, "free", "http://terms", "~", folder)
+def wanted(server: Server, data: bytes | None = DATA, file: str = "a.bin", folder: str = "", **more: Any) -> Artefact:
+    told = {
+        "name": "thing", "what": "a test", "urls": (server.address(f"/{file}"),), "file": file, "licence": "free",
+        "digest": hashlib.sha256(data).hexdigest() if data else "", "terms": "http://terms", "place": "~",
+        "folder": folder,
+    }  # fmt: skip
+    return Artefact.model_validate(told | more)
 
 
-def get(artefact: Artefact, folder: Path) -> fetch_module.Fetched:
+class Said(Progress):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def get(artefact: Artefact, folder: Path) -> Fetched:
     return fetch(artefact, folder, Progress())
 
 
@@ -143,20 +100,20 @@ def test_bytes_of_another_version_are_never_mixed(server: Server, tmp_path: Path
     server.files = {"/a.bin": data, "/b.bin": data}
     artefact = wanted(server, None)
     if why == "another address":
-        artefact = replace(artefact, url=server.address("/b.bin"))
+        artefact = wanted(server, None, urls=(server.address("/b.bin"),))
     got = get(artefact, tmp_path)
     assert got.resumed == 0
     assert got.path.read_bytes() == data
 
 
 def test_a_part_that_was_complete_is_not_sent_again(server: Server, tmp_path: Path) -> None:
-    fetch_module.download(server.address(), tmp_path / "a.bin.part", Progress())
+    download(server.address(), tmp_path / "a.bin.part", Progress())
     got = get(wanted(server), tmp_path)
     assert got.resumed == len(DATA)
     assert got.path.read_bytes() == DATA
-    fetch_module.download(server.address(), tmp_path / "b.part", Progress())
+    download(server.address(), tmp_path / "b.part", Progress())
     (tmp_path / "b.part").write_bytes(DATA + b"more")
-    fetch_module.download(server.address(), tmp_path / "b.part", Progress())
+    download(server.address(), tmp_path / "b.part", Progress())
     assert (tmp_path / "b.part").read_bytes() == DATA
 
 
@@ -174,11 +131,11 @@ def test_what_cannot_be_reached_is_said(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"answers 404 .*--url"):
         get(wanted(server, file="no.bin"), tmp_path)
     with pytest.raises(InputError, match="must begin with https://"):
-        get(replace(wanted(server), url="file:///etc/passwd"), tmp_path)
+        get(wanted(server, urls=("file:///etc/passwd",)), tmp_path)
     closed = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     closed.server_close()
     with pytest.raises(InputError, match="could not be read"):
-        get(replace(wanted(server), url=f"http://127.0.0.1:{closed.server_port}/a.bin"), tmp_path)
+        get(wanted(server, urls=(f"http://127.0.0.1:{closed.server_port}/a.bin",)), tmp_path)
 
 
 def packed(kind: str, names: list[str]) -> bytes:
@@ -227,7 +184,7 @@ def test_the_command_shows_the_licence_and_takes_no_for_an_answer(
     refused = CliRunner().invoke(app, call, input="n\n")
     assert refused.exit_code == 1
     assert "licence  free" in refused.output
-    assert "not pinned" in refused.output
+    assert "none is known: what comes is not verified" in refused.output
     assert "Nothing was downloaded" in refused.output
     assert CliRunner().invoke(app, call, input="").exit_code == 1, "nobody there to answer"
     assert server.seen == []
@@ -239,21 +196,68 @@ def test_the_command_shows_the_licence_and_takes_no_for_an_answer(
     assert "Already there" in CliRunner().invoke(app, [*call, "--yes"]).output
 
 
-def test_the_command_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "buffalo_l" in CliRunner().invoke(app, ["fetch"]).output
     with pytest.raises(InputError, match="did you mean 'buffalo_l'"):
         CliRunner().invoke(app, ["fetch", "bufalo_l"], catch_exceptions=False)
-    monkeypatch.delenv("FACELEAK_WEIGHTS", raising=False)
-    with pytest.raises(InputError, match=r"FACELEAK_WEIGHTS, which is not set.*--to"):
-        CliRunner().invoke(app, ["fetch", "fid-inception"], catch_exceptions=False)
+    for variable in ("FACELEAK_WEIGHTS", "FACELEAK_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = CliRunner().invoke(app, ["fetch", "fid-inception"], input="n\n").output
+    assert f"to       {tmp_path}/.local/share/faceleak/weights/pt_inception" in asked, "where it is looked for, too"
+    with pytest.raises(InputError, match="FACELEAK_WEIGHTS, which is not set"):
+        CliRunner().invoke(app, ["fetch", "fid-inception", "--to", "${FACELEAK_WEIGHTS}"], catch_exceptions=False)
 
 
 def test_the_table_holds_what_the_metrics_look_for() -> None:
     files = {artefact.file for artefact in ARTEFACTS.values()}
     assert {INCEPTION, *(file for file, _ in TRUNKS.values())} <= files
     for artefact in ARTEFACTS.values():
-        assert artefact.url.startswith("https://")
-        assert len(artefact.sha256) in (8, 64), "torch's file names end in eight digits"
-        int(artefact.sha256, 16)
+        assert all(re.match(r"https://|http://vis-www", url) for url in artefact.urls)
+        assert artefact.digest, "all that is in the table today can be verified"
         assert artefact.licence
         assert artefact.terms
+
+
+def test_the_next_address_is_asked_where_one_fails(server: Server, tmp_path: Path) -> None:
+    server.files |= {"/wrong.bin": b"other", "/mirror.bin": DATA}
+    urls = tuple(map(server.address, ("/gone.bin", "/wrong.bin", "/mirror.bin")))
+    said = Said()
+    got = fetch(wanted(server, urls=urls), tmp_path, said)
+    assert got.path.read_bytes() == DATA
+    assert [path for path, _ in server.seen] == ["/gone.bin", "/wrong.bin", "/mirror.bin"]
+    assert "answers 404" in said.lines[0]
+    assert "Trying the next address" in said.lines[1]
+    record = json.loads((tmp_path / "thing.fetched.json").read_text())
+    assert (record["url"], record["verified"]) == (urls[2], True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "thing.fetched.json"]
+
+
+def test_all_addresses_are_named_with_their_reasons_and_what_began_is_kept(server: Server, tmp_path: Path) -> None:
+    server.stop_after = 4000
+    urls = (server.address(), server.address("/gone.bin"))
+    with pytest.raises(InputError, match=r"(?s)none of its 2 addresses.*1\. .*4000 of 10240.*2\. .*answers 404"):
+        get(wanted(server, urls=urls), tmp_path)
+    server.stop_after = 0
+    assert get(wanted(server, urls=urls), tmp_path).resumed == 4000
+
+
+def test_a_longer_digest_is_a_sha384_and_none_is_said_to_be_unverified(server: Server, tmp_path: Path) -> None:
+    right = hashlib.sha384(DATA).hexdigest()
+    with pytest.raises(InputError, match=f"served has sha384 {right}, expected "):
+        get(wanted(server, digest=right[::-1]), tmp_path)
+    assert get(wanted(server, digest=right), tmp_path / "right").new
+    assert get(wanted(server, None), tmp_path / "none").new
+    assert json.loads((tmp_path / "none" / "thing.fetched.json").read_text())["verified"] is False
+
+
+def test_an_archive_that_the_user_brought_is_unpacked(server: Server, tmp_path: Path) -> None:
+    data = packed("zip", ["pack/det.onnx"])
+    (tmp_path / "p").write_bytes(data)
+    got = get(wanted(server, data, "p", "pack"), tmp_path)
+    assert (got.path / "det.onnx").read_text() == "content"
+    assert (tmp_path / "p").read_bytes() == data, "it is the user's"
+    assert server.seen == []
+    (tmp_path / "other").write_bytes(data)
+    with pytest.raises(InputError, match="is there with sha256"):
+        get(wanted(server, b"another", "other", "folder"), tmp_path)
