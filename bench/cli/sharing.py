@@ -45,11 +45,15 @@ def publish(
 def compare(
     a: Annotated[Path, typer.Argument(help="A run folder with cells/, or with evidence.")],
     b: Annotated[Path, typer.Argument(help="Another one.")],
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Instead: how far their rows are apart, of one track on two machines.")
+    ] = False,
 ) -> None:
     """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
     from ..run.across import compare_runs
+    from ..run.spread import spread_of
 
-    typer.echo(str(compare_runs(a, b)))
+    typer.echo(str(spread_of(a, b) if spread else compare_runs(a, b)))
 
 
 def verify(
