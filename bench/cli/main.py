@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
-from .sharing import compare, merge, publish, verify
+from .sharing import compare, merge, publish, verdicts, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -179,6 +179,7 @@ app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
 app.command("publish")(publish)
 app.command("compare")(compare)
+app.command("verdicts")(verdicts)
 app.command("verify")(verify)
 
 
