@@ -24,7 +24,8 @@ COLUMN_HELP: dict[str, str] = {
     "accuracy within what the protocol allows (utility_loss, 1 point unless the track says otherwise). One more than "
     "there are that are proven to leak less (paired comparisons; in boards older than these, intervals that do not "
     "touch): who shares a rank is a tie.",
-    "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
+    "pareto": "Marked if no other row has at least the same utility and leaks less, by the numbers as they stand: a "
+    "neighbor may be a tie.",
     "matched": "yes if no more verification accuracy is lost than the protocol allows (utility_loss), no if more, "
     "not trained out if the defense's "
     "networks learnt too little for a verdict (F17); only rows with yes can be compared by leakage "
