@@ -16,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard lfw test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
+.PHONY: help leaderboard lfw results-readme test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -96,6 +96,9 @@ lint-security: $(VENV)/.security ## bandit over the code, pip-audit over the pin
 format: $(VENV)/.installed ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+results-readme: $(VENV)/.installed ## write what boards say into the marked blocks of results/README.md
+	$(BIN)/faceleak verdicts results/README.md
 
 docs: $(VENV)/.installed ## the site of docs/ with the API, in build/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

@@ -13,7 +13,7 @@ import typer
 
 from .data import fetch, prepare
 from .lineups import lineup, lineup_score
-from .sharing import compare, merge, publish, verify
+from .sharing import compare, merge, publish, verdicts, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -182,6 +182,7 @@ app.command("lineup-score")(lineup_score)
 app.command("merge")(merge)
 app.command("publish")(publish)
 app.command("compare")(compare)
+app.command("verdicts")(verdicts)
 app.command("verify")(verify)
 
 

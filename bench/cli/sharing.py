@@ -1,4 +1,4 @@
-"""``faceleak publish``, ``verify``, ``merge``, ``compare``: give a run to others, and see what of theirs is true."""
+"""``faceleak publish``, ``verify``, ``merge``, ``compare``, ``verdicts``: runs for others, and what theirs say."""
 
 from __future__ import annotations
 
@@ -45,11 +45,32 @@ def publish(
 def compare(
     a: Annotated[Path, typer.Argument(help="A run folder with cells/, or with evidence.")],
     b: Annotated[Path, typer.Argument(help="Another one.")],
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Instead: how far their rows are apart, of one track on two machines.")
+    ] = False,
 ) -> None:
     """Say where two runs differ by more than chance: SAR Type-II, paired by victim, corrected for all comparisons."""
     from ..run.across import compare_runs
+    from ..run.spread import spread_of
 
-    typer.echo(str(compare_runs(a, b)))
+    typer.echo(str(spread_of(a, b) if spread else compare_runs(a, b)))
+
+
+def verdicts(
+    page: Annotated[Path, typer.Argument(help="A Markdown page beside run folders.")] = Path("results/README.md"),
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; end with 1 where something would.")] = False,
+) -> None:
+    """Write what boards say of each system into the marked blocks of a page: verdicts, ties, and what is not known."""
+    from ..report.readme import fill_page
+
+    changed = fill_page(page, check=check)
+    if not changed:
+        typer.echo(f"{page} says what its boards say.")
+    elif check:
+        typer.echo(f"{page} is older than its boards: {', '.join(changed)}. Run faceleak verdicts {page}.")
+        raise typer.Exit(1)
+    else:
+        typer.echo(f"{page}: written anew for {', '.join(changed)}.")
 
 
 def verify(

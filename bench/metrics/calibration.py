@@ -10,10 +10,11 @@ relative error of the false match rate at a threshold is drawn by resampling the
 A_ij and N_ij are the accepted and the compared image pairs of two people, A and N those of all, w the multiplicities of
 identities drawn with replacement. R counts the noise of a pair of people once for each of its two owners, c takes one
 of them out again: the dyadic cluster-robust variance R - E (Aronow, Samii, Assenova, Political Analysis 2015), never
-less than that of independent pairs of people. t widens it as Student's t does, with the degrees of freedom left where
-few people decide. On the scale of
+less than that of independent pairs of people, nor than what larger rates say of how people and pairs differ
+(``borrowed.py``: where that is more, it is c^2 R / A^2). t widens it as Student's t does, with the degrees of freedom
+left where few people decide. On the scale of
 
-    eta = 2 asinh(delta / 2) - h / 2,      h = max(R - 2 E, 0) / A^2
+    eta = 2 asinh(delta / 2) - h / 2,      h = max(R - 2 E, 0) / A^2, or what was borrowed of people where it is more
 
 Wilson's interval of a rare rate is symmetric about it; and people multiply a rate, so the log of its estimate lies too
 low by half of their part h of its variance. The rate that was truly reached is p exp(-eta), and the threshold that
@@ -31,6 +32,7 @@ import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
 from .arrays import FloatArray, MetricInputError
+from .borrowed import Compared, borrowed
 from .thresholds import REFUSE_BELOW, WARN_BELOW, Threshold, allowed_accepts
 
 _BELOW = 256  # scores kept under the tail, thinly: thresholds are drawn there too
@@ -49,6 +51,8 @@ class Calibration:
         accepts: (F, I) those of them that are accepted at each threshold.
         accept_pairs: (F,) pairs of people with an accepted image pair.
         accept_squares: (F,) E above.
+        borrowed: (F, 2) relative variance of each rate, of people and of pairs, as larger rates tell it; zeros where
+            none does, and of evidence from before it was kept, whose intervals are those of then.
     """
 
     fmrs: npt.NDArray[np.float64]
@@ -59,6 +63,7 @@ class Calibration:
     accepts: npt.NDArray[np.int64]
     accept_pairs: npt.NDArray[np.int64]
     accept_squares: npt.NDArray[np.float64]
+    borrowed: npt.NDArray[np.float64]
 
     def kept(self) -> dict[str, np.ndarray]:
         """As arrays by name."""
@@ -71,7 +76,8 @@ class Calibration:
         Raises:
             KeyError: a part is missing.
         """
-        parts: dict[str, Any] = {one.name: kept[one.name] for one in fields(cls)}
+        parts: dict[str, Any] = {one.name: kept[one.name] for one in fields(cls) if one.name != "borrowed"}
+        parts["borrowed"] = kept["borrowed"] if "borrowed" in kept else np.zeros((len(kept["fmrs"]), 2))
         return cls(**parts | {"tail_of": int(kept["tail_of"])})
 
     def threshold(self, fmr: float) -> Threshold | None:
@@ -99,9 +105,12 @@ class Calibration:
         if not own.any() or both <= 0:
             return np.zeros(len(weights))
         accepted = own.sum() / 2  # every image pair has two owners
-        shrink = np.sqrt(max(both - noise, noise) / both)
-        delta = shrink * _wider(residual) * ((weights - 1) @ residual) / accepted
-        return np.asarray(2 * np.arcsinh(delta / 2) - max(both - 2 * noise, 0.0) / accepted**2 / 2)
+        variance, people = max(both - noise, noise) / accepted**2, max(both - 2 * noise, 0.0) / accepted**2
+        lent = self.borrowed[place]
+        if lent.sum() > variance:
+            variance, people = float(lent.sum()), max(people, float(lent[0]))
+        delta = np.sqrt(variance / both) * _wider(residual) * ((weights - 1) @ residual)
+        return np.asarray(2 * np.arcsinh(delta / 2) - people / 2)
 
     def thresholds(self, fmr: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(B,) draws of the threshold, as ``errors``."""
@@ -168,9 +177,10 @@ def calibration(
         pairs.append(np.count_nonzero(counts))
         squares.append(float(np.square(counts - hit.mean() * totals).sum()))
     below = order[n - 1 - _below_ranks(most, n)][::-1]
+    lent = borrowed(scores, order, Compared(one, two, pair, people), fmrs)
     return Calibration(
         np.array(fmrs, np.float64), order[n - most :], n, below, compared, np.array(accepts), np.array(pairs),
-        np.array(squares),
+        np.array(squares), lent,
     )  # fmt: skip
 
 

@@ -99,7 +99,9 @@ def read_results(path: Path | io.StringIO) -> pd.DataFrame:
     frame = frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]].copy()
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
-    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("").map(restored)  # a line that was cut
+    for name in _TEXT:
+        column = frame[name].fillna("")  # a line that was cut
+        frame[name] = column.map({text: restored(text) for text in column.unique()})
     return frame
 
 

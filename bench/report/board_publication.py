@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from ..record.words import BROKEN_KEYS, PROTECTOR
 from .rows import UNDEFENDED, View
-from .seeds import average, spread
+from .seeds import Stat, average, spread
 from .strongest import strongest, value_of
 
 EDITS = ("edit_identity", "edit_identity_unprotected")
@@ -42,8 +43,11 @@ def publication_board(results: pd.DataFrame, view: View) -> pd.DataFrame:
     judged = results[(results["attack"] == "") & (results["judge"] != "") & (results["status"] == "ok")]
     judged = judged.assign(fmr=judged["fmr"].astype(float).fillna(0.0).map(lambda x: float(f"{x:.6g}")))
     names = ["dataset", "recognizer", "defense"]
+    numbers: dict[tuple[str, ...], Stat] = {}
+    for key, stat in average(judged, [*names, "judge", "metric", "fmr", "split"], view.shared).items():
+        numbers.setdefault(key[:6], stat)  # of several splits the first by name
     systems = [((str(key[0]), str(key[1]), str(key[2])), part) for key, part in judged.groupby(names)]  # type: ignore[index]
-    rows = [_row(view, system, part) for system, part in systems if (part["metric"] == _MARK).any()]
+    rows = [_row(view, system, part, numbers) for system, part in systems if (part["metric"] == _MARK).any()]
     board = pd.DataFrame(rows, columns=list(PUBLICATION_COLUMNS))
     if board.empty:
         return board
@@ -53,20 +57,21 @@ def publication_board(results: pd.DataFrame, view: View) -> pd.DataFrame:
     return board.loc[order].reset_index(drop=True)
 
 
-def _row(view: View, system: tuple[str, str, str], rows: pd.DataFrame) -> dict[str, Any]:
+def _row(
+    view: View, system: tuple[str, str, str], rows: pd.DataFrame, numbers: Mapping[tuple[Any, ...], Stat]
+) -> dict[str, Any]:
     main = rows[(rows["metric"] == _MARK) & (rows["fmr"] == view.fmr)].groupby("judge")["value"].mean()
     own = main.index.str.startswith(PROTECTOR)
     judge = _extreme(main[~own], lowest=True) or _extreme(main, lowest=True)
     seen = _extreme(main[own], lowest=False)
-    here = rows[rows["judge"] == judge]
     row: dict[str, Any] = dict(zip(("dataset", "recognizer", "defense"), system))
     row |= {"goal": view.texts.get((*system, "goal"), ""), "judge": judge, "seen_judge": seen.removeprefix(PROTECTOR)}
     row["psr_dodging_seen"] = float(main[seen]) if seen else math.nan
     for metric in RATES:
-        row |= _mean(view, metric, here[(here["metric"] == metric) & (here["fmr"] == view.fmr)])
+        row |= spread(metric, numbers.get((*system, judge, metric, view.fmr)))
     for metric in RANKS:
-        row |= _mean(view, metric, here[here["metric"] == metric])
-    row["rank1_published_chance"] = _mean(view, "x", here[here["metric"] == "rank1_published_chance"])["x"]
+        row |= spread(metric, numbers.get((*system, judge, metric, 0.0)))
+    row["rank1_published_chance"] = value_of(numbers.get((*system, judge, "rank1_published_chance", 0.0)))
     for metric in LOOKS:
         row |= spread(metric, view.use(system, metric))
     facts = (*(f"recovery_psnr_{way}" for way in KEYS), "key_bytes", "picture_bytes", "protect_ms")
@@ -89,12 +94,6 @@ def _extreme(values: pd.Series, *, lowest: bool) -> str:
     if values.empty:
         return ""
     return str(values.idxmin() if lowest else values.idxmax())
-
-
-def _mean(view: View, metric: str, rows: pd.DataFrame) -> dict[str, float]:
-    """Mean over the seeds, and its interval over these and over people."""
-    found = average(rows, ["metric", "split"], view.shared)
-    return spread(metric, next(iter(found.values()), None))
 
 
 def _against_noise(view: View, board: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from .board_publication import publication_board
 from .board_risk import risk_board
 from .load import DEFAULT_FMR, RunFolder
 from .rows import prepare
-from .significance import SIGNIFICANCE_COLUMNS, Verdicts
+from .significance import BETWEEN, SIGNIFICANCE_COLUMNS, Verdicts
 
 BOARDS = ("defenses", "significance", "attacks", "matrix", "matrix_wide", "transfer", "attributes", "publication")
 
@@ -67,6 +67,8 @@ def build_boards(
     for name in ("defenses", "attacks", "matrix"):  # one seed has no spread
         if boards[name][SPREAD].isna().all():
             boards[name] = boards[name].drop(columns=SPREAD)
+    if table[BETWEEN].isna().all():
+        boards["significance"] = table.drop(columns=BETWEEN)
     if metrics:
         boards["measures"] = measures_board(prepare(results, fmr, roles, shared=shared), metrics)
     return boards

@@ -21,9 +21,11 @@ COLUMN_HELP: dict[str, str] = {
     "published image.",
     "defense": "The protection in place; none is the unprotected system.",
     "rank": "1 leaks least, by the larger of SAR-II and identity SAR-II. Given only to defenses that keep verification "
-    "accuracy within what the protocol allows (utility_loss, 1 point unless the track says otherwise); "
-    "neighbors whose intervals overlap are not proven different.",
-    "pareto": "Marked if no other row has at least the same utility and leaks less, in the same sense.",
+    "accuracy within what the protocol allows (utility_loss, 1 point unless the track says otherwise). One more than "
+    "there are that are proven to leak less (paired comparisons; in boards older than these, intervals that do not "
+    "touch): who shares a rank is a tie.",
+    "pareto": "Marked if no other row has at least the same utility and leaks less, by the numbers as they stand: a "
+    "neighbor may be a tie.",
     "matched": "yes if no more verification accuracy is lost than the protocol allows (utility_loss), no if more, "
     "not trained out if the defense's "
     "networks learnt too little for a verdict (F17); only rows with yes can be compared by leakage "
@@ -148,6 +150,7 @@ COLUMN_HELP: dict[str, str] = {
     "p": "Of no difference, two-sided: the exact sign-flip test over victims.",
     "p_holm": "The same, corrected by Holm's method over all comparisons of this kind on this board.",
     "significant": "yes if the corrected p is below 0.05 and the interval of the difference excludes 0; no is a tie.",
+    "difference_sd": "Standard deviation of the difference over the seeds; only where there are several.",
     "n": "How many victims both have.",
     "best": "yes where no attack on that defense is proven to be stronger under that judge.",
     "strongest": "Marked if this is the attack of the main board.",
@@ -260,6 +263,7 @@ SHOWN: dict[str, Shown] = {
     "p": Shown("p", "small"),
     "p_holm": Shown("p, corrected", "small"),
     "significant": Shown("significant"),
+    "difference_sd": Shown("seeds' SD, points", "percent"),
     "n": Shown("victims", "number"),
     "depth": Shown("first"),
     "found": Shown("found, %", "percent"),

@@ -21,7 +21,7 @@ from .board_attributes import split_probes
 from .kept_rates import Rates, read_rates, shared
 from .load import RunFolder
 from .rows import AttackId, View, view_of
-from .significance import ATTACKS, DEFENSES, SIGNIFICANCE_COLUMNS, Place, read_table
+from .significance import ATTACKS, BETWEEN, DEFENSES, SIGNIFICANCE_COLUMNS, Place, read_table
 from .strongest import strongest, value_of
 
 Victims: TypeAlias = "tuple[tuple[int, tuple[str, ...]], ...]"  # seed and who is compared in it
@@ -45,8 +45,8 @@ class Kept:
 
     def compare(
         self, a: tuple[AttackId, str], b: tuple[AttackId, str], elsewhere: Kept | None = None
-    ) -> tuple[Difference, int] | None:
-        """A minus B, and over how many seeds; None where they share no victim or seed.
+    ) -> tuple[Difference, list[float]] | None:
+        """A minus B, and the difference in each seed; None where they share no victim or seed.
 
         Paired within a seed. Where seeds redraw the splits a seed's difference is over its own victims, and who is one
         in several seeds is one person of the test and of the resamples.
@@ -65,7 +65,7 @@ class Kept:
         its, its_draws = there._mean(b, victims)
         found = difference(mine, its, my_draws - its_draws, self.level)
         gaps = [float(one[seed].of(people).mean() - other[seed].of(people).mean()) for seed, people in victims]
-        return widened(found, gaps, self.level), len(victims)
+        return widened(found, gaps, self.level), gaps
 
     def _mean(self, who: tuple[AttackId, str], victims: Victims) -> tuple[np.ndarray, np.ndarray]:
         """(U,) by person, whose mean is the mean over seeds of these' means over their people, and (B,) its draws."""
@@ -166,11 +166,12 @@ def _value(view: View, who: AttackId, judge: str) -> float:
 
 
 def _row(
-    place: Place, judge: str, names: tuple[str, str], values: tuple[float, float], found: tuple[Difference, int]
+    place: Place, judge: str, names: tuple[str, str], values: tuple[float, float], found: tuple[Difference, list[float]]
 ) -> dict[str, Any]:
     gap, seeds = found
+    spread = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else np.nan
     return place._asdict() | {
         "judge": judge, "a": names[0], "b": names[1], "a_value": values[0], "b_value": values[1],
-        "difference": gap.value, "difference_lo": gap.lo, "difference_hi": gap.hi, "p": gap.p, "n": gap.n,
-        "n_seeds": seeds,
+        "difference": gap.value, "difference_lo": gap.lo, "difference_hi": gap.hi, BETWEEN: spread,
+        "p": gap.p, "n": gap.n, "n_seeds": len(seeds),
     }  # fmt: skip

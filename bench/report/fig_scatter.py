@@ -51,7 +51,7 @@ def draw_scatters(defenses: pd.DataFrame, attacks: pd.DataFrame, fmr: float, fol
         caption = (
             f"Every defense of the {surface_text(surface)}: further right it still recognizes people, further up less "
             "leaks to the strongest attack, be it by a picture or by naming the person without one. Bars are 95 % "
-            "intervals; the stepped line joins the defenses that no other one beats on both axes."
+            "intervals; the stepped line joins the defenses with the best numbers on both axes, which may be ties."
         )
         made.append(Made(name, "scatter", caption, surface, dataset, recognizer))
     return made
@@ -117,5 +117,5 @@ def _pareto(axes: Axes, points: pd.DataFrame, x: str) -> None:
     if len(best) > 1:
         # At a wanted utility the best choice is the next defense to the right, hence steps before the points.
         axes.step(
-            best[x], 1 - best["reach"], where="pre", color=GREY, lw=0.8, zorder=2, label="not beaten on both axes"
+            best[x], 1 - best["reach"], where="pre", color=GREY, lw=0.8, zorder=2, label="best numbers on both axes"
         )

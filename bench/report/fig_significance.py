@@ -42,7 +42,7 @@ def draw_significance(table: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
             "  ·  ".join(
                 [f"SAR Type-II at {fmr_text(fmr)}", dataset, recognizer, *([f"judge {judge}"] if judge else [])]
             ),
-            f"paired by victim, corrected by Holm's method for {family_of(table, key)} comparisons",
+            f"paired by victim{_of_seeds(rows)}, corrected by Holm's method for {family_of(table, key)} comparisons",
         ]
         _draw(rows, order, title, about, folder / name)
         whom = "Every two attacks and floors" if kind == ATTACKS else "Every two defenses, each by its strongest attack"
@@ -53,6 +53,11 @@ def draw_significance(table: pd.DataFrame, fmr: float, folder: Path) -> list[Mad
         )
         made.append(Made(name, "significance", caption, surface, dataset, recognizer))
     return made
+
+
+def _of_seeds(rows: pd.DataFrame) -> str:
+    seeds = int(rows["n_seeds"].max())
+    return f" within each of {seeds} seeds" if seeds > 1 else ""
 
 
 def _draw(rows: pd.DataFrame, order: list[tuple[str, float]], title: str, about: list[str], path: Path) -> None:

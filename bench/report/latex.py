@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from .board_attacks import SPREAD
 from .board_defenses import reach
 from .load import RunFolder
 from .rows import UNDEFENDED
@@ -100,7 +101,7 @@ def _spread(row: Mapping[Hashable, Any], name: str) -> str:
 
 
 def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
-    best = best_of(rows, verdicts)
+    best, spread = best_of(rows, verdicts), SPREAD in rows and bool(rows[SPREAD].notna().any())
     dataset, recognizer, surface = (str(rows[name].iloc[0]) for name in ("dataset", "recognizer", "surface"))
     lines = []
     for row in rows.to_dict("records"):
@@ -110,6 +111,8 @@ def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
             *(_spread(row, name) for name in ("accuracy", "sar2", "identity_sar2", "rank1")),
             "--" if math.isnan(row["ssim"]) else f"{row['ssim']:.3f}",
         ]
+        if spread:
+            cells.insert(3, percent(row[SPREAD]))
         cells.insert(2, escape(str(row["worst_attack"])) or "--")
         lines.append(" & ".join(cells) + r" \\")
         if defense == UNDEFENDED:
@@ -129,6 +132,7 @@ def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
         "recognizer": escape(recognizer),
         "best": bool(best),
         "compared": bool(verdicts),
+        "spread": spread,
     }
     template = environment().get_template("defenses.tex")
     return template.render(lines=lines, label="tab:" + stem("defenses", dataset, recognizer, surface), **facts)

@@ -33,6 +33,7 @@ def write_significance(table: pd.DataFrame, run: RunFolder, folder: Path) -> lis
                 "kind": kind, "dataset": escape(str(dataset)), "recognizer": escape(str(recognizer)),
                 "surface": escape(surface_text(str(surface))), "judge": escape(str(judge)),
                 "fmr": escape(fmr_text(run.headline_fmr)), "n": int(part["n"].max()), "m": whole,
+                "seeds": int(part["n_seeds"].max()),
                 "commit": escape(str(run.env.get("code_sha", ""))[:12] or "unknown"), "label": f"tab:{name}",
             }  # fmt: skip
             file = folder / f"{name}.tex"

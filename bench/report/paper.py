@@ -18,6 +18,7 @@ import pandas as pd
 from ..core.errors import InputError
 from ..core.registry import nearest
 from .bibliography import SUITE, Entry, entries_of, methods_of
+from .board_attacks import SPREAD
 from .boards import boards_of
 from .comparisons import compared_of
 from .latex import escape, percent, write_tables
@@ -31,6 +32,7 @@ _TWO_COLUMNS = ("ieee", "acm")
 _POINTS = {"ieee": 252.0, "acm": 241.0, "springer": 347.0}  # width of a column
 _FIGURES = ("scatter", "matrix", "ladder", "roc", "publication")
 
+_BETWEEN = "SD of seeds"  # a column of runs with several
 Cell = Callable[[Mapping[Any, Any]], str]
 
 
@@ -61,7 +63,8 @@ def _empty(value: Any) -> bool:
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     "attacks": (
         Column("Attack", _word("attack")), Column("Knows", _word("knowledge")), Column("SAR-II", _share("sar2")),
-        Column("SAR-I", _share("sar1")), Column("attacked judge", _share("target_sar2")),
+        Column(_BETWEEN, lambda row: percent(float(row[SPREAD]))), Column("SAR-I", _share("sar1")),
+        Column("attacked judge", _share("target_sar2")),
         Column("Rank 1", lambda row: percent(float(row["rank1"]))), Column("SSIM", _number("ssim", 3)),
     ),
     "transfer": (
@@ -155,7 +158,8 @@ def _tables(
             if name == "attacks":
                 about += f", recogniser {key[1]}, {surface_text(str(key[2]))}, FMR {100 * run.headline_fmr:g} %"
             caption = f"{_CAPTIONS[name]} {about}.{_kin(rows, run)}"
-            text = _table(rows, _COLUMNS[name], caption, label, style in _TWO_COLUMNS)
+            columns = [one for one in _COLUMNS[name] if one.head != _BETWEEN or SPREAD in rows]
+            text = _table(rows, columns, caption, label, style in _TWO_COLUMNS)
             (out / f"{label}.tex").write_text(text, encoding="utf-8")
             yield label
 

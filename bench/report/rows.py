@@ -18,6 +18,7 @@ UNDEFENDED = "none"
 _SYSTEM = ["dataset", "recognizer", "defense"]
 _ID = [*_SYSTEM, "surface", "attack", "knowledge"]
 _VARIANT = ["recognizer_access", "n_protected_pairs", "n_aux", "secrets_granted", "protocol"]
+_OF_CELLS = ["cell", "metric", "status", "flags", "train_s", "invert_s", "n_queries", "n_aux", "params"]
 _WORST_FIRST = ("failed", "refused", "skipped-budget", "absent", "not-applicable", "ok")
 
 
@@ -152,7 +153,7 @@ def prepare(
         stats=stats,
         seen_judges=seen,
         utility=_utility(utility, shared),
-        cells={AttackId._make(key): _cells(rows) for key, rows in attacks.groupby(_ID)},
+        cells={AttackId._make(key): _cells(rows) for key, rows in attacks[[*_ID, *_OF_CELLS]].groupby(_ID)},
         utility_flags={key: union(rows["flags"]) for key, rows in utility.groupby(_SYSTEM)},  # type: ignore[misc]
         texts=_texts(utility),
         judges=_independent_judges(seen, roles),

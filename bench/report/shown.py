@@ -26,7 +26,8 @@ PUBLICATION_SHOWN = (
     "key_bytes", "picture_bytes", "protect_ms", "judge",
 )  # fmt: skip
 SIGNIFICANCE_SHOWN = (
-    "kind", "system", "judge", "a", "a_value", "b", "b_value", "difference", "p_holm", "significant", "n", "n_seeds",
+    "kind", "system", "judge", "a", "a_value", "b", "b_value", "difference", "p_holm", "significant", "n",
+    "difference_sd", "n_seeds",
 )  # fmt: skip
 RISK_SHOWN = (
     "defense", "attack", "knowledge", "depth", "found", "shuffled", "risk_ratio", "factor_of_four", "mean_face",

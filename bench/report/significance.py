@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ import pandas as pd
 
 ATTACKS, DEFENSES = "attacks", "defenses"
 
+BETWEEN = "difference_sd"  # between seeds; on the boards of runs with several
 SIGNIFICANCE_COLUMNS = (
     "dataset", "recognizer", "surface", "kind", "system", "judge", "a", "b", "a_value", "b_value", "difference",
-    "difference_lo", "difference_hi", "p", "p_holm", "significant", "n", "n_seeds",
+    "difference_lo", "difference_hi", BETWEEN, "p", "p_holm", "significant", "n", "n_seeds",
 )  # fmt: skip
 
 
@@ -85,7 +87,11 @@ def read_table(file: Path) -> pd.DataFrame:
         table = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in _NUMBERS})
     except (OSError, ValueError):
         return empty
-    return table if set(SIGNIFICANCE_COLUMNS) <= set(table) else empty
+    if not set(SIGNIFICANCE_COLUMNS) - {BETWEEN} <= set(table):
+        return empty
+    return table if BETWEEN in table else table.assign(**{BETWEEN: math.nan})[list(SIGNIFICANCE_COLUMNS)]
 
 
-_NUMBERS = ("a_value", "b_value", "difference", "difference_lo", "difference_hi", "p", "p_holm", "n", "n_seeds")
+_NUMBERS = (
+    "a_value", "b_value", "difference", "difference_lo", "difference_hi", BETWEEN, "p", "p_holm", "n", "n_seeds",
+)  # fmt: skip

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from .board_attacks import SPREAD
 from .board_defenses import UNFINISHED, reach
 from .rows import UNDEFENDED
 from .style import percent, surface_text
@@ -131,4 +132,7 @@ def _range(row: pd.Series, metric: str = "sar2") -> str:
     lo, hi = row[f"{metric}_lo"], row[f"{metric}_hi"]
     if math.isnan(lo) or math.isnan(hi):
         return ""
-    return f" (95 % interval {100 * lo:.0f} to {100 * hi:.0f} %)"
+    seeds = ""
+    if metric == "sar2" and not math.isnan(row.get(SPREAD, math.nan)):
+        seeds = f"mean of {int(row['n_seeds'])} seeds, standard deviation {100 * row[SPREAD]:.1f} points; "
+    return f" ({seeds}95 % interval {100 * lo:.0f} to {100 * hi:.0f} %)"

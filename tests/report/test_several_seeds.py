@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from faceleak.bench.report.boards import build_boards
 from faceleak.bench.report.comparisons import compare_run
+from faceleak.bench.report.latex import write_tables
 from faceleak.bench.report.load import load_run
 from faceleak.bench.report.rows import prepare
 from faceleak.bench.report.seeds import average
+from faceleak.bench.report.summary import sentences
 
 from .fixture_run import base_row
 from .test_boards import attack, one, table
@@ -85,6 +87,30 @@ def test_comparisons_pair_within_a_seed_where_seeds_have_people_of_their_own(tmp
     assert (row["n"], row["n_seeds"]) == (60, 2)
     assert row["difference"] == pytest.approx(row["a_value"] - row["b_value"]), "the board's numbers, to the digit"
     assert row["difference_lo"] < row["difference"] < row["difference_hi"]
+
+
+def test_tables_sentences_and_comparisons_show_mean_interval_and_spread(tmp_path: Path) -> None:
+    run = load_run(run_of(tmp_path / "run", {("none", "a"): 0.2, ("none", "b"): 0.1, ("d", "a"): 0.1}, seeds=(0, 1)))
+    compared = compare_run(run, prepare(run.results, FMR), [])
+    boards = build_boards(run.results, FMR, compared=compared)
+    scores = run.results[run.results["metric"] == "sar_type2"]
+    values = scores.pivot(index="seed", columns=["defense", "attack"], values="value")
+    own = (values["none", "a"] - values["none", "b"]).std(ddof=1)
+    row = boards["significance"].query("kind == 'attacks' and a == 'a (K0)' and system == 'none'").iloc[0]
+    assert row["difference_sd"] == pytest.approx(own)
+    spread = 100 * values["none", "a"].std(ddof=1)
+    (file,) = write_tables(boards["defenses"], run, tmp_path / "tables")
+    text = file.read_text()
+    assert "SAR Type-II & SD & Identity" in text
+    assert "{llllllll}" in text
+    assert f"]}} & {spread:.1f} & --" in text
+    told = sentences(boards["defenses"], FMR)[0]
+    assert f"(mean of 2 seeds, standard deviation {spread:.1f} points; 95 % interval" in told
+    single = load_run(run_of(tmp_path / "one", {("none", "a"): 0.2, ("none", "b"): 0.1}))
+    plain = build_boards(single.results, FMR, compared=compare_run(single, prepare(single.results, FMR), []))
+    assert "difference_sd" not in plain["significance"]
+    (file,) = write_tables(plain["defenses"], single, tmp_path / "single")
+    assert "SAR Type-II & Identity" in file.read_text()
 
 
 def _compared(folder: Path) -> pd.DataFrame:
