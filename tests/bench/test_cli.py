@@ -42,7 +42,14 @@ def test_doctor_says_which_file_a_track_lacks(monkeypatch: pytest.MonkeyPatch, t
     problems = track_problems(load_track("lfw"))
     assert "lfw112" in problems[0]
     assert any(problem.startswith("recognizer ") for problem in problems)
-    assert CliRunner().invoke(app, ["doctor", "lfw"]).exit_code == 1
+    whole = CliRunner().invoke(app, ["doctor", "lfw"])
+    assert whole.exit_code == 1
+    for file in ("lfw112_core.zip", "retail0095.onnx", "edgeface_xxs.safetensors", "dlib_resnet.onnx"):
+        assert f"{file} does not exist" in whole.output
+    assert "`faceleak prepare lfw` gets all that the track needs.\n" in whole.output
+    some = {name: examine(name)[-1].text for name in ("lfw-celeba", "lfw-two-surrogates")}
+    assert "needs, but for data set celeba: docs/real-data.md" in some["lfw-celeba"]
+    assert "needs, but for recognizer own (${FACELEAK_DATA}/recognizers/hse_faceres.onnx)" in some["lfw-two-surrogates"]
     assert examine("quick")[-1].state == "ok"
     monkeypatch.setenv("FACELEAK_DATA", str(tmp_path / "nowhere"))
     assert "is no folder" in call("doctor")
