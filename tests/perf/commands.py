@@ -57,12 +57,12 @@ def toy_track(folder: Path, title: str, seeds: int, more: str) -> str:
 
 
 def workers(toy: bool) -> Iterator[Measured]:
-    """Sixteen fits of a decoder that share nothing, on an empty store each time."""
+    """Twelve fits of a decoder that share nothing, on an empty store each time."""
     if (os.cpu_count() or 1) < 2:
         yield Measured("workers", None, note="absent: this machine has one core")
         return
     with tempfile.TemporaryDirectory() as folder:
-        track = toy_track(Path(folder), "equal", 2 if toy else 16, _DECODER.format(steps=2 if toy else 120))
+        track = toy_track(Path(folder), "equal", 2 if toy else 12, _DECODER.format(steps=2 if toy else 150))
 
         def run(count: int) -> None:
             with tempfile.TemporaryDirectory() as place:

@@ -39,7 +39,7 @@ GOALS = {
     "psnr-single": Goal("torchmetrics in single precision (other values) / metrics.quality.psnr", "x"),
     "resamples": Goal("10,000 resamples over 1,000 identities", "s", "<= 2"),
     "resamples-hierarchical": Goal("the same, over 1,000 calibration people too", "s", "<= 2"),
-    "renderer": Goal("a rendered picture / its rays' reads and 100 sums of a head's map, bare", "x", "<= 6"),
+    "renderer": Goal("a rendered picture / its rays' reads and 100 sums of a head's map, bare", "x", "<= 5"),
     "renderer-processes": Goal("speed of a data set's processes, with starts / one's times the cores", "x", ">= 0.8"),
     "list": Goal("`faceleak list attacks`, the interpreter's start included", "s", "<= 1"),
     "doctor": Goal("`faceleak doctor`, the interpreter's start included", "s", "<= 2"),

@@ -29,9 +29,8 @@ _AT_ONCE, _SUMS = 8, 100  # of the renderer's yardstick: never changed, or lines
 def training(toy: bool) -> Iterator[Measured]:
     """In turns, a few steps each: the same network, pictures, batches of 64, optimiser, schedule and clipping."""
     check, steps = Check(torch.device("cpu"), toy, math.inf), 2 if toy else 8
-    yield ratio(
-        "training-step", lambda: fit(check, steps), lambda: bare(check, steps), 2 if toy else 7, f"{steps} steps"
-    )
+    pairs = 2 if toy else 5
+    yield ratio("training-step", lambda: fit(check, steps), lambda: bare(check, steps), pairs, f"{steps} steps")
 
 
 def transforms(toy: bool) -> Iterator[Measured]:
