@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .lineups import lineup, lineup_score
-from .sharing import compare, merge, publish, verify
+from .sharing import compare, merge, publish, site, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -180,6 +180,7 @@ app.command("merge")(merge)
 app.command("publish")(publish)
 app.command("compare")(compare)
 app.command("verify")(verify)
+app.command("site")(site)
 
 
 @app.command()

@@ -113,8 +113,12 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def load_run(folder: Path) -> RunFolder:
+def load_run(folder: Path, *, cells: bool = True) -> RunFolder:
     """Read a run folder; partial ones too.
+
+    Args:
+        folder: with results.csv or run.json.
+        cells: whether the folders of the cells are read, out of the evidence where a copy has that; rows need none.
 
     Raises:
         RunFolderError: ``folder`` holds neither results.csv nor run.json, or results.csv has other columns.
@@ -132,9 +136,9 @@ def load_run(folder: Path) -> RunFolder:
     parts = {name: _read_json(folder / f"{name}.json", problems) for name in ("run", "env", "manifest")}
     results = _read_table(table_of(folder), problems)
     packed = folder / EVIDENCE
-    unpacked = Unpacked(packed) if packed.is_file() and not (folder / "cells").is_dir() else None
+    unpacked = Unpacked(packed) if cells and packed.is_file() and not (folder / "cells").is_dir() else None
     kept = unpacked.cells if unpacked else folder / "cells"
-    found = _read_cells(kept, parts["run"].get("plan"), problems)
+    found = _read_cells(kept, parts["run"].get("plan"), problems) if cells else ()
     return RunFolder(folder, results, cells=found, problems=tuple(problems), unpacked=unpacked, **parts)
 
 
