@@ -24,12 +24,24 @@ from .latex import escape, percent, write_tables
 from .load import RunFolder, load_run
 from .measured import measured
 from .rows import UNDEFENDED
-from .style import stem, surface_text
+from .style import groups_of, stem, surface_text
 
 TABLES, STYLES = ("main", "attacks", "transfer", "publication"), ("ieee", "acm", "springer")
 _TWO_COLUMNS = ("ieee", "acm")
 _POINTS = {"ieee": 252.0, "acm": 241.0, "springer": 347.0}  # width of a column
-_FIGURES = ("scatter", "matrix", "ladder", "roc", "publication")
+# Kind of figure -> its caption.
+_FIGURES = {
+    "ladder": "Attacks on the unprotected {surface}: SAR Type-II by a judge that no attack saw (filled, with its 95 % "
+    "interval) and by the attacked recogniser itself (ring).",
+    "scatter": "What each defence of the {surface} protects and what it costs: right, people are still recognised; up, "
+    "less comes back to the strongest attack, by a picture or by a name. Bars are 95 % intervals; the stepped line "
+    "joins what no other defence beats on both axes.",
+    "matrix": "Every attack on every defence of the {surface}, SAR Type-II in percent. K0 to K3 say what the adversary "
+    "knows. An attack marked † draws no picture and is scored in the space of its embeddings.",
+    "publication": "Published pictures: how many are not found by a judge that no protector had, against their "
+    "likeness to the original. Bars are 95 % intervals; the dashed line is Gaussian noise.",
+    "roc": "How well the systems themselves tell people apart, with each defence in place.",
+}
 
 Cell = Callable[[Mapping[Any, Any]], str]
 
@@ -116,7 +128,7 @@ def write_paper(folder: Path, tables: Sequence[str], style: str) -> Path:
     bib = "\n\n".join(map(str, [SUITE, *{entry.key: entry for entry in entries.values()}.values()]))
     (out / "methods.bib").write_text(bib + "\n", encoding="utf-8")
     (out / "measured.tex").write_text(measured(run) + _cited(methods, entries), encoding="utf-8")
-    figures = list(_figures(folder / "figures", out / "figures", style))
+    figures = list(_figures(folder / "figures", out / "figures", style, _places(boards), run.headline_fmr))
     parts = [
         r"\section{How this was measured}",
         r"\input{measured}",
@@ -189,22 +201,34 @@ def _table(rows: pd.DataFrame, columns: Sequence[Column], caption: str, label: s
     ))  # fmt: skip
 
 
-def _figures(source: Path, target: Path, style: str) -> Iterator[str]:
+def _places(boards: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, ...]]:
+    """End of a figure's name -> data set, recogniser and, where it has one, surface."""
+    keys = {key for board in ("defenses", "attacks") for key, _ in groups_of(boards[board])}
+    return {stem("", *part): part for key in sorted(keys) for part in (key[:2], key)}
+
+
+def _figures(
+    source: Path, target: Path, style: str, places: Mapping[str, tuple[str, ...]], fmr: float
+) -> Iterator[str]:
     """The report's PDFs of some kinds, each as wide as one column or as two."""
     from .pdf import page_width
 
-    for file in sorted(source.glob("*.pdf")) if source.is_dir() else []:
-        if file.name.split("_")[0] not in _FIGURES:
-            continue
-        target.mkdir(exist_ok=True)
-        shutil.copy(file, target)
-        wide = page_width(file) > 1.3 * _POINTS[style] and style in _TWO_COLUMNS
-        kind, width = ("figure*", r"\textwidth") if wide else ("figure", r"\columnwidth")
-        words = escape(file.stem.replace("_", ", ").replace("-", " "))
-        yield (
-            rf"\begin{{{kind}}}\centering\includegraphics[width={width}]{{figures/{file.name}}}"
-            rf"\caption{{{words}.}}\end{{{kind}}}"
-        )
+    files = sorted(source.glob("*.pdf")) if source.is_dir() else []
+    for kind, words in _FIGURES.items():
+        for file in files:
+            place = places.get(file.stem.removeprefix(kind))
+            if not file.stem.startswith(f"{kind}_") or place is None:
+                continue
+            target.mkdir(exist_ok=True)
+            shutil.copy(file, target)
+            wide = page_width(file) > 1.3 * _POINTS[style] and style in _TWO_COLUMNS
+            frame, width = ("figure*", r"\textwidth") if wide else ("figure", r"\columnwidth")
+            caption = words.format(surface=surface_text(place[2]) if len(place) > 2 else "system")
+            about = f"Data {place[0]}, recogniser {place[1]}, FMR {100 * fmr:g} %."
+            yield (
+                rf"\begin{{{frame}}}\centering\includegraphics[width={width}]{{figures/{file.name}}}"
+                rf"\caption{{{escape(f'{caption} {about}')}}}\label{{fig:{file.stem}}}\end{{{frame}}}"
+            )
 
 
 def _cited(methods: Mapping[str, tuple[str, str]], entries: Mapping[tuple[str, str], Entry]) -> str:
