@@ -176,11 +176,8 @@ def report(
 
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
-app.command("merge")(merge)
-app.command("publish")(publish)
-app.command("compare")(compare)
-app.command("verify")(verify)
-app.command("site")(site)
+for command in (merge, publish, compare, verify, site):
+    app.command()(command)
 
 
 @app.command()
@@ -239,7 +236,9 @@ def new(
 
     file = scaffold(kind.value, name, out)
     typer.echo(f"Wrote {file}.")
-    typer.echo(f"Its contract tests: FACELEAK_PLUGIN={file.absolute()} make test ARGS='-k {name}'")
+    typer.echo(
+        f"Its contract tests, in a checkout of faceleak: FACELEAK_PLUGIN={file.absolute()} make test ARGS='-k {name}'"
+    )
     typer.echo(f"On a board: name it in a track, then faceleak run TRACK.toml --plugin {file}")
 
 

@@ -13,7 +13,6 @@ from jinja2 import Environment
 
 from ...core.errors import InputError
 from ...record.flags import FLAGS
-from ...record.packed import EVIDENCE
 from ...store.durable import write_text
 from ..html import environment
 from .age import code_now
@@ -23,6 +22,10 @@ from .search import entries
 from .threats import THREATS, Group, groups, ordered
 
 MARK = "site.json"  # written last; without it a folder is not ours to replace
+_SHOWN = (
+    "boards", "figures", "tables", "results.csv", "results.csv.gz", "run.json", "env.json", "manifest.json",
+    "failures.csv",
+)  # fmt: skip
 _HEADLINE = ("lfw", "ladder_lfw_retail0095_template")  # the README's figure, where that board is there
 
 
@@ -52,8 +55,13 @@ def build_site(results: Path, out: Path) -> Path:
 
 
 def _copy(board: Board, folder: Path, made: Environment) -> None:
-    """All that was committed but the evidence, which is for ``verify``; the pages in the site's dress."""
-    shutil.copytree(board.run.path, folder, ignore=shutil.ignore_patterns(EVIDENCE, *PAGES))
+    """What a report and its links need, and no cells, which may hold pictures; the pages in the site's dress."""
+    folder.mkdir(parents=True)
+    for name in _SHOWN:
+        if (part := board.run.path / name).is_dir():
+            shutil.copytree(part, folder / name)
+        elif part.is_file():
+            shutil.copyfile(part, folder / name)
     for name in PAGES:
         (folder / name).write_text(dressed(board.run.path / name, board, made), encoding="utf-8", newline="\n")
 
