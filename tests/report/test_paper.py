@@ -119,7 +119,10 @@ def test_unknown_tables_and_styles_and_empty_boards_are_said(run: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(LATEX is None, reason="no LaTeX on this machine (apt-get install texlive-publishers)")
+@pytest.mark.skipif(
+    LATEX is None,
+    reason="no LaTeX here (apt-get install texlive-publishers texlive-latex-extra texlive-fonts-recommended lmodern)",
+)
 @pytest.mark.parametrize("style", STYLES)
 def test_it_compiles(run: Path, style: str) -> None:
     out = write_paper(run, ["main", "attacks", "transfer"], style)
