@@ -16,7 +16,7 @@ BIN    := $(VENV)/bin
 # The pins are those of Python 3.11 and later; on 3.10 the ranges of setup.cfg decide.
 PINS    = $(shell $(PYTHON) -c 'import sys; print("--constraint constraints.txt" if sys.version_info >= (3, 11) else "")')
 
-.PHONY: help leaderboard lfw results-readme test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report docs clean distclean
+.PHONY: help leaderboard lfw results-readme test test-cpu test-slow fuzz soak perf gpu-check attack defense lint lint-security format report site docs clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -108,8 +108,11 @@ docs: $(VENV)/.installed ## the site of docs/ with the API, in build/site
 report: $(VENV)/.installed ## write boards, figures and page of RUN anew from its CSV
 	$(BIN)/faceleak report $(RUN)
 
+site: $(VENV)/.installed ## one static site of all committed boards, in site/ (open site/index.html)
+	$(BIN)/faceleak site --out site
+
 clean: ## remove run folders and caches, keep the store and .venv
-	rm -rf results/runs .lint .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf results/runs site .lint .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and remove the store and .venv

@@ -96,3 +96,47 @@ def test_the_version_is_one() -> None:
     version = re.search(r'"(.+)"', (ROOT / "_version.py").read_text())[1]
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_file_that_is_no_python_is_in_the_wheel_or_belongs_outside() -> None:
+    """Templates, styles, tracks: what a package reads beside its modules is named in setup.cfg."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    told = {name: [one.strip() for one in text.split(",")] for name, text in config["options.package_data"].items()}
+    folders = ["attacks", "bench", "datasets", "defenses"]
+    tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files", *folders], capture_output=True, text=True, check=True)
+    others = [Path(name) for name in tracked.stdout.split("\n") if name and not name.endswith(".py")]
+    packages = {Path(*name.split(".")[1:]): patterns for name, patterns in told.items()}
+    lost = [
+        file for file in others
+        if not any(file.is_relative_to(home) and file.relative_to(home).match(pattern)
+                   for home, patterns in packages.items() for pattern in patterns)
+    ]  # fmt: skip
+    assert len(others) > 20
+    assert lost == []
+
+
+def test_the_image_is_built_from_what_is_here() -> None:
+    """No daemon is asked: each step's words are shell, what it copies is there, its program is the wheel's command."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    steps = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
+    assert "conda" not in "".join(words for _, words in steps)
+    for word, rest in steps:
+        if word == "RUN":
+            subprocess.run(["bash", "-n"], input=rest, text=True, check=True)
+        elif word == "COPY" and not rest.startswith("--from"):
+            assert (ROOT / rest.split()[0]).exists(), rest
+        elif word == "FROM":
+            assert re.match(r"python:3\.1[0-3]-slim", rest), "one of the Pythons that are stated"
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    program = config["options.entry_points"]["console_scripts"].split("=")[0].strip()
+    assert f'ENTRYPOINT ["{program}"]' in text
+    pins = (ROOT / "constraints.txt").read_text()
+    assert len(re.findall(r"^torch(?:vision)?==\S+$", pins, flags=re.MULTILINE)) == 2, "what the image asks for"
+
+
+def test_the_changelog_begins_with_what_a_user_wants_to_know() -> None:
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    assert newest.split("\n### ")[1].startswith("In short\n")
+    assert "\n### When you come from " in newest

@@ -13,7 +13,7 @@ import typer
 
 from .data import fetch, prepare
 from .lineups import lineup, lineup_score
-from .sharing import compare, merge, publish, verdicts, verify
+from .sharing import compare, merge, publish, site, verdicts, verify
 
 app = typer.Typer(
     help="How much of a face leaks out of what face recognisers store, send or publish, and what stops it.",
@@ -179,11 +179,8 @@ app.command("fetch")(fetch)
 app.command("prepare")(prepare)
 app.command("lineup")(lineup)
 app.command("lineup-score")(lineup_score)
-app.command("merge")(merge)
-app.command("publish")(publish)
-app.command("compare")(compare)
-app.command("verdicts")(verdicts)
-app.command("verify")(verify)
+for command in (merge, publish, compare, verdicts, verify, site):
+    app.command()(command)
 
 
 @app.command()
@@ -215,7 +212,9 @@ def new(
 
     file = scaffold(kind.value, name, out)
     typer.echo(f"Wrote {file}.")
-    typer.echo(f"Its contract tests: FACELEAK_PLUGIN={file.absolute()} make test ARGS='-k {name}'")
+    typer.echo(
+        f"Its contract tests, in a checkout of faceleak: FACELEAK_PLUGIN={file.absolute()} make test ARGS='-k {name}'"
+    )
     typer.echo(f"On a board: name it in a track, then faceleak run TRACK.toml --plugin {file}")
 
 

@@ -1,4 +1,4 @@
-"""``faceleak publish``, ``verify``, ``merge``, ``compare``, ``verdicts``: runs for others, and what theirs say."""
+"""``publish``, ``verify``, ``merge``, ``compare``, ``verdicts``, ``site``: runs for others and what is true of them."""
 
 from __future__ import annotations
 
@@ -103,6 +103,18 @@ def verify(
         clean = _rerun(run_folder, (rerun, seed), device, store, quiet) and clean
     if not clean:
         raise typer.Exit(1)
+
+
+def site(
+    results: Annotated[Path, typer.Option(help="Folder of the boards, each as `faceleak publish` makes it.")] = Path(
+        "results"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of the site; an earlier site there is replaced.")] = Path("site"),
+) -> None:
+    """Write one static site of all committed boards: by threat, with a search; it loads nothing from the network."""
+    from ..report.site import make_site
+
+    typer.echo(f"Site: {make_site(results, out)}")
 
 
 def _rerun(folder: Path, draw: tuple[float, int], device: str, store: Path | None, quiet: bool) -> bool:

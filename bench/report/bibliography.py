@@ -94,9 +94,8 @@ def _entry(name: str, paper: str, head: str) -> Entry:
     where = f"{read['where'] or ''} {paper}" if read else paper
     arxiv, year = _ARXIV.search(f"{where} {text if read else ''}"), _YEAR.search(where)
     when = year[1] if year else f"20{arxiv[1][:2]}" if arxiv else ""
-    fields = (
-        {"author": _authors(read["who"]), "title": f"{{{escape(read['title'])}}}"} if read else {"title": escape(paper)}
-    )
+    fields = {"author": _authors(read["who"])} if read else {}
+    fields |= {"title": f"{{{escape(read['title'] if read else paper)}}}"}  # in braces: no style changes its capitals
     fields |= {"year": when, "howpublished": escape(_place(read["where"] or "")) if read else ""}
     fields |= {"eprint": arxiv[1] if arxiv else "", "archiveprefix": "arXiv" if arxiv else ""}
     fields["note"] = f"Cited in faceleak as: {escape(paper)}" if paper and read else ""

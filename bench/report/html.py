@@ -16,20 +16,27 @@ from .traits import Traits
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment() -> Environment:
+def environment(*, site: bool = False) -> Environment:
     """The templates, with everything escaped that they print.
 
     The pages carry a policy that lets a browser use their own style and script, told by their hashes, and the pictures
     beside them; nothing that a label, a message or a run folder of others could bring in runs or is fetched.
+
+    Args:
+        site: with the style and the script of the site's pages behind those of a report's.
     """
     made = Environment(
         loader=PackageLoader(__package__, "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     made.filters["surface"] = surface_text
-    style, script = (f"\n{(_TEMPLATES / name).read_text(encoding='utf-8')}" for name in ("style.css", "script.js"))
+    style, script = (_own(*names[: 1 + site]) for names in (("style.css", "site.css"), ("script.js", "site.js")))
     made.globals |= {"style": Markup(style), "script": Markup(script), "policy": _policy(style, script)}  # nosec B704
     return made
+
+
+def _own(*names: str) -> str:
+    return "\n" + "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
 def _policy(style: str, script: str) -> str:

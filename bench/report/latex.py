@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 
 from .board_attacks import SPREAD
-from .board_defenses import reach
+from .board_defenses import UNFINISHED, reach
 from .load import RunFolder
 from .rows import UNDEFENDED
 from .significance import Verdicts, leak_less
@@ -56,6 +56,7 @@ def environment() -> jinja2.Environment:
 def escape(text: str) -> str:
     """``text`` as LaTeX prints it literally, in text and at the beginning of a table's row."""
     plain = "".join(_SPECIAL.get(letter) or _letter(letter) for letter in " ".join(text.split()))
+    plain = plain.replace(r" \%", r"~\%")  # a number and its percent sign stand on one line
     return f"{{{plain[0]}}}{plain[1:]}" if plain[:1] in ("[", "*") else plain  # would belong to the \\ before it
 
 
@@ -106,8 +107,9 @@ def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
     lines = []
     for row in rows.to_dict("records"):
         defense = str(row["defense"])
+        name = f"\\textbf{{{escape(defense)}}}" if defense in best else escape(defense)
         cells = [
-            f"\\textbf{{{escape(defense)}}}" if defense in best else escape(defense),
+            name + (r"\,*" if row["matched"] == UNFINISHED else ""),
             *(_spread(row, name) for name in ("accuracy", "sar2", "identity_sar2", "rank1")),
             "--" if math.isnan(row["ssim"]) else f"{row['ssim']:.3f}",
         ]
@@ -133,6 +135,7 @@ def _table(rows: pd.DataFrame, run: RunFolder, verdicts: Verdicts) -> str:
         "best": bool(best),
         "compared": bool(verdicts),
         "spread": spread,
+        "unfinished": bool((rows["matched"] == UNFINISHED).any()),
     }
     template = environment().get_template("defenses.tex")
     return template.render(lines=lines, label="tab:" + stem("defenses", dataset, recognizer, surface), **facts)

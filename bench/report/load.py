@@ -117,8 +117,8 @@ def load_run(folder: Path, *, cells: bool = True) -> RunFolder:
     """Read a run folder; partial ones too.
 
     Args:
-        folder: of a run, or a copy of one.
-        cells: read what its cells kept, too; unpacking evidence takes seconds.
+        folder: with results.csv or run.json.
+        cells: whether the folders of the cells are read, out of the evidence where a copy has that; rows need none.
 
     Raises:
         RunFolderError: ``folder`` holds neither results.csv nor run.json, or results.csv has other columns.

@@ -25,12 +25,24 @@ from .latex import escape, percent, write_tables
 from .load import RunFolder, load_run
 from .measured import measured
 from .rows import UNDEFENDED
-from .style import stem, surface_text
+from .style import groups_of, stem, surface_text
 
 TABLES, STYLES = ("main", "attacks", "transfer", "publication"), ("ieee", "acm", "springer")
 _TWO_COLUMNS = ("ieee", "acm")
 _POINTS = {"ieee": 252.0, "acm": 241.0, "springer": 347.0}  # width of a column
-_FIGURES = ("scatter", "matrix", "ladder", "roc", "publication")
+# Kind of figure -> its caption.
+_FIGURES = {
+    "ladder": "Attacks on the unprotected {surface}: SAR Type-II by a judge that no attack saw (filled, with its 95 % "
+    "interval) and by the attacked recogniser itself (ring).",
+    "scatter": "What each defence of the {surface} protects and what it costs: right, people are still recognised; up, "
+    "less comes back to the strongest attack, by a picture or by a name. Bars are 95 % intervals; the stepped line "
+    "joins what no other defence beats on both axes.",
+    "matrix": "Every attack on every defence of the {surface}, SAR Type-II in percent. K0 to K3 say what the adversary "
+    "knows. An attack marked † draws no picture and is scored in the space of its embeddings.",
+    "publication": "Published pictures: how many are not found by a judge that no protector had, against their "
+    "likeness to the original. Bars are 95 % intervals; the dashed line is Gaussian noise.",
+    "roc": "How well the systems themselves tell people apart, with each defence in place.",
+}
 
 _BETWEEN = "SD of seeds"  # a column of runs with several
 Cell = Callable[[Mapping[Any, Any]], str]
@@ -56,13 +68,18 @@ def _word(name: str) -> Cell:
     return lambda row: escape(str(row[name])) if not _empty(row.get(name)) else "--"
 
 
+def _own(row: Mapping[Any, Any]) -> str:
+    """The mark of an attack that draws no picture for a judge to look at."""
+    return r"\,\textdagger" if row.get("role") == "attack" and _empty(row.get("ssim")) else ""
+
+
 def _empty(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     "attacks": (
-        Column("Attack", _word("attack")), Column("Knows", _word("knowledge")), Column("SAR-II", _share("sar2")),
+        Column("Attack", lambda row: _word("attack")(row) + _own(row)), Column("SAR-II", _share("sar2")),
         Column(_BETWEEN, lambda row: percent(float(row[SPREAD]))), Column("SAR-I", _share("sar1")),
         Column("attacked judge", _share("target_sar2")),
         Column("Rank 1", lambda row: percent(float(row["rank1"]))), Column("SSIM", _number("ssim", 3)),
@@ -82,7 +99,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
 }  # fmt: skip
 _CAPTIONS = {
     "attacks": "Attacks on the undefended system: SAR in percent, the share of photographs that pass as the person "
-    "recovered.",
+    "recovered. An attack marked † draws no picture and is scored in the space of its embeddings.",
     "transfer": "Recoveries of one recogniser judged by another, undefended, in percent.",
     "publication": "Published pictures, in percent: how often a judge no longer finds the person, and after cleaning "
     "does.",
@@ -119,7 +136,7 @@ def write_paper(folder: Path, tables: Sequence[str], style: str) -> Path:
     bib = "\n\n".join(map(str, [SUITE, *{entry.key: entry for entry in entries.values()}.values()]))
     (out / "methods.bib").write_text(bib + "\n", encoding="utf-8")
     (out / "measured.tex").write_text(measured(run) + _cited(methods, entries), encoding="utf-8")
-    figures = list(_figures(folder / "figures", out / "figures", style))
+    figures = list(_figures(folder / "figures", out / "figures", style, _places(boards), run.headline_fmr))
     parts = [
         r"\section{How this was measured}",
         r"\input{measured}",
@@ -151,7 +168,8 @@ def _tables(
             continue
         board = boards[name]
         keys = ["dataset", "recognizer", "surface"] if name == "attacks" else ["dataset"]
-        board = board[board["sar2"].notna() | board["rank1"].notna()] if name == "attacks" else board
+        if name == "attacks":  # on the undefended system there is nothing to know: one row for all levels
+            board = board[board["sar2"].notna() | board["rank1"].notna()].drop_duplicates([*keys, "attack"])
         for key, rows in board.groupby(keys, sort=False):
             label = stem(name, *map(str, key))
             about = f"Data {key[0]}"
@@ -193,22 +211,34 @@ def _table(rows: pd.DataFrame, columns: Sequence[Column], caption: str, label: s
     ))  # fmt: skip
 
 
-def _figures(source: Path, target: Path, style: str) -> Iterator[str]:
+def _places(boards: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, ...]]:
+    """End of a figure's name -> data set, recogniser and, where it has one, surface."""
+    keys = {key for board in ("defenses", "attacks") for key, _ in groups_of(boards[board])}
+    return {stem("", *part): part for key in sorted(keys) for part in (key[:2], key)}
+
+
+def _figures(
+    source: Path, target: Path, style: str, places: Mapping[str, tuple[str, ...]], fmr: float
+) -> Iterator[str]:
     """The report's PDFs of some kinds, each as wide as one column or as two."""
     from .pdf import page_width
 
-    for file in sorted(source.glob("*.pdf")) if source.is_dir() else []:
-        if file.name.split("_")[0] not in _FIGURES:
-            continue
-        target.mkdir(exist_ok=True)
-        shutil.copy(file, target)
-        wide = page_width(file) > 1.3 * _POINTS[style] and style in _TWO_COLUMNS
-        kind, width = ("figure*", r"\textwidth") if wide else ("figure", r"\columnwidth")
-        words = escape(file.stem.replace("_", ", ").replace("-", " "))
-        yield (
-            rf"\begin{{{kind}}}\centering\includegraphics[width={width}]{{figures/{file.name}}}"
-            rf"\caption{{{words}.}}\end{{{kind}}}"
-        )
+    files = sorted(source.glob("*.pdf")) if source.is_dir() else []
+    for kind, words in _FIGURES.items():
+        for file in files:
+            place = places.get(file.stem.removeprefix(kind))
+            if not file.stem.startswith(f"{kind}_") or place is None:
+                continue
+            target.mkdir(exist_ok=True)
+            shutil.copy(file, target)
+            wide = page_width(file) > 1.3 * _POINTS[style] and style in _TWO_COLUMNS
+            frame, width = ("figure*", r"\textwidth") if wide else ("figure", r"\columnwidth")
+            caption = words.format(surface=surface_text(place[2]) if len(place) > 2 else "system")
+            about = f"Data {place[0]}, recogniser {place[1]}, FMR {100 * fmr:g} %."
+            yield (
+                rf"\begin{{{frame}}}\centering\includegraphics[width={width}]{{figures/{file.name}}}"
+                rf"\caption{{{escape(f'{caption} {about}')}}}\label{{fig:{file.stem}}}\end{{{frame}}}"
+            )
 
 
 def _cited(methods: Mapping[str, tuple[str, str]], entries: Mapping[tuple[str, str], Entry]) -> str:

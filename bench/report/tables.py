@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -70,7 +70,12 @@ class Table:
 
 
 def board_table(
-    board: pd.DataFrame, columns: Sequence[str], name: str, title: str, words: Words | None = None
+    board: pd.DataFrame,
+    columns: Sequence[str],
+    name: str,
+    title: str,
+    words: Words | None = None,
+    cell_of: Callable[[pd.Series, str], str] = lambda row, column: "",
 ) -> Table:
     """A board with the chosen columns; those without a single value are left out.
 
@@ -80,6 +85,7 @@ def board_table(
         name: anchor.
         title: heading.
         words: how columns are shown that ``columns.py`` does not know, and what they mean.
+        cell_of: row and column -> the cell of the run that the number is from; empty for none.
     """
     words = _known(columns) | (words or {})
     used = [column for column in columns if column in board and _has_values(board[column])]
@@ -93,7 +99,8 @@ def board_table(
         knowledge = str(row["knowledge"]) if "knowledge" in board and row.get("role", "attack") == "attack" else ""
         defense = str(row["defense"]) if "defense" in board else ""
         tone = "plain" if defense == UNDEFENDED else str(row.get("role", ""))
-        lines.append(Line([_cell(row, column, words[column][0].kind) for column in used], defense, knowledge, tone))
+        cells = [replace(_cell(row, c, words[c][0].kind), cell=cell_of(row, c)) for c in used]
+        lines.append(Line(cells, defense, knowledge, tone))
     return Table(name, title, heads, lines, [(words[c][0].label, words[c][1]) for c in used])
 
 

@@ -54,13 +54,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def browse(run: Path, page: str, steps: str, width: int = 1200) -> dict[str, Any]:
-    """What the steps have written into ``seen``."""
+def browse(run: Path, page: str, steps: str, width: int = 1200, night: bool = False) -> dict[str, Any]:
+    """What the steps have written into ``seen``; by night a system that prefers dark colours."""
     assert CHROMIUM is not None
     (run / "probe.html").write_text(PROBE % {"page": page, "width": width, "steps": steps})
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
          "--allow-file-access-from-files", f"--user-data-dir={run / 'profile'}", "--virtual-time-budget=5000",
+         f"--blink-settings=preferredColorScheme={0 if night else 1}",
          "--dump-dom", (run / "probe.html").as_uri()],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip

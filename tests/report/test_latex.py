@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from faceleak.bench.report import make_report
-from faceleak.bench.report.latex import best_of, escape, percent
+from faceleak.bench.report.boards import boards_of
+from faceleak.bench.report.latex import best_of, escape, percent, write_tables
+from faceleak.bench.report.load import load_run
 
 from .fixture_run import Shape, build_run
 
@@ -36,7 +38,7 @@ def test_nobody_is_bold_without_a_difference_or_without_recognition() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("a_b & 50 %", r"a\_b \& 50 \%"), ("^~{$#}", r"\textasciicircum{}\textasciitilde{}\{\$\#\}")],
+    [("a_b & 50 %", r"a\_b \& 50~\%"), ("^~{$#}", r"\textasciicircum{}\textasciitilde{}\{\$\#\}")],
 )
 def test_characters_of_tex_are_escaped(text: str, wanted: str) -> None:
     assert escape(text) == wanted
@@ -55,12 +57,21 @@ def test_a_report_has_its_tables(tmp_path: Path) -> None:
     files = sorted((folder / "tables").glob("*.tex"))
     assert files
     text = files[0].read_text()
-    for part in (r"\toprule", r"\bottomrule", "SAR Type-II at FMR 1 \\%", "2 seeds", "none &", r"\label{tab:defenses"):
+    for part in (r"\toprule", r"\bottomrule", "SAR Type-II at FMR 1~\\%", "2 seeds", "none &", r"\label{tab:defenses"):
         assert part in text, part
     body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
     lines = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert all(line.count("&") == 7 for line in lines), "of two seeds: one more, for their spread"
     assert text.count("{") == text.count("}")
+    assert r"\resizebox{\ifdim\width>\linewidth" in text, "wider than a narrow page, it shrinks"
+    assert "not trained out" not in text
+    run = load_run(folder)
+    rows = boards_of(run)["defenses"]
+    unfinished = rows.assign(matched=rows["matched"].where(rows["defense"] != "biohash", "not trained out"))
+    marked = write_tables(unfinished, run, tmp_path / "marked")[0].read_text()
+    assert r"biohash\,* &" in marked
+    assert marked.count(r"\,* &") == 1
+    assert "*: not trained out (F17)" in marked
 
 
 @pytest.mark.parametrize(
@@ -68,7 +79,7 @@ def test_a_report_has_its_tables(tmp_path: Path) -> None:
     [
         ("[weak]", "{[}weak]"), ("*", "{*}"), ("eps [weak]", "eps [weak]"), ("a\nb\tc", "a b c"),
         ("σ=0.1", r"\ensuremath{\sigma}=0.1"),
-        ("<b>|", r"\textless{}b\textgreater{}\textbar{}"), ("λ", r"\ensuremath{\lambda}"), ("50 % é", r"50 \% é"),
+        ("<b>|", r"\textless{}b\textgreater{}\textbar{}"), ("λ", r"\ensuremath{\lambda}"), ("50 % é", r"50~\% é"),
     ],
 )  # fmt: skip
 def test_labels_are_printed_as_they_are(text: str, printed: str) -> None:

@@ -57,6 +57,11 @@ def test_tables_close_and_have_a_cell_for_each_column(run: Path) -> None:
     assert "Learnt from the same people: judge vgg as resnet." in (out / "transfer_synthetic.tex").read_text()
     assert r"100\%\_bio\&\{hash\}\textasciicircum{}2" in tables
     assert r"\begin{table*}" in tables
+    attacks = (out / "attacks_synthetic_resnet_template.tex").read_text()
+    names = re.findall(r"^([\w-]+)(\\,\\textdagger)? & ", attacks, flags=re.MULTILINE)
+    assert len(names) == len(set(names)) > 5, "no level of knowledge twice: there is nothing to know"
+    assert ("identity-extraction", r"\,\textdagger") in names
+    assert ("decoder", "") in names
     assert r"\begin{table*}" not in "".join(
         file.read_text() for file in write_paper(run, ["main", "attacks"], "springer").glob("*.tex")
     )
@@ -66,7 +71,7 @@ def test_what_was_measured_is_what_the_run_says(run: Path) -> None:
     out = write_paper(run, ["main"], "ieee")
     text = (out / "measured.tex").read_text()
     commit = json.loads((run / "env.json").read_text())["code_sha"][:12]
-    for words in ("victims 140 people (840 pictures)", r"false match rate of 1 \%", "2000 resamples", "Seeds: 0.",
+    for words in ("victims 140 people (840 pictures)", r"false match rate of 1~\%", "2000 resamples", "Seeds: 0.",
                   f"commit {commit}", "Synthetic faces"):  # fmt: skip
         assert words in text
     keys = re.findall(r"@\w+\{([^,]+),", (out / "methods.bib").read_text())
@@ -96,6 +101,11 @@ def test_figures_hold_their_fonts(run: Path) -> None:
         assert b"/Type3" not in data, "which publishers refuse"
     text = (out / "paper.tex").read_text()
     assert {Path(name).name for name in re.findall(r"figures/([^}]+)\}", text)} == {file.name for file in figures}
+    captions = re.findall(r"\\caption\{(.+?)\}\\label\{fig:(\w+)", text)
+    assert len(captions) == len(figures)
+    for words, name in captions:
+        assert words.endswith(r"Data synthetic, recogniser resnet, FMR 1~\%."), name
+        assert ("data sent to the server" in words) == name.endswith("_wire"), name
 
 
 def test_unknown_tables_and_styles_and_empty_boards_are_said(run: Path) -> None:
@@ -109,7 +119,10 @@ def test_unknown_tables_and_styles_and_empty_boards_are_said(run: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(LATEX is None, reason="no LaTeX on this machine (apt-get install texlive-publishers)")
+@pytest.mark.skipif(
+    LATEX is None,
+    reason="no LaTeX here (apt-get install texlive-publishers texlive-latex-extra texlive-fonts-recommended lmodern)",
+)
 @pytest.mark.parametrize("style", STYLES)
 def test_it_compiles(run: Path, style: str) -> None:
     out = write_paper(run, ["main", "attacks", "transfer"], style)
