@@ -84,6 +84,7 @@ def test_a_clone_verifies_from_its_evidence_as_the_run_does_from_its_cells(finis
     assert "0 numbers differ" in result.output
 
 
+@pytest.mark.slow
 def test_a_report_from_the_evidence_has_all_that_the_run_has(finished: Path, copy: Path) -> None:
     make_report(finished)
     make_report(copy)
@@ -103,6 +104,7 @@ def test_a_run_compares_with_its_published_copy(finished: Path, copy: Path) -> N
     assert not found.without
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(finished: Path, published: Path, tmp_path: Path) -> None:
     again = publish(finished, tmp_path / "again").folder
     assert (again / EVIDENCE).read_bytes() == (published / EVIDENCE).read_bytes()

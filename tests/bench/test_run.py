@@ -105,6 +105,7 @@ def test_a_second_call_has_nothing_to_do(finished: Path, place: Path) -> None:
     assert (finished / "results.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_resumes_to_the_same_board(finished: Path, place: Path, tmp_path: Path) -> None:
     """kill -9 with a store of its own, then once through: byte-identical but for times."""
     out = tmp_path / "killed"

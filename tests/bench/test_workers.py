@@ -44,6 +44,7 @@ def board(folder: Path, workers: int) -> pd.DataFrame:
     return stable(folder / f"out{workers}" / "results.csv")
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_board_of_one(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(SMALL + CELLS)
     assert board(tmp_path, 2).equals(board(tmp_path, 1))

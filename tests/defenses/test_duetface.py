@@ -244,7 +244,7 @@ def test_gates_leave_a_copied_recogniser_as_it_is_until_they_learn() -> None:
 
 
 def test_a_gated_server_learns_and_reads_its_wire() -> None:
-    system = ToySystem("duetface", {"interaction": "gate"}, "toy-split")
+    system = ToySystem("duetface", {"interaction": "gate", "client_steps": 1, "server_steps": 6}, "toy-split")
     defense = system.defense
     images, secret = system.public.images(SOME), system.installation.draw(system.public.ids[SOME])
     z = defense.embed(defense.leak(images, Surface.WIRE, secret))

@@ -100,6 +100,7 @@ def test_the_cheats_are_real_and_marked_where_nothing_holds_them_back(
     assert not apart["flags"].str.contains("F19").any()
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_learnt_beside_the_harness_stays_marked(sly: None, tmp_path: Path) -> None:
     entries = entry("sly-victims")
     run(tmp_path, entries, in_process=True)
@@ -146,6 +147,7 @@ name = "mean-face"
     assert all(torch.equal(one, weights[1][name]) for name, one in weights[0].items())
 
 
+@pytest.mark.slow
 def test_a_training_whose_process_died_goes_on_and_ends_in_the_same_bits(
     sly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

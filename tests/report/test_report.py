@@ -39,6 +39,7 @@ def test_every_figure_has_its_png_pdf_and_csv(run: Path) -> None:
             assert (run / "figures" / f"{stem}{ending}").stat().st_size > least
 
 
+@pytest.mark.slow
 def test_a_second_report_has_the_same_bytes_and_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = build_run(tmp_path / "run", TINY)
     make_report(folder)
