@@ -36,7 +36,7 @@ _FIGURES = {
     "interval) and by the attacked recogniser itself (ring).",
     "scatter": "What each defence of the {surface} protects and what it costs: right, people are still recognised; up, "
     "less comes back to the strongest attack, by a picture or by a name. Bars are 95 % intervals; the stepped line "
-    "joins what no other defence beats on both axes.",
+    "joins the best numbers on both axes, which may be ties.",
     "matrix": "Every attack on every defence of the {surface}, SAR Type-II in percent. K0 to K3 say what the adversary "
     "knows. An attack marked † draws no picture and is scored in the space of its embeddings.",
     "publication": "Published pictures: how many are not found by a judge that no protector had, against their "

@@ -81,7 +81,7 @@ def defense_plot(rows: pd.DataFrame, fmr: float, cell_of: Callable[[pd.Series, s
         Plot(
             "What it protects, and what it costs",
             f"Right: people are still recognized ({told}). Up: less comes back to the strongest attack, by a picture "
-            "or by a name. Lines are 95 % intervals, the stepped line joins what no other defense beats on both axes.",
+            "or by a name. Lines are 95 % intervals, the stepped line joins the best numbers, which may be ties.",
             told, "neither drawn nor named (100 % − SAR-II)", [], [], [], "",
         ),
         lambda row: _defense_words(row, x), lambda row: cell_of(row, _decisive(row)),
@@ -103,8 +103,8 @@ def publication_plot(rows: pd.DataFrame, cell_of: Callable[[pd.Series, str], str
         Plot(
             "Who is found, and what the picture looks like",
             "Right: the published picture looks like the photo (SSIM, 1 is the same). Up: fewer people are found by a "
-            "judge that no protector had. Lines are 95 % intervals, the stepped line joins what nothing beats on both "
-            "axes.",
+            "judge that no protector had. Lines are 95 % intervals, the stepped line joins the best "
+            "numbers on both axes, which may be ties.",
             "likeness to the photo (SSIM)", "not found, share of pictures", [], [], [], "",
         ),
         _publication_words, lambda row: cell_of(row, "defense"),
