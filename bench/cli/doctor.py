@@ -15,7 +15,7 @@ from ..core.extras import EXTRAS
 from ..core.registry import DATASETS, RECOGNIZERS
 from ..metrics.perceptual import Fid, Lpips, MetricUnavailable
 from ..pack.prepare import SETS
-from ..plan.portable import problem
+from ..plan.portable import problem, with_members
 from ..plan.track import TRACKS, Track, load_track
 from ..run.provenance import environment
 from ..store.store import default_root
@@ -107,8 +107,7 @@ def _remedy(track: Track) -> str:
     others = [f"data set {name}" for name, dataset in track.datasets.items() if dataset.name != "lfw"]
     got = {Path(file).name for part in SETS["lfw"] for file in (*part.makes, part.instead)}
     for alias, spec in track.recognizers.items():
-        told = [spec.settings, *(member.get("settings", {}) for member in spec.settings.get("members", ()))]
-        paths = [str(one["path"]) for one in told if "path" in one]
+        paths = [str(one["path"]) for one in with_members(spec.settings) if "path" in one]
         others += [f"recognizer {alias} ({path})" for path in paths if Path(path).name not in got and ":" not in path]
     but = f", but for {', '.join(others)}: docs/real-data.md" if others else ""
     return f" {PREPARE} gets all that the track needs{but}."

@@ -175,11 +175,7 @@ def report(
         typer.echo(f"Paper: {write_paper(run_folder, wanted, style)}")
 
 
-app.command("fetch")(fetch)
-app.command("prepare")(prepare)
-app.command("lineup")(lineup)
-app.command("lineup-score")(lineup_score)
-for command in (merge, publish, compare, verdicts, verify, site):
+for command in (fetch, prepare, lineup, lineup_score, merge, publish, compare, verdicts, verify, site):
     app.command()(command)
 
 

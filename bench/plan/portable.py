@@ -66,11 +66,19 @@ def _member(told: Any, alias: str, file: Path) -> Any:
     return told if found is told else {"type": found["type"], "settings": found["settings"]}
 
 
+def with_members(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The settings of a recogniser, and of those that it joins; what is no table is refused by who builds it."""
+    members = settings.get("members")
+    found = [one.get("settings") for one in members if isinstance(one, Mapping)] if isinstance(members, list) else []
+    return [settings, *(one for one in found if isinstance(one, Mapping))]
+
+
 def problem(settings: Mapping[str, Any], owner: str) -> str:
     """Why a recogniser's weights cannot be had here, in a sentence; empty where they lie where its settings say."""
-    for member in settings.get("members", ()):
-        if reason := problem(member.get("settings", {}), owner):
-            return reason
+    return next(filter(None, (_lost(one, owner) for one in with_members(settings))), "")
+
+
+def _lost(settings: Mapping[str, Any], owner: str) -> str:
     weights = str(settings.get("path", ""))
     try:
         if weights.startswith(PREFIX):

@@ -14,7 +14,7 @@ from ..core.matching import matching
 from ..core.registry import nearest
 from .datasets import check_datasets
 from .ensemble import REFEREE, STANDARD, StandardEnsemble
-from .portable import placed
+from .portable import placed, with_members
 from .schema import AttackSpec as AttackSpec
 from .schema import DefenseSpec as DefenseSpec
 from .schema import DistractorsSpec as DistractorsSpec
@@ -155,10 +155,7 @@ def check_names(track: Track, file: Path) -> None:
 
 def _files(spec: RecognizerSpec) -> frozenset[str]:
     """The files of weights that a recogniser reads, by the names in the track; several where it is several."""
-    members = spec.settings.get("members")
-    members = members if isinstance(members, list) else []
-    all_of_them = [spec.settings, *(one.get("settings") for one in members if isinstance(one, dict))]
-    return frozenset(str(one["path"]) for one in all_of_them if isinstance(one, dict) and one.get("path"))
+    return frozenset(str(one["path"]) for one in with_members(spec.settings) if one.get("path"))
 
 
 def members_of(ensemble: AttackSpec, attacks: Sequence[AttackSpec]) -> list[AttackSpec]:

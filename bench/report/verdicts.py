@@ -91,10 +91,8 @@ class Notes:
 
     def __init__(self, run: RunFolder) -> None:
         rates = run.results["fmr"]
-        self.run, self.rows = (
-            run,
-            run.results[rates.isna() | np.isclose(rates, run.headline_fmr)],
-        )  # boards read no other
+        self.run = run
+        self.rows = run.results[rates.isna() | np.isclose(rates, run.headline_fmr)]  # boards read no other
         self.view: View = view_of(run, split_probes(self.rows)[1])
         self.table = read_table(run.path / "boards" / "significance.csv")
         self.board = defense_board(self.view, Verdicts(self.table))
