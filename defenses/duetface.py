@@ -42,9 +42,9 @@ from ..bench.core.leaks import Leak
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.nets.heatmaps import HeatMapNet
+from ..bench.core.nets.layers import map_layers
 from ..bench.core.nets.mobilefacenet import MobileFaceNet
 from ..bench.core.nets.mobilenet import MobileNet
-from ..bench.core.nets.multiscale import map_layers
 from ..bench.core.nets.regions import ellipse_region, hull_region
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.registry import register_defense

@@ -14,14 +14,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from .layers import grey, outputs, spread_over, tried
 from .standardize import Standardize
 
 BUCKETS = 10
@@ -43,18 +41,16 @@ class Stages:
 
     def __init__(self, recognizer: nn.Module) -> None:
         self.recognizer = recognizer
-        place = next((p.device for p in recognizer.parameters()), torch.device("cpu"))
-        layers = [layer for layer in recognizer.modules() if not list(layer.children())]
-        said = self._said(layers, torch.full((2, 3, 64, 64), 0.5, device=place))
-        useful = [layers[k] for k, x in said.items() if x.is_floating_point() and x.ndim in (2, 4) and len(x) == 2]
-        useful.append(recognizer)
-        self.layers = [useful[max(0, round((k + 1) * len(useful) / LAYERS) - 1)] for k in range(LAYERS)]
-        self.widths = tuple(x.shape[1] for x in self(torch.full((2, 3, 64, 64), 0.5, device=place)))
+        said, layers = tried(recognizer), dict(recognizer.named_modules())
+        names = [name for name, x in said.items() if x.is_floating_point() and x.ndim in (2, 4) and len(x) == 2]
+        self.layers = [layers[name] for name in spread_over([*names, ""], LAYERS)]  # "" is the network as a whole
+        self.widths = tuple(x.shape[1] for x in self(grey(recognizer)))
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1] -> what each place says, (N, width) each, maps averaged over the picture."""
-        said = self._said(self.layers, images)
-        return [said[k].float().flatten(2).mean(2) if said[k].ndim == 4 else said[k].float() for k in range(LAYERS)]
+        said = outputs(self.recognizer, {str(k): layer for k, layer in enumerate(self.layers)}, images)
+        found = [said[str(k)].float() for k in range(LAYERS)]
+        return [x.flatten(2).mean(2) if x.ndim == 4 else x for x in found]
 
     def digest(self) -> str:
         """Short sha256 of the recogniser's weights."""
@@ -63,58 +59,6 @@ class Stages:
             sha.update(name.encode())
             sha.update(value.detach().cpu().double().numpy().tobytes())
         return sha.hexdigest()[:12]
-
-    @torch.no_grad()
-    def _said(self, layers: Sequence[nn.Module], images: Tensor) -> dict[int, Tensor]:
-        """Position in ``layers`` -> its output, in the order in which they were run."""
-        said: dict[int, Tensor] = {}
-
-        def note(k: int) -> Any:
-            def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
-                if isinstance(output, Tensor):
-                    said[k] = output
-
-            return hook
-
-        hooks = [layer.register_forward_hook(note(k)) for k, layer in enumerate(layers)]
-        try:
-            self.recognizer(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return said
-
-
-@torch.no_grad()
-def map_layers(network: nn.Module, count: int, side: int = 64) -> tuple[str, ...]:
-    """Names of ``count`` layers of any network that give maps, evenly spread in the order in which they are run.
-
-    Args:
-        network: (N, 3, h, w) in [0, 1] -> (N, D).
-        count: how many; a network of fewer is named at some layers twice.
-        side: h and w in pixels of the picture that is tried.
-
-    Raises:
-        InputError: no layer gives a map.
-    """
-    found: dict[str, None] = {}
-
-    def note(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1 and len(output) == 2:
-            found[name] = None
-
-    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
-    hooks = [layer.register_forward_hook(partial(note, name)) for name, layer in leaves]
-    place = next((p.device for p in network.parameters()), torch.device("cpu"))
-    try:
-        network(torch.full((2, 3, side, side), 0.5, device=place))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not found:
-        raise InputError(f"{type(network).__name__} has no layer that gives a map; its stages cannot be reached.")
-    names = [*found]
-    return tuple(names[max(0, round((k + 1) * len(names) / count) - 1)] for k in range(count))
 
 
 class MultiScale(nn.Module):
