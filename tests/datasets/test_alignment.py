@@ -26,6 +26,7 @@ from faceleak.datasets.alignment import (
 from faceleak.datasets.base import LoadContext
 from faceleak.datasets.folder import FolderDataset
 from faceleak.datasets.pictures import LeftOut
+from listening import Said
 from packs import COLORS, discs, write_detector, write_landmarks, write_pack
 from PIL import Image
 from skimage import transform
@@ -127,15 +128,6 @@ def fill(place: Path, faces: int, walls: int) -> Path:
         wall = Image.new("RGB", (200, 180), (60, 60, 60 + number))
         (place / "al" / f"wall_{number:04d}.png").write_bytes(encoded(wall))
     return place
-
-
-class Said(Progress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def load(tmp_path: Path, faces: Path, progress: Progress | None = None, **more: Any) -> FolderDataset:

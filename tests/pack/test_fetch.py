@@ -21,6 +21,7 @@ from faceleak.bench.metrics.perceptual import INCEPTION, TRUNKS
 from faceleak.bench.pack.download import download
 from faceleak.bench.pack.fetch import Fetched, fetch
 from faceleak.bench.pack.origins import ARTEFACTS, Artefact
+from listening import Said
 from serving import DATA, Handler, Server, serving
 from typer.testing import CliRunner
 
@@ -38,15 +39,6 @@ def wanted(server: Server, data: bytes | None = DATA, file: str = "a.bin", folde
         "folder": folder,
     }  # fmt: skip
     return Artefact.model_validate(told | more)
-
-
-class Said(Progress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def get(artefact: Artefact, folder: Path) -> Fetched:
