@@ -32,7 +32,8 @@ def load_results(run_folder: str | Path, board: str = "results") -> pd.DataFrame
         InputError: no such board.
     """
     place = Path(run_folder)
-    run = load_run(place.parent if place.name.startswith("results.csv") else place)
+    folder = place.parent if place.name.startswith("results.csv") else place
+    run = load_run(folder, cells=board != "results")
     if board == "results":
         return typed(run.results)
     boards = boards_of(run, compared_of(run, []))

@@ -17,6 +17,7 @@ import pandas as pd
 from ..core.errors import InputError
 from ..record.results import TIMING_METRICS, results_text
 from ..store.durable import write_text
+from .definitions import other_people, other_rules
 from .load import RunFolder, load_run
 from .newcomers import MERGED
 
@@ -84,10 +85,7 @@ def merge(own: Path, board: Path, out: Path) -> Merged:
 
 def _problems(mine: RunFolder, theirs: RunFolder) -> Iterator[str]:
     """Why the rows would not be comparable."""
-    rules, others = (dict(run.run.get("protocol") or {}) for run in (mine, theirs))
-    rules, others = ({"seed_moves": []} | one for one in (rules, others))  # of boards from before there was a choice
-    if changed := [key for key in sorted({*rules, *others} - {*_FREE}) if rules.get(key) != others.get(key)]:
-        yield "protocol: " + ", ".join(f"{key} is {rules.get(key)!r} and {others.get(key)!r}" for key in changed)
+    yield from other_rules(mine, theirs, _FREE)
     sets, their_sets = (dict(run.manifest.get("datasets") or {}) for run in (mine, theirs))
     shared = {*sets} & {*their_sets}
     if not shared:
@@ -95,8 +93,8 @@ def _problems(mine: RunFolder, theirs: RunFolder) -> Iterator[str]:
     for name in sorted(shared):
         if sets[name].get("sha256") != their_sets[name].get("sha256"):
             yield f"the pictures of {name} are others"
-    if shared and mine.manifest.get("splits_sha256") != theirs.manifest.get("splits_sha256"):
-        yield "other people are victims (splits.csv differs)"
+    if shared:
+        yield from other_people(mine, theirs)
     weights, other_weights = (run.results.groupby("recognizer")["weights_sha"].first() for run in (mine, theirs))
     for name in sorted({*weights.index} & {*other_weights.index}):
         if weights[name] != other_weights[name]:

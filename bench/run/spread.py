@@ -18,7 +18,7 @@ import pandas as pd
 from ..core.errors import InputError
 from ..core.json_file import read_json
 from ..isolation.roots import PUBLISHED
-from ..plan.track import Protocol
+from ..report.definitions import changed, other_people, other_rules
 from ..report.load import RunFolder, load_run
 
 METRICS = ("sar_type2", "accuracy")
@@ -26,7 +26,6 @@ _CELL = ["dataset", "recognizer", "defense", "surface", "attack", "knowledge", "
          "secrets_granted", "n_aux", "n_protected_pairs"]  # fmt: skip
 _ROW = [*_CELL, "metric", "judge", "split"]
 _FREE = ("protocol", "seeds", "name", "title", "expected")  # of the resolved track: compared elsewhere, or words
-_DEFAULTS = Protocol.model_validate({}).model_dump(mode="json")  # of boards from before
 _MACHINE = ("cpu", "kernels", "device", "torch", "os")
 _NAMED = ("defense", "surface", "attack", "knowledge", "judge")
 
@@ -88,7 +87,7 @@ def spread_of(first: Path, second: Path) -> Spread:
         RunFolderError: one is not a run folder.
         InputError: their tracks, protocols or people differ, or no row is in both.
     """
-    runs = [load_run(folder) for folder in (first, second)]
+    runs = [load_run(folder, cells=False) for folder in (first, second)]
     if problems := list(_problems(*runs)):
         raise InputError(f"{first} and {second} are not runs of one definition: {'; '.join(problems)}.")
     tables = [_rows(run) for run in runs]
@@ -119,20 +118,10 @@ def _problems(a: RunFolder, b: RunFolder) -> Iterator[str]:
     """Why the rows would not be of one definition."""
     if a.run.get("track") != b.run.get("track"):
         yield f"track is {a.run.get('track')} and {b.run.get('track')}"
-    rules = [_DEFAULTS | dict(run.run.get("protocol") or {}) for run in (a, b)]
-    yield from _changed("protocol", *rules)
-    resolved = [{name: part for name, part in dict(run.run.get("resolved") or {}).items() if name not in _FREE}
-                for run in (a, b)]  # fmt: skip
-    yield from _changed("track", *resolved)
-    if a.manifest.get("splits_sha256") != b.manifest.get("splits_sha256"):
-        yield "other people are victims (splits.csv differs)"
-
-
-def _changed(what: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
-    """A setting that one of the two does not know, and the other leaves empty, is the same in both."""
-    for name in sorted({*a, *b}):
-        if a.get(name) != b.get(name) and (a.get(name) or b.get(name)):
-            yield f"{what}: {name} is {_short(a.get(name))} and {_short(b.get(name))}"
+    yield from other_rules(a, b)
+    mine, its = (dict(run.run.get("resolved") or {}) for run in (a, b))
+    yield from changed("track", mine, its, _FREE)
+    yield from other_people(a, b)
 
 
 def _notes(a: RunFolder, b: RunFolder) -> Iterator[str]:
@@ -161,8 +150,3 @@ def _root(run: RunFolder) -> Any:
 
 def _machine(env: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {env[name]}" for name in _MACHINE if env.get(name)) or "unknown machine"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
