@@ -9,10 +9,9 @@ pack is the same.
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from ...datasets.pairs import read_pairs
 from ...datasets.pictures import LeftOut, open_picture
 from ..core.errors import DataError, InputError
 from ..core.progress import Progress
+from ..store.durable import write_whole
 
 ZIPS = ("lfw112_core.zip", "lfw112_rest.zip")
 TABLE, PAIRS = "lfw112.csv", "lfw_pairs.txt"
@@ -77,9 +77,9 @@ def make_faces(origin: Origin, finder: Finder, folder: Path, progress: Progress)
         raise InputError(f"In {lost} of {len(pictures)} photographs no face was found; look at the detector's file.")
     table["crop_source"] = sources
     for name, part in zip(ZIPS, (table[table["in_core"] == 1], table[table["in_core"] == 0]), strict=True):
-        _whole(folder / name, lambda file, part=part: _pack(file, part, work))  # type: ignore[misc]
-    _whole(folder / PAIRS, lambda file: file.write_bytes(origin.pairs.read_bytes()))
-    _whole(folder / TABLE, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
+        write_whole(folder / name, lambda file, part=part: _pack(file, part, work))  # type: ignore[misc]
+    write_whole(folder / PAIRS, lambda file: file.write_bytes(origin.pairs.read_bytes()))
+    write_whole(folder / TABLE, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
     shutil.rmtree(work)
     return lost
 
@@ -121,7 +121,7 @@ def _aligned(picture: Found, finder: Finder, work: Path) -> str:
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(face.transpose(1, 2, 0))).save(encoded, "JPEG", quality=_QUALITY)
     (work / source / picture.name).parent.mkdir(parents=True, exist_ok=True)
-    _whole(work / source / picture.name, lambda file: file.write_bytes(encoded.getvalue()))
+    write_whole(work / source / picture.name, lambda file: file.write_bytes(encoded.getvalue()), forced=False)
     return source
 
 
@@ -136,13 +136,3 @@ def _pack(file: Path, part: pd.DataFrame, work: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, source in zip(part["file"], part["crop_source"], strict=True):
             archive.writestr(zipfile.ZipInfo(name), (work / source / name).read_bytes())
-
-
-def _whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Have ``write`` make a file that appears in one step."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from ..core.errors import InputError
 from ..core.extras import need
 from ..core.onnx_file import describe_error
+from ..store.durable import write_whole
 
 Array = npt.NDArray[Any]
 _OPSET, _IR = 17, 8  # what ONNX Runtime 1.18 and onnx2torch read
@@ -82,12 +82,7 @@ class Builder:
                 f"({describe_error(error)}); fetch them again."
             ) from error
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(model.SerializeToString())
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(file, lambda part: part.write_bytes(model.SerializeToString()))
 
 
 def _bilinear(at: Array, side: int) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _WHOLE = 64 << 20  # bytes; of larger files only parts are hashed, or a run on many pictures would start seconds later
@@ -16,14 +16,27 @@ _PARTS, _PART = 64, 1 << 16  # how many parts, of how many bytes, evenly over th
 
 def write_text(file: Path, text: str) -> None:
     """Replace ``file`` by ``text`` in one step; nobody ever reads half of it."""
+    write_whole(file, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def write_whole(file: Path, write: Callable[[Path], object], *, forced: bool = True) -> None:
+    """Replace ``file`` in one step by what ``write`` makes of the path that it is given.
+
+    Args:
+        file: what is to be there.
+        write: makes a file at a path beside it.
+        forced: whether it is there after a power cut, too; of thousands of files that takes minutes.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        force(temporary)
+        write(temporary)
+        if forced:
+            force(temporary)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-    force(file.parent)
+    if forced:
+        force(file.parent)
 
 
 def write_if_changed(file: Path, text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,14 +23,15 @@ name = "grey"
 """
 # Of one command: its seconds and the most memory of its process, without those that it starts.
 _WATCHED = """
-import json, resource, sys, time
+import json, sys, time
+from perf.memory import peak_mib
 sys.argv = ["faceleak", *sys.argv[1:]]
 from faceleak.bench.cli.main import app
 start = time.perf_counter()
 try:
     app(standalone_mode=False)
 finally:
-    print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print(json.dumps([time.perf_counter() - start, peak_mib()]))
 """
 
 
@@ -75,7 +77,13 @@ def _lines(name: str, sizes: Sequence[int], values: Sequence[float]) -> Iterator
 
 
 def _watched(*words: str) -> tuple[float, float]:
-    done = subprocess.run([sys.executable, "-c", _WATCHED, *words], capture_output=True, text=True)
+    paths = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
     if done.returncode:
         raise RuntimeError(f"faceleak {' '.join(words)}: {(done.stdout + done.stderr)[-300:]}")
     spent, most = json.loads(done.stdout.splitlines()[-1])

@@ -6,15 +6,18 @@ python tests/perf/large_gallery.py [--people 1000000] [--probes 500] [--engine b
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import resource
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from faceleak.bench.metrics.searching import Engine, Found, search
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from perf.memory import peak_mib
 
 _STEP = 4096  # vectors made at once: making them must not take more memory than searching does
 
@@ -57,23 +60,11 @@ def measured(people: int, probes: int, engine: Engine, dim: int = 512) -> Search
     """Search among random people."""
     gallery, (x, mates) = vectors(people, dim, 0), probes_and_mates(probes, dim)
     search(x[:2], gallery[:8], [8], mates[:2], engine=engine)  # libraries take their own memory at the first call
-    before = _peak_mib(anew=True)
+    before = peak_mib(anew=True)
     start = time.perf_counter()
     found = search(x, gallery, sorted({0, people // 1000, people // 10, people}), mates, engine=engine)
-    seconds, peak = time.perf_counter() - start, _peak_mib()
+    seconds, peak = time.perf_counter() - start, peak_mib()
     return Searched(found, seconds, peak / 1024, peak - before)
-
-
-def _peak_mib(*, anew: bool = False) -> float:
-    """Most memory of this process; where the system can, since it was last counted anew."""
-    if anew:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-    try:
-        line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
