@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -31,13 +32,19 @@ def make_settings(cls: type, values: Mapping[str, Any], owner: str) -> Any:
         if key not in known:
             raise InputError(f"{owner} has no setting {key!r}; {nearest(key, known)}")
     try:
-        settings: Any = TypeAdapter(cls).validate_python(dict(values))
+        settings: Any = _adapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{owner}: setting {key} = {first['input']!r}: {first['msg']}.") from error
     check_ranges(cls, {name: getattr(settings, name) for name in values}, owner)
     return settings
+
+
+@functools.lru_cache(maxsize=256)
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    """Made once for each class: a track with many entries asks for the same ones, and one takes a millisecond."""
+    return TypeAdapter(cls)
 
 
 class Plugin:
