@@ -11,7 +11,9 @@ public pictures on their embeddings, and hands that in for whom the search came 
 then work on the pixels themselves, held by the total variation.
 Amortised, ``network_steps`` > 0: a network adds to the ridge's c what makes the same objective small, learnt on the
 embeddings of public faces and of mixtures of two, which need no picture. It knows no defence, so one serves all systems
-of a track; with ``steps`` = 0 it draws in one pass, else the search begins where it ends.
+of a track; with ``steps`` = 0 it draws in one pass, else the search begins where it ends. ``weight_structure`` asks it
+to be like the public pictures themselves, too (1 - SSIM), and ``begin = "leak"`` begins at the ridge regression of the
+leak, which may tell of a photograph what the surrogate's space does not (light, where the face looks).
 After Mahendran and Vedaldi, CVPR 2015, and Zhmoginov and Sandler, arXiv 1606.04189, who have the attacked network's
 gradients. Fidelity: simplified.
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +32,10 @@ from torch import Tensor
 
 from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.errors import InputError, NotApplicable
-from ..bench.core.leaks import Leak
+from ..bench.core.leaks import Leak, leak_to
 from ..bench.core.nets.latent_noise import ROWS, padded
 from ..bench.core.nets.mlp import ResidualMlp
+from ..bench.core.nets.ssim import ssim_map
 from ..bench.core.recovery import Recovery
 from ..bench.core.registry import register_attack
 from ..bench.core.seeding import Rng
@@ -43,7 +46,7 @@ from .pixel_inversion import variation
 
 _NETWORK = (  # settings that the network is made from
     "components", "faces", "weight_prior", "shift", "scale", "mirror", "noise", "network_steps", "network_batch",
-    "network_lr", "network_width",
+    "network_lr", "network_width", "weight_structure",
 )  # fmt: skip
 
 
@@ -67,6 +70,8 @@ class SurrogateInversionSettings(IdentityExtractionSettings):
     network_batch: Annotated[int, Field(ge=1)] = 32  # embeddings per step
     network_lr: Annotated[float, Field(gt=0)] = 2e-3  # peak learning rate
     network_width: Annotated[int, Field(ge=1)] = 1024  # hidden units
+    weight_structure: Annotated[float, Field(ge=0)] = 0.0  # of 1 - SSIM to the public picture, in its training
+    begin: Literal["surrogate", "leak"] = "surrogate"  # whose ridge regression: of the estimate, or of a vector leaked
 
 
 @register_attack("surrogate-inversion")
@@ -79,6 +84,8 @@ class SurrogateInversion(IdentityExtraction):
     paper_source = ""
     Settings = SurrogateInversionSettings
     settings: SurrogateInversionSettings
+    line_weight: Tensor  # (K, k) from the leak to components; empty where it begins at the estimate
+    line_offset: Tensor
     batch = 64
 
     def _build(self, context: AttackContext) -> None:
@@ -100,6 +107,10 @@ class SurrogateInversion(IdentityExtraction):
         face = {name: value.to(context.device) for name, value in face.items()}
         self.face = face | {"scaled": face["basis"] * face["spread"]}  # (P, k)
         self.network = self._network(context) if s.network_steps else None
+        of_leak = s.begin == "leak" and not self.standardize.is_map
+        shape = (self.standardize.shape[0], self.face["basis"].shape[1]) if of_leak else (0, 0)
+        self.register_buffer("line_weight", torch.zeros(shape, device=context.device))
+        self.register_buffer("line_offset", torch.zeros(shape[1], device=context.device))
 
     def _face(self, context: AttackContext) -> Weights:
         """Mean (P,), components (P, k) times their spread, and the ridge regression from the surrogate's space."""
@@ -125,10 +136,16 @@ class SurrogateInversion(IdentityExtraction):
             views = rng.child("views").torch()
 
             def loss(batch: Batch) -> Tensor:
-                w = self._mixed(known[batch.index], known, views).to(context.device)
+                w, whole = self._mixed(known[batch.index], known, views)
+                w = w.to(context.device)
                 c = self._begin_at(w) + net(w)
-                z = context.surrogate(self._seen(self._drawn(c), views))  # type: ignore[misc]
-                return (1 - F.cosine_similarity(z, w, dim=1) + s.weight_prior * c.square().mean(1)).mean()
+                drawn = self._drawn(c)
+                z = context.surrogate(self._seen(drawn, views))  # type: ignore[misc]
+                wrong = (1 - F.cosine_similarity(z, w, dim=1) + s.weight_prior * c.square().mean(1)).mean()
+                if not s.weight_structure or not bool(whole.any()):
+                    return wrong
+                real = context.public.resized(batch.index[whole], context.resolution).to(drawn)
+                return wrong + s.weight_structure * (1 - ssim_map(drawn[whole], real).mean())
 
             budget = TrainSettings(s.network_steps, s.network_batch, s.network_lr, weight_decay=1e-3)
             train(net, loss, len(known), budget, rng=rng, progress=context.progress, title="search in one pass")
@@ -147,26 +164,42 @@ class SurrogateInversion(IdentityExtraction):
         return net.to(context.device)
 
     @staticmethod
-    def _mixed(w: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, D) unit norm: every second embedding, by chance, is moved towards another person's."""
+    def _mixed(w: Tensor, known: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, D) unit norm: every second one, by chance, is moved towards another person's; (B,) which are not."""
         mate = known[torch.randint(len(known), (len(w),), generator=generator)]
         share = torch.rand(len(w), 1, generator=generator)
         moved = torch.rand(len(w), 1, generator=generator) < 0.5
-        return F.normalize(torch.where(moved, share * w + (1 - share) * mate, w), dim=1)
+        return F.normalize(torch.where(moved, share * w + (1 - share) * mate, w), dim=1), ~moved[:, 0]
 
+    def _fit(self, context: AttackContext) -> None:
+        super()._fit(context)
+        if self.settings.begin == "surrogate" or self.standardize.is_map:
+            return
+        parts = torch.arange(context.target.pair_budget).split(512)
+        z = torch.cat([self.inputs(leak_to(context.target.pairs(part), context.device)).cpu() for part in parts])
+        weight, offset = (side.to(context.device) for side in ridge_to_pictures(z, context))
+        self.line_weight.copy_(self._components(weight + self.face["mean"]))  # (K, k)
+        self.line_offset.copy_(self._components(offset))
+
+    @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
-        with torch.no_grad():
-            wanted = self._embed(leak, context)
+        wanted = self._embed(leak, context)
+        begun = self._begin_at(wanted)
+        if self.line_weight.numel():
+            begun = torch.addmm(self.line_offset, self.inputs(leak), self.line_weight)
         found = [
-            self._search(padded(wanted[i : i + ROWS]), context)[: len(wanted) - i]
+            self._search(padded(wanted[i : i + ROWS]), padded(begun[i : i + ROWS]), context)[: len(wanted) - i]
             for i in range(0, len(wanted), ROWS)
         ]  # fmt: skip
         return Recovery(torch.cat(found))
 
-    def _search(self, wanted: Tensor, context: AttackContext) -> Tensor:
-        """(``ROWS``, D) -> pictures; always so many rows, since kernels round differently for other batch sizes."""
+    def _search(self, wanted: Tensor, c: Tensor, context: AttackContext) -> Tensor:
+        """(``ROWS``, D) and (``ROWS``, k), where it begins -> pictures.
+
+        Always so many rows, since kernels round differently for other batch sizes.
+        """
         assert context.surrogate is not None
-        s, c = self.settings, self._begin_at(wanted)
+        s = self.settings
 
         def beyond(c: Tensor) -> Tensor:
             return s.weight_prior * c.square().mean(1)
@@ -183,8 +216,11 @@ class SurrogateInversion(IdentityExtraction):
 
     def _begin_at(self, wanted: Tensor) -> Tensor:
         """(n, D) -> (n, k): the ridge's picture, by its components in standard deviations."""
-        picture = torch.addmm(self.face["offset"], wanted, self.face["weight"]) - self.face["mean"]
-        return picture @ self.face["basis"] / self.face["spread"]
+        return self._components(torch.addmm(self.face["offset"], wanted, self.face["weight"]))
+
+    def _components(self, pictures: Tensor) -> Tensor:
+        """(n, P) or (P,) -> (n, k) or (k,), in standard deviations."""
+        return (pictures - self.face["mean"]) @ self.face["basis"] / self.face["spread"]
 
     def _drawn(self, c: Tensor) -> Tensor:
         """(n, k) components -> (n, 3, s, s)."""
