@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from ...attacks.base import Attack
 from ..core.context import AttackContext, Weights
 from ..core.leaks import Leak
+from ..core.memory import count_anew, peak_memory
 from ..core.recovery import Recovery
 from .views import recover_leaks
 
@@ -70,7 +68,7 @@ class Attacker(Protocol):
         """What the attack makes of what it is handed."""
 
     def costs(self) -> tuple[int, float]:
-        """Parameters, and the most memory held so far in MB."""
+        """Parameters, and the most memory held since it began, in MB."""
 
 
 class LocalAttacker:
@@ -86,6 +84,7 @@ class LocalAttacker:
 
     def __init__(self, attack: Attack, context: AttackContext, fitting: AttackContext | None = None) -> None:
         self._attack, self._context, self._fitting = attack, context, fitting or context
+        count_anew(context.device)
 
     def check(self, sample: Leak) -> None:
         self._attack.check_shape(sample, self._context)
@@ -106,15 +105,3 @@ class LocalAttacker:
 
     def costs(self) -> tuple[int, float]:
         return sum(p.numel() for p in self._attack.parameters()), peak_memory(self._context.device)
-
-
-def peak_memory(device: torch.device) -> float:
-    """Most memory held so far, MB: of the device on CUDA, of the process elsewhere; NaN where none can be asked."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.nan
-    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 1024)

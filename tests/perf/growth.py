@@ -23,15 +23,15 @@ name = "grey"
 """
 # Of one command: its seconds and the most memory of its process, without those that it starts.
 _WATCHED = """
-import json, sys, time
-from perf.memory import peak_mib
+import json, sys, time, torch
 sys.argv = ["faceleak", *sys.argv[1:]]
 from faceleak.bench.cli.main import app
+from faceleak.bench.core.memory import peak_memory
 start = time.perf_counter()
 try:
     app(standalone_mode=False)
 finally:
-    print(json.dumps([time.perf_counter() - start, peak_mib()]))
+    print(json.dumps([time.perf_counter() - start, peak_memory(torch.device("cpu"))]))
 """
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from faceleak.bench.core.memory import count_anew, peak_memory
 from faceleak.bench.metrics.searching import Engine, Found, search
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from perf.memory import peak_mib
-
+_CPU = torch.device("cpu")
 _STEP = 4096  # vectors made at once: making them must not take more memory than searching does
 
 
@@ -60,10 +60,11 @@ def measured(people: int, probes: int, engine: Engine, dim: int = 512) -> Search
     """Search among random people."""
     gallery, (x, mates) = vectors(people, dim, 0), probes_and_mates(probes, dim)
     search(x[:2], gallery[:8], [8], mates[:2], engine=engine)  # libraries take their own memory at the first call
-    before = peak_mib(anew=True)
+    count_anew(_CPU)
+    before = peak_memory(_CPU)
     start = time.perf_counter()
     found = search(x, gallery, sorted({0, people // 1000, people // 10, people}), mates, engine=engine)
-    seconds, peak = time.perf_counter() - start, peak_mib()
+    seconds, peak = time.perf_counter() - start, peak_memory(_CPU)
     return Searched(found, seconds, peak / 1024, peak - before)
 
 
