@@ -5,29 +5,42 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from ..core.registry import ATTACKS
 from .ensemble import StandardEnsemble
 from .track import AttackSpec
 
 
-def last_steps(attacks: Sequence[AttackSpec]) -> list[tuple[str, str]]:
-    """For each curve the titles of its last two points, the smaller budget first.
+@dataclass(frozen=True)
+class Curve:
+    """Entries of one attack that differ in one budget only.
 
-    A curve are entries of one attack that differ in one budget only: pairs, queries, or the settings that end in
-    ``steps``.
+    Args:
+        axis: ``pairs``, ``queries`` or ``steps``, which is the sum of the settings that end so.
+        points: (budget, title of the entry), ascending; two or more.
     """
-    curves: dict[tuple[str, str], dict[float, str]] = {}
+
+    axis: str
+    points: tuple[tuple[float, str], ...]
+
+
+def curves(attacks: Sequence[AttackSpec]) -> list[Curve]:
+    """Those of a track, in the order of their entries."""
+    found: dict[tuple[str, str], dict[float, str]] = {}
     for entry in attacks:
         if entry.name == StandardEnsemble.name:
             continue
         spent, rest = _budgets(entry)
         for axis, budget in spent.items():
             others = {name: value for name, value in spent.items() if name != axis}
-            curves.setdefault((axis, json.dumps([rest, others], sort_keys=True, default=str)), {})[budget] = entry.title
-    ends = [sorted(points.items())[-2:] for points in curves.values() if len(points) > 1]
-    return sorted({(smaller[1], larger[1]) for smaller, larger in ends})
+            found.setdefault((axis, json.dumps([rest, others], sort_keys=True, default=str)), {})[budget] = entry.title
+    return [Curve(axis, tuple(sorted(points.items()))) for (axis, _), points in found.items() if len(points) > 1]
+
+
+def last_steps(attacks: Sequence[AttackSpec]) -> list[tuple[str, str]]:
+    """For each curve the titles of its last two points, the smaller budget first."""
+    return sorted({(curve.points[-2][1], curve.points[-1][1]) for curve in curves(attacks)})
 
 
 def _budgets(entry: AttackSpec) -> tuple[dict[str, float], object]:

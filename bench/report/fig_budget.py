@@ -7,12 +7,17 @@ another threat than one that needs 99: a single number hides both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from ..core.errors import InputError
+from ..core.registry import ATTACKS
+from ..plan.saturation import Curve, curves
+from ..plan.schema import AttackSpec
 from .curves import draw_curves
 from .load import RunFolder
 from .rows import UNDEFENDED, View, view_of
@@ -22,6 +27,7 @@ from .style import Made, fmr_text, stem, surface_text
 _AXES = {
     "queries": "questions asked about one victim",
     "pairs": "public pictures whose leak the attacker has",
+    "steps": "steps of its training and search",
 }
 _PLACE = ["dataset", "recognizer", "surface", "defense", "axis"]
 _COLUMNS = (*_PLACE, "plugin", "knowledge", "budget", "attack", "judge", "sar2", "sar2_lo", "sar2_hi")
@@ -37,7 +43,8 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     if not len(run.results):
         return []
     made = []
-    table = budget_table(view_of(run), _plugins(run.run))
+    entries = _entries(run.run)
+    table = budget_table(view_of(run), {entry.title: entry.name for entry in entries}, _stepped(entries))
     for place, rows in table.groupby(_PLACE):
         dataset, recognizer, surface, defense, axis = (str(part) for part in place)
         name = stem(f"success-vs-{axis}", dataset, recognizer, surface, defense)
@@ -55,13 +62,15 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     return made
 
 
-def budget_table(view: View, plugins: Mapping[str, str]) -> pd.DataFrame:
+def budget_table(view: View, plugins: Mapping[str, str], stepped: Sequence[Curve] = ()) -> pd.DataFrame:
     """One row per point of a curve; attacks that were given one budget only have no curve.
 
     Args:
         view: the results.
         plugins: what rows call an attack -> its plug-in.
+        stepped: curves against steps. Of these the other axes show the largest budget alone.
     """
+    steps = {title: (curve.points[-1][1], budget) for curve in stepped for budget, title in curve.points}
     rows: list[dict[str, Any]] = []
     for who, cells in view.cells.items():
         title = who.attack.split(" [")[0]
@@ -69,21 +78,35 @@ def budget_table(view: View, plugins: Mapping[str, str]) -> pd.DataFrame:
         reach = view.get(who, "sar_type2", judge)
         if view.role(who) != "attack" or reach is None:
             continue
-        asked = view.get(who, "queries_per_victim")
-        for axis, budget in (("queries", asked.value if asked else math.nan), ("pairs", cells.n_aux)):
+        asked, (longest, spent) = view.get(who, "queries_per_victim"), steps.get(title, (title, math.nan))
+        budgets = {"queries": asked.value if asked else math.nan, "pairs": cells.n_aux} if longest == title else {}
+        for axis, budget in (budgets | {"steps": spent}).items():
             if not budget > 0:
                 continue
             row = {"dataset": who.dataset, "recognizer": who.recognizer, "surface": who.surface, "axis": axis}
-            row |= {"defense": who.defense, "plugin": plugins.get(title, title), "knowledge": who.knowledge}
+            curve = longest if axis == "steps" else plugins.get(title, title)
+            row |= {"defense": who.defense, "plugin": curve, "knowledge": who.knowledge}
             rows.append(row | {"budget": budget, "attack": who.attack, "judge": judge} | spread("sar2", reach))
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    curve = [*_PLACE, "plugin", "knowledge"]
-    several = table.groupby(curve)["budget"].transform("nunique") > 1
-    return table[several].sort_values([*curve, "budget", "attack"]).reset_index(drop=True)
+    curve_of = [*_PLACE, "plugin", "knowledge"]
+    several = table.groupby(curve_of)["budget"].transform("nunique") > 1
+    return table[several].sort_values([*curve_of, "budget", "attack"]).reset_index(drop=True)
 
 
-def _plugins(run: Mapping[str, Any]) -> dict[str, str]:
+def _entries(run: Mapping[str, Any]) -> list[AttackSpec]:
+    """The track's attacks as the run folder keeps them; none of them where it keeps none that can be read."""
     resolved = run.get("resolved")
     entries = resolved.get("attacks") if isinstance(resolved, Mapping) else None
-    known = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
-    return {str(entry.get("label") or entry.get("name")): str(entry.get("name")) for entry in known}
+    try:
+        return [AttackSpec.model_validate(entry) for entry in entries] if isinstance(entries, list) else []
+    except ValidationError:
+        return []
+
+
+def _stepped(entries: Sequence[AttackSpec]) -> list[Curve]:
+    """Their curves against steps; none of attacks that are not installed here, whose settings nobody knows."""
+    known = [entry for entry in entries if entry.name in ATTACKS.names()]
+    try:
+        return [curve for curve in curves(known) if curve.axis == "steps"]
+    except InputError:  # settings of another version
+        return []

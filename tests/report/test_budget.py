@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from faceleak.bench.plan.saturation import Curve
 from faceleak.bench.report.curves import spaced
 from faceleak.bench.report.fig_budget import budget_table, draw_budgets
 from faceleak.bench.report.rows import prepare
@@ -36,6 +37,17 @@ def test_attacks_with_several_budgets_are_curves_and_others_are_not() -> None:
     assert climb["sar2"].tolist() == pytest.approx([0.2, 0.6])
     learnt = found[found["axis"] == "pairs"]
     assert learnt[["plugin", "budget"]].to_numpy().tolist() == [["decoder", 256], ["decoder", 4000]]
+
+
+def test_steps_are_a_curve_of_their_own() -> None:
+    """Shorter trainings are no point of the curve against pairs, on which only pairs differ."""
+    curve = Curve("steps", ((300.0, "short"), (900.0, "decoder")))
+    rows = _rows() + [row | {"n_aux": 4000, "n_protected_pairs": 4000} for row in attack("short", 0.3, cell="s")]
+    found = budget_table(prepare(table(rows), 0.01), PLUGINS | {"short": "decoder"}, [curve])
+    steps = found[found["axis"] == "steps"]
+    assert steps["plugin"].unique().tolist() == ["decoder"]
+    assert set(steps["budget"]) == {300.0, 900.0}
+    assert "short" not in found[found["axis"] == "pairs"]["attack"].tolist()
 
 
 def test_the_figures_are_drawn(tmp_path: Path) -> None:
