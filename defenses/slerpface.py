@@ -10,11 +10,12 @@ Stored are p and the key: the key is in the database and therefore in the leak. 
 attention; it is rotated to the stored key, loses the same dimensions, and the score is the sum of inner products.
 
 Differs from the paper: the released head works on the 512 x 7 x 7 map inside its own recogniser (49 groups of 16
-channels, summed with the mirrored picture's, attention by three convolutions), trained with it. Here the recogniser is
-frozen and only its embedding is at hand: a linear map from it, orthonormal at first, gives the groups, a small network
-the attention, and both learn by margin softmax on a_g f_g. With attention = "uniform" nothing is learnt, every a_g is
-1 / G, and none lies below the median, so that all groups lose 4 draws. There are D / 16 groups; the code's 49 would
-write the same D numbers several times over, which raises the accuracy and leaves the dropping nothing to hide.
+channels, summed with the mirrored picture's, attention by three convolutions), trained with it; ``slerpface-map`` has
+that head. Here the recogniser is frozen and only its embedding is at hand: a linear map from it, orthonormal at first,
+gives the groups, a small network the attention, and both learn by margin softmax on a_g f_g. With attention = "uniform"
+nothing is learnt, every a_g is 1 / G, and none lies below the median, so that all groups lose 4 draws. There are D / 16
+groups; the code's 49 would write the same D numbers several times over, which raises the accuracy and leaves the
+dropping nothing to hide.
 The paper's body was not read; method from the released code. Fidelity: re-implementation, simplified.
 
 For who attacks: an inverter that looks at p alone overstates the privacy. The lengths of the groups of p are the a_g,
@@ -25,8 +26,9 @@ The released model's own figures: LFW 99.25, CFP-FP 93.24, AgeDB 95.85, CALFW 94
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +36,7 @@ from torch import Tensor, nn
 
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
+from ..bench.core.faces import FaceSet
 from ..bench.core.nets.margin import MarginHead, ramped
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
@@ -47,21 +50,27 @@ _MOST_COS = 1 - 1e-6
 
 
 @dataclass(frozen=True)
-class SlerpFaceSettings:
-    """The protection, then the head."""
+class SlerpSettings:
+    """The protection, then how its head learns; whatever the groups are taken from."""
 
     alpha: float = 0.9  # share of the way to the key, before the attention is taken off; code: 0.9
     group: int = 16  # dimensions per group; code: 16
-    groups: int = 0  # G; 0 = the embedding's dimension / group, rounded down; code: 49
     dropped_low: int = 12  # draws in a group of low attention; code: 16 * 0.5 + 4
     dropped_high: int = 4  # draws in the others; code: 16 * 0.5 - 4
-    attention: Literal["learnt", "uniform"] = "learnt"  # learnt needs a train split
     steps: int = 300  # optimiser steps of the head; code: 24 epochs with the recogniser
     batch: int = 128  # embeddings per step
     lr: float = 1e-3  # peak, AdamW, one cycle
-    width: int = 64  # hidden units of the attention
+    width: int = 64  # hidden units, or channels, of the attention
     scale: float = 24.0  # s of the margin softmax
     margin: float = 0.3  # m, radians (ArcFace)
+
+
+@dataclass(frozen=True)
+class SlerpFaceSettings(SlerpSettings):
+    """How an embedding is made into groups."""
+
+    groups: int = 0  # G; 0 = the embedding's dimension / group, rounded down; code: 49
+    attention: Literal["learnt", "uniform"] = "learnt"  # learnt needs a train split
 
 
 @register_defense("slerpface")
@@ -75,14 +84,18 @@ class SlerpFace(Defense):
     paper_value = "LFW 99.25 %, CFP-FP 93.24 %"
     paper_source = "SlerpFace, released code, readme"
     claims = "The face cannot be inverted from the template and the key that lies beside it."
-    Settings = SlerpFaceSettings
-    settings: SlerpFaceSettings
+    Settings: ClassVar[type] = SlerpFaceSettings
+    settings: Any
     groups: int
 
     def _build(self, context: FitContext) -> None:
-        dim = int(context.recognizer.dim)  # type: ignore[arg-type]
-        self._check(dim)
-        s = self.settings
+        dim, s = int(context.recognizer.dim), self.settings  # type: ignore[arg-type]
+        if s.group < 2 or s.groups < 0 or (not s.groups and s.group > dim // 2):
+            raise InputError(
+                f"slerpface: group must lie in 2..{dim // 2} (half of the embedding's dimension), or groups say how "
+                f"many there are; got group = {s.group} and groups = {s.groups}."
+            )
+        self.check()
         self.groups = s.groups or dim // s.group
         length = self.groups * s.group
         self.mix = nn.Linear(dim, length, bias=False)
@@ -95,42 +108,52 @@ class SlerpFace(Defense):
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]  # uniform attention before anything is learnt
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def _check(self, dim: int) -> None:
+    def check(self) -> None:
+        """Refuse settings of the protection out of range."""
         s = self.settings
-        if s.group < 2 or s.groups < 0 or (not s.groups and s.group > dim // 2):
-            raise InputError(
-                f"slerpface: group must lie in 2..{dim // 2} (half of the embedding's dimension), or groups say how "
-                f"many there are; got group = {s.group} and groups = {s.groups}."
-            )
+        if s.group < 2:
+            raise InputError(f"{self.name}: group must be at least 2, got {s.group}.")
         if not 0 <= s.dropped_high <= s.dropped_low < s.group:
             raise InputError(
-                f"slerpface: 0 <= dropped_high <= dropped_low < group = {s.group} must hold, so that a dimension "
+                f"{self.name}: 0 <= dropped_high <= dropped_low < group = {s.group} must hold, so that a dimension "
                 f"survives, got {s.dropped_high} and {s.dropped_low}."
             )
         if not 0 < s.alpha <= 1:
-            raise InputError(f"slerpface: alpha must lie in (0, 1], got {s.alpha}.")
+            raise InputError(f"{self.name}: alpha must lie in (0, 1], got {s.alpha}.")
 
     def _fit(self, context: FitContext) -> None:
-        s = self.settings
-        if s.attention == "uniform":
+        if self.settings.attention == "uniform":
             return
         faces = context.faces(
             "slerpface learns its attention (with attention = 'uniform' it learns nothing)", identities=2
         )
         z = context.embeddings()
-        labels = faces.labels.to(context.device)
+        self.learn(lambda index: self.grouped(z[index.to(context.device)]), [self.mix, self.attend], faces, context)
+
+    def learn(
+        self, read: Callable[[Tensor], tuple[Tensor, Tensor]], learner: list[nn.Module], faces: FaceSet,
+        context: FitContext,
+    ) -> None:  # fmt: skip
+        """Margin softmax on groups times attention.
+
+        Args:
+            read: (B,) positions of train pictures -> groups (B, G, 16), attention (B, G).
+            learner: what learns.
+            faces: the train split.
+            context: of the fit.
+        """
+        s, labels = self.settings, faces.labels.to(context.device)
         generator = context.rng.child("margin").torch()
         head = MarginHead(faces.n_identities, self.groups * s.group, "arcface", s.scale, generator).to(context.device)
 
         def loss(batch: Batch) -> Tensor:
-            index = batch.index.to(context.device)
-            f, a = self.grouped(z[index])
-            return head((f * a[..., None]).flatten(1), labels[index], ramped(s.margin, batch.progress, s.margin / 3))
+            f, a = read(batch.index)
+            known = labels[batch.index.to(context.device)]
+            return head((f * a[..., None]).flatten(1), known, ramped(s.margin, batch.progress, s.margin / 3))
 
         budget = TrainSettings(s.steps, s.batch, s.lr)
-        learner = nn.ModuleList([self.mix, self.attend, head])
-        title = f"{self.name}: groups and attention"
-        self.log = train(learner, loss, len(faces), budget, rng=context.rng, progress=context.progress, title=title)
+        both, title = nn.ModuleList([*learner, head]), f"{self.name}: groups and attention"
+        self.log = train(both, loss, len(faces), budget, rng=context.rng, progress=context.progress, title=title)
 
     def grouped(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """(N, D) -> (N, G, 16) groups of unit length and (N, G) attention, sum 1."""

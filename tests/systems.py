@@ -54,7 +54,10 @@ type = "toy-a"
 type = "toy-b"
 """
 NEEDS_SURROGATE = ("score-regression", "identity-extraction-blind", "surrogate-inversion")
-RECOGNIZER_OF = {"advface-map": "toy-split"}  # what a defence is tried on where the plain toy cannot take it
+RECOGNIZER_OF = {
+    "advface-map": "toy-split",
+    "slerpface-map": "toy-split",
+}  # what a defence is tried on where the plain toy cannot take it
 
 # Settings of a latent diffusion model that learns toy faces in a second.
 SMALL_DIFFUSION = {

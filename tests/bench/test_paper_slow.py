@@ -22,7 +22,7 @@ ONE = {
     "prompt": "a bright face", "terms": 5, "components": 8, "targets": 2, "identity_batch": 2,
 }  # fmt: skip
 KEPT = {"recovery-unet": {"levels"}, "minusface": {"levels"}, "polyprotect": {"terms"}, "optics": {"terms"}}
-STAGED = {"advface-map": "toy-split"}
+STAGED = {"advface-map": "toy-split", "slerpface-map": "toy-split"}
 
 
 def one_step(name: str, kind: type, settings: dict[str, object]) -> dict[str, object]:
