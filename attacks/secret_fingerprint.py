@@ -21,6 +21,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
+from ..bench.core.channel_marks import channel_marks
 from ..bench.core.context import AttackContext
 from ..bench.core.errors import InputError
 from ..bench.core.leaks import Leak, leak_to
@@ -77,12 +78,7 @@ class SecretFingerprint(LinearInverse):
 
     def fingerprint(self, leak: Leak) -> Tensor:
         """(N, 3 C): log strength, and correlation of neighbours along rows and columns, of every channel."""
-        x = self.inputs(leak).double()
-        x = x - x.mean((2, 3), keepdim=True)
-        power = x.square().mean((2, 3)).clamp(min=1e-12)
-        down = (x[:, :, 1:] * x[:, :, :-1]).mean((2, 3)) / power
-        across = (x[..., 1:] * x[..., :-1]).mean((2, 3)) / power
-        return torch.cat([power.log(), down, across], dim=1).float()
+        return channel_marks(self.inputs(leak))
 
     def groups_of(self, leak: Leak) -> Tensor:
         """(N,) the group whose centre is closest."""

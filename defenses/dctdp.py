@@ -39,7 +39,8 @@ from ..bench.core.precision import exactly
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
-from .wire import WireDefense, WireSettings
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 AC = tuple(k for k in range(CHANNELS) if k % PER_PLANE)  # all but the mean of each plane
 AT_ONCE = 1  # pictures whose noise is drawn together: beyond one the random bits leave the cache, five times slower

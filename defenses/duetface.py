@@ -18,8 +18,8 @@ statistics, where the release leaves it to the first batch norm; by default smal
 for MobileFaceNet and IR-50, which ``client`` and ``server`` ask for; with recognizer_init = distill, both learn from
 the system's recogniser. clean_finetune is refused, because the sigmoids change every stage. ``interaction = gate`` is
 ours, for a few thousand pictures, which no server from scratch learns to recognise from: the server is a copy of the
-system's recogniser behind one 3x3 convolution, and the blocks are F -> F (1 + w M) at four of its layers, which at
-first change nothing.
+system's recogniser behind one 3x3 convolution (or the channels' closed-form inverse, ``front = inverse``), and the
+blocks are F -> F (1 + w M) at four of its layers, which at first change nothing.
 The authors' own figures: LFW 99.82 %, IJB-C 95.30 % (undefended 99.77, 95.60). Recovery, by others: SSIM .84, PSNR
 19.39 dB (MinusFace, figure 6c), that is, next to no resistance to an inverter.
 """
@@ -42,6 +42,7 @@ from ..bench.core.leaks import Leak
 from ..bench.core.nets.adapted import Adapted
 from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.nets.heatmaps import HeatMapNet
+from ..bench.core.nets.inverse import FrequencyInverse, Restored
 from ..bench.core.nets.layers import map_layers
 from ..bench.core.nets.mobilefacenet import MobileFaceNet
 from ..bench.core.nets.mobilenet import MobileNet
@@ -51,7 +52,8 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity
 from ..bench.zoo.landmarks import LandmarkSettings, landmark_network
-from .wire import WireDefense, WireSettings
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 # The client's ten of each plane, as released; PartialFace drops 10 and 17 in place of 4 and 5.
 VISIBLE = (0, 1, 2, 3, 4, 5, 8, 9, 16, 24)
@@ -97,21 +99,20 @@ class DuetServer(nn.Module):
 
 
 class GatedCopy(nn.Module):
-    """A copy of a recogniser behind one convolution, with a gate F -> F (1 + w M) at four of its layers.
+    """A copy of a recogniser, behind what makes a picture for it, with a gate F -> F (1 + w M) at four of its layers.
 
     Args:
-        channels: C of what travels.
-        recognizer: with gradients; copied.
+        adapted: (N, C, h, w) of what travels -> (N, D), the copy in it.
     """
 
-    def __init__(self, channels: int, recognizer: Any) -> None:
+    def __init__(self, adapted: Adapted | Restored) -> None:
         super().__init__()
-        self.adapted = Adapted(channels, recognizer.trainable_copy())
+        self.adapted = adapted
         self.weights = nn.Parameter(torch.zeros(len(MASKS)))
         self.places = map_layers(self.adapted.recognizer, len(MASKS))
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        """(N, C, h, w) standardised and four (N, 1, ., .) in [0, 1] -> (N, D) of any norm."""
+        """(N, C, h, w), standardised before a convolution, and four (N, 1, ., .) in [0, 1] -> (N, D) of any norm."""
         layers = dict(self.adapted.recognizer.named_modules())
         gates = [
             layers[place].register_forward_hook(partial(_gate, mask, weight))
@@ -125,7 +126,8 @@ class GatedCopy(nn.Module):
 
     def aim(self, x: Tensor, images: Tensor) -> None:
         """Begin as the best linear map from the (n, >= C, h, w) channels, masks behind, to (n, 3, h, w) pictures."""
-        self.adapted.aim(x[:, : self.adapted.adapter.in_channels], images)
+        if isinstance(self.adapted, Adapted):
+            self.adapted.aim(x[:, : self.adapted.adapter.in_channels], images)
 
 
 def _gate(mask: Tensor, weight: Tensor, layer: nn.Module, inputs: Any, features: Tensor) -> Tensor:
@@ -138,6 +140,7 @@ class DuetFace(WireDefense):
     """162 of 192 frequency channels, and four masks made of the 30 that stay."""
 
     channels = len(SENT)
+    invertible = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "Mi et al., ACM MM 2022"
     paper_value = "LFW 99.82 %; recovery SSIM .84, PSNR 19.39 dB as measured by MinusFace"
@@ -184,11 +187,16 @@ class DuetFace(WireDefense):
         """What travelled -> (N, D) of any norm."""
         assert isinstance(wire, dict)
         # "channels" comes first by name: its statistics are the first 162. The masks are in [0, 1] as they are.
-        count = len(SENT)
-        x = (wire["channels"] - self.standardize.mean[:count]).mul_(self.standardize.scale[:count])
+        count, x = len(SENT), wire["channels"]
+        if self.settings.front == "convolution":
+            x = (x - self.standardize.mean[:count]).mul_(self.standardize.scale[:count])
         return self.server(x, [wire[name] for name in MASKS])  # type: ignore[no-any-return]
 
     def _build_client(self, context: FitContext) -> None:
+        if self.settings.front == "inverse" and self.settings.interaction != "gate":
+            raise InputError(
+                "duetface: front = 'inverse' stands before a copied recogniser; take interaction = 'gate'."
+            )
         if self.settings.recognizer_init == "clean_finetune":
             raise InputError(
                 "duetface: recognizer_init = 'clean_finetune' is not possible, because the server puts a sigmoid after "
@@ -207,7 +215,10 @@ class DuetFace(WireDefense):
 
     def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         if self.settings.interaction == "gate":
-            return GatedCopy(len(SENT), self._copyable(context))
+            copied = self._copyable(context).trainable_copy()  # type: ignore[operator]
+            if self.settings.front == "inverse":
+                return GatedCopy(Restored(FrequencyInverse(torch.tensor([SENT]), self.settings.side), copied))
+            return GatedCopy(Adapted(len(SENT), copied))
         return DuetServer(self._network(len(SENT), context, shrink))
 
     def _copyable(self, context: FitContext) -> nn.Module:

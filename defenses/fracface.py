@@ -31,12 +31,14 @@ from torch import Tensor
 from ..bench.core.context import FitContext
 from ..bench.core.errors import InputError
 from ..bench.core.nets.bdct import PER_PLANE, bdct
+from ..bench.core.nets.inverse import FrequencyInverse
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.seeding import Rng
 from ..bench.core.surfaces import Fidelity, Secret
 from .partialface import KEPT
-from .wire import WireDefense, WireSettings
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 EDGE = 9  # the map is 9 x 9, and a row of the grid holds 9 channels
 SENT = EDGE * EDGE
@@ -55,6 +57,7 @@ class FracFace(WireDefense):
 
     secrets = frozenset({Secret.DEPLOYMENT})
     channels = SENT
+    invertible = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "FracFace, NeurIPS 2025"
     paper_value = "U-Net recovery on LFW SSIM .400, PSNR 8.61 dB; LFW 99.69 %"
@@ -70,6 +73,11 @@ class FracFace(WireDefense):
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> (N, 81, side, side), on the scale of 8-bit pixels."""
         return bdct(images)[:, self.channels_sent(secret)]
+
+    def _inverse(self, context: FitContext) -> FrequencyInverse:
+        """For the installation's key."""
+        once = self.secrets_of(context).draw(torch.zeros(1, dtype=torch.int64))
+        return FrequencyInverse(self.channels_sent(once)[None], self.settings.side)
 
     def channels_sent(self, secret: SecretDraw) -> Tensor:
         """(81,) the channel, of 192, at each place of what travels; a function of the key alone."""

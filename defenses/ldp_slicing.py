@@ -18,6 +18,7 @@ The paper's own figures, eps_tot 20: LFW 99.75 % (undefended 99.77), CPLFW 91.08
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,11 +32,14 @@ from ..bench.core.nets.bdct import from_ycbcr, to_ycbcr
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
-from .wire import WireDefense, WireSettings
+from .detail_reader import DetailReader
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 BITS = 8
 GREY = 128  # where a plane without its mean is put
 WEIGHTS = (4.0, 1.0, 1.0)  # w_c of Y, Cb, Cr
+COUNTED = 8000  # noisy pictures from which an inverse learns what colours say
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class LDPSlicing(WireDefense):
 
     secrets = frozenset({Secret.SAMPLE})
     channels = 3
+    invertible = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "LDP-Slicing, CVPR 2026"
     paper_value = "LFW 99.75 % at epsilon 20 per pixel"
@@ -69,6 +74,22 @@ class LDPSlicing(WireDefense):
         shape = (images.shape[1], BITS, *images.shape[2:])
         lies = secret.sample.child("ldp-slicing").uniform(secret.ids.to(images.device), shape) >= keep[:, :, None, None]
         return rounded(lambda image, lie: from_ycbcr(reassemble(slices(detail(image)) ^ lie) - GREY), images, lies)
+
+    def _inverse(self, context: FitContext) -> DetailReader:
+        return DetailReader(self.settings.side)
+
+    def _fit_inverse(self, context: FitContext) -> None:
+        super()._fit_inverse(context)
+        self.server.inverse.learn(self._noisy(context))  # type: ignore[operator, union-attr]
+
+    def _noisy(self, context: FitContext) -> Iterator[tuple[Tensor, Tensor]]:
+        """Train pictures as they travel, and their detail around 0."""
+        faces, source = self.training_faces(context), self.secrets_of(context)
+        for presentation in range(-(-COUNTED // len(faces))):
+            for part in context.some("colours", COUNTED).split(64):
+                images = faces.resized(part, self.settings.side).to(context.device)
+                draw = self.training_draw(faces, part, -1 - presentation, source)
+                yield self.encode(images, draw), (detail(images) - GREY).float()
 
     def properties(self) -> dict[str, float | str]:
         """``epsilon_pixel``, and ``epsilon`` of a whole picture."""

@@ -46,7 +46,8 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
 from ..bench.core.training import Batch, TrainSettings, train
-from .wire import WireDefense, WireSettings
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 AT_ONCE = 8  # pictures: their 192 channels fit the cache of a CPU, which is then twice as fast
 GENTLE = 0.1  # the U-Net's share in x': Adam's steps are of one size, this is g's lower rate (x 0.1 in TFace's readme)

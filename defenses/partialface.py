@@ -32,7 +32,10 @@ from ..bench.core.nets.bdct import PER_PLANE, bdct
 from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw, SecretSource
 from ..bench.core.surfaces import Fidelity, Secret
-from .wire import WireDefense, WireSettings
+from ..bench.core.training import TrainLog
+from .rank_reader import RankReader
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 # The ten channels of most energy of each plane at 112 pixels; at 64, channel 10 changes places with 32.
 DROPPED = (0, 1, 2, 3, 8, 9, 10, 16, 17, 24)
@@ -73,6 +76,7 @@ class PartialFace(WireDefense):
 
     secrets = frozenset({Secret.DEPLOYMENT, Secret.SAMPLE})
     channels = 3 * SENT
+    invertible = True
     fidelity = Fidelity.SIMPLIFIED
     paper = "Mi et al., ICCV 2023"
     paper_value = "recovery SSIM .591, PSNR 13.70 dB; LFW 99.80 %"
@@ -80,6 +84,7 @@ class PartialFace(WireDefense):
     claims = "The picture cannot be recovered from the channels sent, even by who knows the candidate ranks."
     Settings = PartialFaceSettings
     settings: PartialFaceSettings
+    rank_log: TrainLog | None = None
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         super().__init__(values)
@@ -106,9 +111,7 @@ class PartialFace(WireDefense):
 
     def encode(self, images: Tensor, secret: SecretDraw) -> Tensor:
         """(N, 3, side, side) -> (N, 27, side, side): 9 channels of Y, then of Cb, then of Cr."""
-        chosen = self.ranks(secret).to(images.device)  # (N, 9) channels of a plane
-        planes = torch.arange(3, device=images.device) * PER_PLANE
-        index = (planes[:, None] + chosen[:, None, :]).flatten(1)  # (N, 27)
+        index = in_all_planes(self.ranks(secret).to(images.device))
         rows = torch.arange(len(images), device=images.device)[:, None]
         return bdct(images)[rows, index]
 
@@ -131,3 +134,25 @@ class PartialFace(WireDefense):
         once, drawn = torch.zeros(1, dtype=torch.int64), secret.deployment.child("partialface")
         split = drawn.child("groups").permutation(once, len(KEPT))[0].reshape(-1, SENT)[:groups]
         return split, drawn.child("orders").permutation(torch.arange(orders), SENT)
+
+    def trainings(self) -> dict[str, TrainLog]:
+        """The server's, and the reader's of ranks where there is one."""
+        return super().trainings() | ({"ranks": self.rank_log} if self.rank_log is not None else {})
+
+    def _inverse(self, context: FitContext) -> RankReader:
+        """Of all ranks, the one that the channels look like."""
+        split, orders = self.candidates(self.secrets_of(context).draw(torch.zeros(1, dtype=torch.int64)))
+        ranks = torch.tensor(KEPT)[split[:, orders].flatten(0, 1)]  # (m n, 9)
+        return RankReader(in_all_planes(ranks), self.settings.side)
+
+    def _fit_inverse(self, context: FitContext) -> None:
+        super()._fit_inverse(context)
+        reader = self.server.inverse
+        assert isinstance(reader, RankReader)
+        self.rank_log = reader.learn(context, f"{self.name}: ranks")
+
+
+def in_all_planes(chosen: Tensor) -> Tensor:
+    """(N, 9) channels of a plane -> (N, 27) of 192: those of Y, then of Cb, then of Cr."""
+    planes = torch.arange(3, device=chosen.device) * PER_PLANE
+    return (planes[:, None] + chosen[:, None, :]).flatten(1)

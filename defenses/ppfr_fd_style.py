@@ -37,7 +37,8 @@ from ..bench.core.registry import register_defense
 from ..bench.core.secrets import SecretDraw
 from ..bench.core.surfaces import Fidelity, Secret
 from .dctdp import AC
-from .wire import WireDefense, WireSettings
+from .wire import WireDefense
+from .wire_settings import WireSettings
 
 KEPT = 36  # channels per plane that travel
 FLAT = 1e-3  # deviation below which a channel is constant: rounding, on the scale of 8-bit pixels

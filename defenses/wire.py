@@ -2,27 +2,14 @@
 
 A subclass says what the client does (``encode``), and how many channels travel (``channels``); what it has to learn
 first goes into ``_build_client`` and ``_fit_client``. The server's recogniser is trained here, on the train split, with
-fresh secrets for every presentation.
-
-How the server begins decides the result and is a setting, because it also changes the claim (a server that starts from
-a recogniser of plain faces has seen plain faces):
-  scratch          the network of ``server``, margin softmax on the train identities, as the papers do on millions of
-                   pictures;
-  warm             the same with the recogniser's own weights in all but the first convolution, where it is such a
-                   network;
-  clean_finetune   a copy of the system's recogniser behind one 3x3 convolution, margin softmax;
-  distill          the same copy (the network of ``server``, from scratch, where that is not small or the recogniser
-                   is forward only), 1 - cos to what the recogniser says of the plain picture. It converges about ten
-                   times faster, and its embeddings live in the recogniser's own space.
-``server`` and ``recipe`` are what a CPU bears by default; the papers' are ir50 (ir18 in ablations) and tface.
+fresh secrets for every presentation. How it begins, and by what it reads, are settings (``wire_settings.py``).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +19,11 @@ from ..bench.core.context import FitContext
 from ..bench.core.distillation import distillation
 from ..bench.core.errors import InputError
 from ..bench.core.faces import FaceSet, resize
-from ..bench.core.leaks import Leak, leak_cat, leak_map, leak_shape, leak_take
+from ..bench.core.leaks import Leak, leak_cat, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
+from ..bench.core.nets.inverse import Restored
 from ..bench.core.nets.margin import MarginHead, ramped
-from ..bench.core.nets.servers import ServerName, begin_as, published_recipe, server_network
+from ..bench.core.nets.servers import begin_as, published_recipe, server_network
 from ..bench.core.nets.standardize import Standardize
 from ..bench.core.precision import exactly
 from ..bench.core.secrets import SecretDraw, SecretSource
@@ -43,28 +31,11 @@ from ..bench.core.seeding import Rng, presentation_ids
 from ..bench.core.surfaces import Surface
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 from .base import Defense
+from .pooled_wires import pooled
+from .wire_settings import WireSettings, check_settings
 
-Init = Literal["scratch", "warm", "clean_finetune", "distill"]
 See: TypeAlias = "Callable[[Tensor, SecretDraw], Tensor]"
-
-
-@dataclass(frozen=True)
-class WireSettings:
-    """The client's picture and the server's recogniser; every wire defence has these."""
-
-    recognizer_init: Init = "distill"  # how the server's recogniser begins, see above
-    server: ServerName = "small"  # its network; papers: ir50, 43.6 M parameters, where small has 0.4 M
-    # adamw: one cycle, the margin ramped up; tface: SGD, the rate a tenth at 10, 18 and 22 of 24 epochs, one warm-up,
-    # the whole margin from the start, as in the papers.
-    recipe: Literal["adamw", "tface"] = "adamw"
-    side: int = 64  # pixels per side of what the client transforms; papers: 112
-    server_steps: int = 400  # optimiser steps; papers: 24 epochs of 5.8 M pictures
-    server_batch: int = 48  # pictures per step
-    server_lr: float = 1e-3  # peak; papers: 0.1 (recipe tface)
-    weight_decay: float = 5e-4  # as in TFace
-    scale: float = 24.0  # s of the margin softmax; papers: 64, which needs many identities
-    margin: float = 0.3  # m, radians (ArcFace); papers: 0.5
-    pool: int = 0  # wires made of each train picture, once, that the server learns from; 0 = anew at every step
+SPECTRUM = 400  # train pictures whose mean and spectrum an inverse takes
 
 
 class WireDefense(Defense, ABC):
@@ -72,10 +43,12 @@ class WireDefense(Defense, ABC):
 
     Class attributes:
         channels: C of what travels, a map of ``side`` x ``side``; where it is no such map, override ``example``.
+        invertible: whether ``front = "inverse"`` is possible; then there is ``_inverse``.
     """
 
     protects = Surface.WIRE
     channels: ClassVar[int] = 3
+    invertible: ClassVar[bool] = False
     Settings = WireSettings
     settings: Any
     server: nn.Module
@@ -92,8 +65,10 @@ class WireDefense(Defense, ABC):
         return torch.zeros(2, self.channels, self.settings.side, self.settings.side)
 
     def properties(self) -> dict[str, float | str]:
-        """How the server's recogniser began, and which network it is."""
-        return {"recognizer_init": str(self.settings.recognizer_init), "server": str(self.settings.server)}
+        """How the server's recogniser began, which network it is, and what stands before it where that is ours."""
+        s = self.settings
+        own = {"front": s.front} if s.front != "convolution" else {}
+        return {"recognizer_init": str(s.recognizer_init), "server": str(s.server), **own}
 
     def trainings(self) -> dict[str, TrainLog]:
         """The client's own, where it learns something first, and the server's."""
@@ -109,11 +84,23 @@ class WireDefense(Defense, ABC):
     def _build_server(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         """The server's recogniser: (N, channels, side / shrink, side / shrink) standardised -> (N, D) of any norm."""
         recognizer: Any = context.recognizer
+        if self.settings.front == "inverse":
+            return Restored(self._inverse(context), recognizer.trainable_copy())
         copied = self.settings.recognizer_init == "clean_finetune"
         copied |= self.settings.recognizer_init == "distill" and self.settings.server == "small"
         if copied and recognizer.differentiable:
             return Adapted(channels, recognizer.trainable_copy())
         return self._network(channels, context, shrink)
+
+    def _inverse(self, context: FitContext) -> nn.Module:
+        """What travelled -> (N, 3, side, side) in [0, 1], in closed form; where ``invertible``."""
+        raise NotImplementedError
+
+    def _fit_inverse(self, context: FitContext) -> None:
+        """What the inverse has to know of pictures."""
+        some = self.training_faces(context).resized(context.some("spectrum", SPECTRUM), self.settings.side)
+        (restored,) = (part for part in self.server.modules() if isinstance(part, Restored))
+        restored.inverse.fit(some.to(context.device))  # type: ignore[operator]
 
     def _network(self, channels: int, context: FitContext, shrink: int = 1) -> nn.Module:
         """The network of ``server`` without weights."""
@@ -143,16 +130,10 @@ class WireDefense(Defense, ABC):
 
     def read(self, wire: Leak) -> Tensor:
         """What travelled -> (N, D) of any norm, by the server; override where it takes more than one map."""
-        return self.server(self.standardize(wire))  # type: ignore[no-any-return]
+        return self.server(wire if self.settings.front == "inverse" else self.standardize(wire))  # type: ignore[no-any-return]
 
     def _build(self, context: FitContext) -> None:
-        if self.settings.side < 16 or self.settings.side % 16:
-            raise InputError(f"{self.name}: side must be a multiple of 16, got {self.settings.side}.")
-        if self.settings.recognizer_init == "clean_finetune" and self.settings.server != "small":
-            raise InputError(
-                f"{self.name}: with recognizer_init = 'clean_finetune' the server is a copy of the recogniser, so "
-                f"server = {self.settings.server!r} would not be used; leave it out, or use 'scratch' or 'distill'."
-            )
+        check_settings(self.settings, self.name, invertible=self.invertible)
         self._build_client(context)
         self.standardize = Standardize(self.example())
         self.server = self._build_server(self.standardize.shape[0], context)
@@ -197,6 +178,8 @@ class WireDefense(Defense, ABC):
 
     def _fit_server(self, context: FitContext) -> None:
         self._aim(context, self.training_faces(context), self.secrets_of(context))
+        if self.settings.front == "inverse":
+            self._fit_inverse(context)
 
         def see(x: Tensor, secret: SecretDraw) -> Tensor:
             # What is deployed runs in float32; a transform in bf16 would be another one (coefficients span 10^4).
@@ -205,33 +188,9 @@ class WireDefense(Defense, ABC):
             return self.read(wire)
 
         learner = [self.server, *self.learner_modules()]
-        wires = self._pooled(context) if self.settings.pool else None
+        wires = pooled(self, context) if self.settings.pool else None
         steps = self.settings.server_steps
         self.log = self.learn_faces(see, learner, steps, context, context.rng, "server", wires=wires)
-
-    @torch.no_grad()
-    def _pooled(self, context: FitContext) -> Callable[[Batch], tuple[Leak, Tensor]]:
-        """Wires of all train pictures under ``pool`` secrets each, half of them mirrored, in half precision."""
-        if self.learner_modules():
-            raise InputError(f"{self.name}: its client learns together with the server, so wires cannot be pooled.")
-        faces, source, flips = self.training_faces(context), self.secrets_of(context), context.rng.child("mirror")
-        kept: list[tuple[Leak, Tensor]] = []
-        parts = torch.arange(len(faces)).split(64)
-        for presentation in range(self.settings.pool):
-            wires, mirrors = [], []
-            for part in context.progress.track(parts, len(parts), f"{self.name}: pool"):
-                batch = Batch(part, presentation, 0, 0.0)
-                x, mirrored = self.training_images(faces, batch, flips, context.device)
-                wires.append(leak_map(_halved, self.encode(x, self.training_draw(faces, part, presentation, source))))
-                mirrors.append(mirrored)
-            kept.append((leak_cat(wires), torch.cat(mirrors)))
-
-        def wires_of(batch: Batch) -> tuple[Leak, Tensor]:
-            wire, mirrored = kept[batch.presentation % len(kept)]
-            taken = leak_map(lambda part: part[batch.index].to(context.device).float(), wire)
-            return taken, mirrored[batch.index]
-
-        return wires_of
 
     def learn_faces(
         self, see: See, learner: list[nn.Module], steps: int, context: FitContext, rng: Rng, title: str,
@@ -292,8 +251,3 @@ class WireDefense(Defense, ABC):
         if aim is not None:
             few = slice(0, 64)
             aim(self.standardize(leak_take(wire, few)), images[few])
-
-
-def _halved(part: Tensor) -> Tensor:
-    """On the CPU and in half precision, integers as they are."""
-    return part.cpu().half() if part.is_floating_point() else part.cpu()

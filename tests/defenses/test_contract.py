@@ -13,7 +13,8 @@ from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.surfaces import Fidelity, Goal, Secret, Surface
 from faceleak.defenses.base import Defense, overrides
 from faceleak.defenses.composition import compose
-from faceleak.defenses.wire import Init, WireDefense
+from faceleak.defenses.wire import WireDefense
+from faceleak.defenses.wire_settings import Init
 from systems import ToySystem, small_defense
 
 NAMES = DEFENSES.names()

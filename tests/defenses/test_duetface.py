@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from faceleak.bench.core.context import FitContext
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.leaks import leak_bytes
+from faceleak.bench.core.nets.adapted import Adapted
 from faceleak.bench.core.nets.bdct import CHANNELS, bdct
 from faceleak.bench.core.nets.regions import ellipse_region, hull_region
 from faceleak.bench.core.progress import Progress
@@ -230,7 +231,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_gates_leave_a_copied_recogniser_as_it_is_until_they_learn() -> None:
     """The server of ``interaction = gate``: at first an adapted copy; a weight lets its mask in; no hook stays."""
-    copied = GatedCopy(len(SENT), recognizer("toy-split"))
+    copied = GatedCopy(Adapted(len(SENT), recognizer("toy-split").trainable_copy()))
     x, masks = torch.randn(2, len(SENT), 32, 32, generator=torch.Generator().manual_seed(0)), [
         torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(side)) for side in (8, 4, 2, 2)
     ]  # fmt: skip

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.nets.bdct import to_ycbcr
 from faceleak.bench.core.secrets import SecretSource
+from faceleak.bench.core.seeding import Rng
+from faceleak.bench.core.surfaces import Surface
+from faceleak.defenses.detail_reader import DetailInverse, DetailReader
 from faceleak.defenses.ldp_slicing import GREY, LDPSlicing, detail, reassemble, slices, split_budget
 from systems import ToySystem, faces
 
@@ -90,3 +93,38 @@ def test_bits_are_redrawn_for_each_presentation_and_epsilon_is_reported() -> Non
     assert (facts["epsilon_pixel"], facts["epsilon"]) == (20.0, 20.0 * 32 * 32)
     with pytest.raises(InputError, match="epsilon_total must lie in"):
         ToySystem("ldp-slicing", {"epsilon_total": 0.0})
+
+
+def test_what_a_colour_says_of_the_detail_is_counted() -> None:
+    """Pixels whose colour was seen often get its mean; a colour that was never seen leans on those around it."""
+    reader = DetailReader(16)
+    wire = torch.zeros(1, 3, 16, 16)
+    wire[..., 8:] = 1.0
+    truth = torch.where(wire > 0, 3.0, -1.0) + Rng(0, "noise").normal(torch.arange(1), (3, 16, 16))
+    reader.learn([(wire, truth)] * 40)
+    found = reader.detail(wire)
+    assert torch.allclose(found[..., 8:], truth[..., 8:].mean((2, 3), keepdim=True).expand(1, 3, 16, 8), atol=0.05)
+    near, far = torch.full((1, 3, 16, 16), 10 / 255), torch.full((1, 3, 16, 16), 0.5)
+    assert float(reader.detail(near).mean()) == pytest.approx(-1, abs=0.2), "in the same cube of eight cells"
+    assert torch.equal(reader.detail(far), torch.zeros(1, 3, 16, 16))
+    explained = (found * truth).mean((0, 2, 3)) / truth.square().mean((0, 2, 3))
+    assert torch.allclose(reader.share, explained, atol=0.02)
+
+
+def test_a_picture_comes_back_from_its_detail() -> None:
+    """What is left of a picture without the means of its 2x2 blocks is nearer it than the mean picture is."""
+    images = faces()["public"].resized(torch.arange(80), 32)
+    inverse = DetailInverse(32)
+    inverse.fit(images)
+    inverse.noise.fill_(1e-3)
+    found = inverse((detail(images[:8]) - GREY).float())
+    mean = images.mean(0)
+    assert float((found - images[:8]).square().mean()) < 0.7 * float((mean - images[:8]).square().mean())
+
+
+def test_a_server_with_the_inverse_reads_noisy_bits() -> None:
+    system = ToySystem("ldp-slicing", {"front": "inverse", "server_steps": 2})
+    wire = system.deployed_leak(torch.arange(6), Surface.WIRE)
+    assert torch.equal(wire, ToySystem("ldp-slicing").deployed_leak(torch.arange(6), Surface.WIRE))  # type: ignore[arg-type]
+    z = system.defense.embed(wire)
+    assert torch.allclose(z.norm(dim=1), torch.ones(6), atol=1e-5)

@@ -9,8 +9,8 @@ import torch
 from faceleak.bench.core.errors import InputError
 from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.seeding import Rng
-from faceleak.bench.core.surfaces import Secret
-from faceleak.defenses.partialface import KEPT, PartialFace
+from faceleak.bench.core.surfaces import Secret, Surface
+from faceleak.defenses.partialface import KEPT, PartialFace, in_all_planes
 from systems import ToySystem, faces
 
 SOURCE = SecretSource(Rng(0, "key"), Rng(0, "sample"))
@@ -60,6 +60,24 @@ def test_in_training_a_person_shows_three_groups_and_later_all_six() -> None:
 def test_as_released_it_trains() -> None:
     system = ToySystem("partialface", RELEASED | {"server_steps": 2})
     assert torch.isfinite(system.deployed_leak(torch.arange(4))).all()  # type: ignore[arg-type]
+
+
+def test_a_server_with_the_inverse_tells_ranks_and_sees_the_picture() -> None:
+    """Nothing of what travels changes; what the server makes of it is nearer the picture than the mean face is."""
+    plain, system = ToySystem("partialface"), ToySystem("partialface", {"front": "inverse", "server_steps": 2})
+    defense, index = system.defense, torch.arange(60)
+    wire = system.deployed_leak(index, Surface.WIRE, "victims")
+    assert torch.equal(wire, plain.deployed_leak(index, Surface.WIRE, "victims"))  # type: ignore[arg-type]
+    reader = defense.server.inverse  # type: ignore[union-attr]
+    draw = system.installation.draw(system.victims.ids[index])
+    sent = in_all_planes(defense.ranks(draw))  # type: ignore[operator]
+    assert float((reader.inverse.channels[reader.ranks(wire)] == sent).all(1).float().mean()) > 0.9  # type: ignore[union-attr, operator]
+    images = system.victims.resized(index, 32)
+    mean = system.public.resized(torch.arange(100), 32).mean(0)
+    assert float((reader(wire) - images).square().mean()) < float((mean - images).square().mean())  # type: ignore[operator]
+    assert set(defense.trainings()) == {"server", "ranks"}
+    assert defense.properties()["front"] == "inverse"
+    assert "front" not in plain.defense.properties(), "rows of the papers' form stay what they are"
 
 
 @pytest.mark.parametrize(

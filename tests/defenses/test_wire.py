@@ -83,3 +83,32 @@ def test_the_published_recipe_moves_a_noise_budget_by_adam() -> None:
 def test_a_client_that_learns_with_its_server_cannot_be_pooled() -> None:
     with pytest.raises(InputError, match="cannot be pooled"):
         ToySystem("dctdp", {"pool": 1})
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_the_closed_form_front_is_refused_where_it_cannot_be(name: str) -> None:
+    """Where what travels is not linear in the picture, or the server is no copy of the recogniser."""
+    if not DEFENSES.get(name).invertible:
+        with pytest.raises(InputError, match="no inverse in closed form"):
+            ToySystem(name, {"front": "inverse"})
+        return
+    gate = {"interaction": "gate"} if name == "duetface" else {}
+    for settings in ({"server": "ir18"}, {"recognizer_init": "scratch"}):
+        with pytest.raises(InputError, match="is a copy of the recogniser"):
+            ToySystem(name, {"front": "inverse", **gate, **settings})
+
+
+@pytest.mark.parametrize("name", ["fracface", "duetface"])
+def test_a_server_with_the_inverse_recognises_at_once(name: str) -> None:
+    """After one step; what travels is what it was; a copy that is read back says the same."""
+    settings = {"front": "inverse", "server_steps": 1, "server_lr": 1e-6}
+    settings |= {"interaction": "gate", "client_steps": 1} if name == "duetface" else {}
+    system = ToySystem(name, settings, "toy-split")
+    images, ids = system.victims.images(SOME), system.victims.ids[SOME]
+    leak = system.defense.leak(images, Surface.WIRE, system.installation.draw(ids))
+    likeness = system.defense.embed(leak) @ system.recognizer.embed(images).T
+    assert float(likeness.diagonal().mean() - likeness.mean()) > 0.1
+    again = DEFENSES.get(name)(small_defense(name) | settings)
+    context = FitContext(system.recognizer, faces()["public"], Rng(0, "defense"), CPU, Progress())
+    again.fit(context, system.defense.state_dict())
+    assert torch.allclose(again.embed(leak), system.defense.embed(leak), atol=1e-5)

@@ -64,7 +64,7 @@ def bdct(images: Tensor, align_corners: bool = True) -> Tensor:
     """
     check_images(images, "images of bdct")
     h, w = images.shape[-2:]
-    rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
+    rows, columns = (analysis(side, align_corners).to(images) for side in (h, w))
     with exactly(images.device):  # coefficients span 10^4
         return _by_channel(rows @ to_ycbcr(images) @ columns.T)
 
@@ -80,12 +80,9 @@ def inverse_bdct(coefficients: Tensor, align_corners: bool = True) -> Tensor:
     """
     if coefficients.ndim != 4 or coefficients.shape[1] != CHANNELS:
         raise InputError(f"inverse_bdct needs (N, {CHANNELS}, H, W), got {tuple(coefficients.shape)}.")
-    n, _, h, w = coefficients.shape
-    split = coefficients.reshape(n, 3, BLOCK, BLOCK, h, w).permute(0, 1, 4, 2, 5, 3)
-    planes = split.reshape(n, 3, BLOCK * h, BLOCK * w)
-    rows, columns = (_synthesis(side, align_corners).to(coefficients) for side in (h, w))
+    rows, columns = (_synthesis(side, align_corners).to(coefficients) for side in coefficients.shape[-2:])
     with exactly(coefficients.device):
-        return from_ycbcr(rows @ planes @ columns.T)
+        return from_ycbcr(rows @ by_plane(coefficients) @ columns.T)
 
 
 def least_coefficients(images: Tensor, align_corners: bool = True) -> Tensor:
@@ -112,7 +109,7 @@ def bdct_and_blind(images: Tensor, align_corners: bool = True) -> tuple[Tensor, 
     h, w = images.shape[-2:]
     with exactly(images.device):
         planes = to_ycbcr(images)
-        rows, columns = (_analysis(side, align_corners).to(images) for side in (h, w))
+        rows, columns = (analysis(side, align_corners).to(images) for side in (h, w))
         down, across = (_round_trip(side, align_corners).to(images) for side in (h, w))
         whole, means = (a @ planes @ b.T for a, b in zip(down, across, strict=True))
         least_h, least_w = (_least(side, align_corners).to(images) for side in (h, w))
@@ -137,8 +134,8 @@ def fast_bdct(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _analysis(side: int, align_corners: bool) -> Tensor:
-    """(8 side, side): one axis up-sampled by eight, each run of eight samples transformed."""
+def analysis(side: int, align_corners: bool = True) -> Tensor:
+    """(8 side, side) float64: one axis up-sampled by eight, each run of eight samples transformed."""
     up = _interpolation(side, BLOCK * side, align_corners)
     return (dct_matrix() @ up.reshape(side, BLOCK, side)).reshape(BLOCK * side, side)
 
@@ -159,7 +156,7 @@ def _least(side: int, align_corners: bool) -> Tensor:
 @lru_cache(maxsize=16)
 def _round_trip(side: int, align_corners: bool) -> Tensor:
     """(2, side, side): one axis there and back, of all coefficients and of the block means alone."""
-    there, back = _analysis(side, align_corners), _synthesis(side, align_corners)
+    there, back = analysis(side, align_corners), _synthesis(side, align_corners)
     means = torch.zeros_like(there)
     means[::BLOCK] = there[::BLOCK]
     return torch.stack([back @ there, back @ means])
@@ -172,6 +169,13 @@ def _by_channel(planes: Tensor) -> Tensor:
     return split.reshape(n, CHANNELS, h // BLOCK, w // BLOCK)
 
 
+def by_plane(coefficients: Tensor) -> Tensor:
+    """(N, 192, H, W) -> (N, 3, 8H, 8W) block by block, as ``analysis`` makes them of a plane."""
+    n, _, h, w = coefficients.shape
+    split = coefficients.reshape(n, 3, BLOCK, BLOCK, h, w).permute(0, 1, 4, 2, 5, 3)
+    return split.reshape(n, 3, BLOCK * h, BLOCK * w)
+
+
 def _interpolation(source: int, target: int, align_corners: bool) -> Tensor:
     """(target, source) float64: bilinear interpolation of one axis as a matrix."""
     one_hot = torch.eye(source, dtype=torch.float64)[None]
@@ -181,5 +185,5 @@ def _interpolation(source: int, target: int, align_corners: bool) -> Tensor:
 @lru_cache(maxsize=1)
 def _filters() -> Tensor:
     """(64, 1, 3, 3) float64: the filters of ``align_corners=False``, read off the middle pixel of three."""
-    taps = _analysis(3, False)[BLOCK : 2 * BLOCK]  # (8, 3)
+    taps = analysis(3, False)[BLOCK : 2 * BLOCK]  # (8, 3)
     return torch.einsum("ui,vj->uvij", taps, taps).reshape(PER_PLANE, 1, 3, 3)
