@@ -37,7 +37,7 @@ class DetailInverse(Wiener):
     def adjoint(self, wire: Tensor, choice: Tensor) -> Tensor:
         return wire - self.blocks @ wire @ self.blocks
 
-    def normal(self, planes: Tensor, choice: Tensor) -> Tensor:
+    def normal(self, planes: Tensor, terms: Tensor) -> Tensor:
         return planes - self.blocks @ planes @ self.blocks  # a projection, hence its own square
 
     def diagonal(self, choice: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ Derived anew, because paper and released code leave it open or contradict each o
   beta_k    3^(2(k-1)) = 1, 9. With the paper's 3^(2k) the second level is a multiple of 81 and vanishes;
   L0        3 x 3 independent numbers 0..80, repeated over the cells (the released code has none);
   grid      plane after plane, as in the released code: the 81 kept are all 54 of Y and 27 of Cb.
+``front = inverse`` is ours: the server, which is trained for the key anyway, is given the inverse of what it sends.
 Differs from the paper besides: the ten dropped channels are dropped in all three planes (the released code forgets Cb
 and Cr); the database holds the embedding, not the 81 channels; server of `defenses/wire.py`. Fidelity: simplified.
 The paper's own figures: LFW 99.69 % (undefended 99.73, table 1), U-Net recovery on LFW SSIM .400, PSNR 8.61 (table 2),

@@ -12,6 +12,7 @@ The paper's text was not at hand, only notes on it with its tables: this is a re
 here: without LL a plane has mean zero, so it is put around mid-grey (128) and clipped to 0..255 before it is cut into
 bits, Y as well as Cb and Cr; Haar acts on the planes, which is the same as on RGB, both being linear; the picture sent
 is clipped to [0, 1] and rounded to 8 bits, which costs no budget; server of `defenses/wire.py`.
+``front = inverse`` is ours: the server counts what each noisy colour says of the detail (``detail_reader.py``).
 eps_tot is the budget of one pixel. A picture has side^2 of them, so that its own epsilon is eps_tot side^2.
 The paper's own figures, eps_tot 20: LFW 99.75 % (undefended 99.77), CPLFW 91.08 %.
 """

@@ -10,6 +10,8 @@ released (``candidates = released``, ``orders = 3``, ``groups_shown = 3``): one 
 everybody, so no deployment secret, the identity among the orders, and in training a person's pictures show only three
 of the six groups, the triple chosen by the label modulo 20, so that the trainer never sees all of a picture. At test
 time there is no label: any rank is drawn.
+``front = inverse`` is ours: the server, told nothing either, reads the rank off the channels (``rank_reader.py``) and
+sees the picture that they make likely.
 Differs from the paper: an epoch shows every picture under one fresh rank instead of r = 18 copies (released code: 3);
 server of `defenses/wire.py`. Fidelity: simplified.
 The paper's own figures: LFW 99.80 % (undefended 99.77), recovery SSIM .591, PSNR 13.70 (its table 3).

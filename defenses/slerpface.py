@@ -16,6 +16,10 @@ gives the groups, a small network the attention, and both learn by margin softma
 nothing is learnt, every a_g is 1 / G, and none lies below the median, so that all groups lose 4 draws. There are D / 16
 groups; the code's 49 would write the same D numbers several times over, which raises the accuracy and leaves the
 dropping nothing to hide.
+Where accuracy goes, on calibration people of LFW (mobilefacenet) and of rendered faces (small network), undefended 99.5
+and 94.8 %: by default 94.3 and 88.6; uniform attention 96.9 and 92.9; 49 groups 99.3 and 93.3; both 99.5 and 93.9. Most
+of it is the attention's: at 8 groups it varies by a third of its mean, .04, between photographs, and t_g with it; the
+longer it is learnt on some hundred people, the more.
 The paper's body was not read; method from the released code. Fidelity: re-implementation, simplified.
 
 For who attacks: an inverter that looks at p alone overstates the privacy. The lengths of the groups of p are the a_g,
