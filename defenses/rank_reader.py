@@ -18,6 +18,7 @@ from ..bench.core.context import FitContext
 from ..bench.core.nets.bdct import CHANNELS, bdct
 from ..bench.core.nets.inverse import FrequencyInverse
 from ..bench.core.nets.standardize import Standardize
+from ..bench.core.precision import exactly
 from ..bench.core.training import Batch, TrainLog, TrainSettings, train
 
 BUDGET = TrainSettings(steps=600, batch=128, lr=3e-3, weight_decay=1e-2)  # seconds: no network, marks are kept
@@ -44,7 +45,8 @@ class RankReader(nn.Module):
 
     def ranks(self, wire: Tensor) -> Tensor:
         """(N,) the likeliest."""
-        return self.tell(self.standardize(channel_marks(wire))).argmax(1)  # type: ignore[no-any-return]
+        with exactly(wire.device):
+            return self.tell(self.standardize(channel_marks(wire))).argmax(1)  # type: ignore[no-any-return]
 
     def fit(self, images: Tensor) -> None:
         """Mean and spectrum of (n, 3, side, side) pictures."""

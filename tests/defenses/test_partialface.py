@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import combinations
 
 import pytest
@@ -11,6 +12,7 @@ from faceleak.bench.core.secrets import SecretSource
 from faceleak.bench.core.seeding import Rng
 from faceleak.bench.core.surfaces import Secret, Surface
 from faceleak.defenses.partialface import KEPT, PartialFace, in_all_planes
+from faceleak.defenses.rank_reader import BUDGET
 from systems import ToySystem, faces
 
 SOURCE = SecretSource(Rng(0, "key"), Rng(0, "sample"))
@@ -62,9 +64,10 @@ def test_as_released_it_trains() -> None:
     assert torch.isfinite(system.deployed_leak(torch.arange(4))).all()  # type: ignore[arg-type]
 
 
-def test_a_server_with_the_inverse_tells_ranks_and_sees_the_picture() -> None:
+def test_a_server_with_the_inverse_tells_ranks_and_sees_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of what travels changes; what the server makes of it is nearer the picture than the mean face is."""
-    plain, system = ToySystem("partialface"), ToySystem("partialface", {"front": "inverse", "server_steps": 2})
+    monkeypatch.setattr("faceleak.defenses.rank_reader.BUDGET", dataclasses.replace(BUDGET, steps=150))
+    plain, system = (ToySystem("partialface", {"server_steps": 2, **front}) for front in ({}, {"front": "inverse"}))
     defense, index = system.defense, torch.arange(60)
     wire = system.deployed_leak(index, Surface.WIRE, "victims")
     assert torch.equal(wire, plain.deployed_leak(index, Surface.WIRE, "victims"))  # type: ignore[arg-type]
