@@ -65,10 +65,10 @@ class WireDefense(Defense, ABC):
         return torch.zeros(2, self.channels, self.settings.side, self.settings.side)
 
     def properties(self) -> dict[str, float | str]:
-        """How the server's recogniser began, which network it is, and what stands before it where that is ours."""
+        """How the server's recogniser began, behind what where that is ours, and which network it is."""
         s = self.settings
-        own = {"front": s.front} if s.front != "convolution" else {}
-        return {"recognizer_init": str(s.recognizer_init), "server": str(s.server), **own}
+        begun = s.recognizer_init if s.front == "convolution" else f"{s.recognizer_init}, {s.front}"
+        return {"recognizer_init": str(begun), "server": str(s.server)}
 
     def trainings(self) -> dict[str, TrainLog]:
         """The client's own, where it learns something first, and the server's."""

@@ -79,8 +79,8 @@ def test_a_server_with_the_inverse_tells_ranks_and_sees_the_picture(monkeypatch:
     mean = system.public.resized(torch.arange(100), 32).mean(0)
     assert float((reader(wire) - images).square().mean()) < float((mean - images).square().mean())  # type: ignore[operator]
     assert set(defense.trainings()) == {"server", "ranks"}
-    assert defense.properties()["front"] == "inverse"
-    assert "front" not in plain.defense.properties(), "rows of the papers' form stay what they are"
+    assert defense.properties()["recognizer_init"] == "distill, inverse", "which the board shows"
+    assert plain.defense.properties()["recognizer_init"] == "distill"
 
 
 @pytest.mark.parametrize(
