@@ -76,8 +76,8 @@ COLUMN_HELP: dict[str, str] = {
     "utility": "What accuracy is of: the defended system verifying people, or a recognizer trained on a released data "
     "set and tested on real photos.",
     "recognizer_init": "How the server's own recognizer began, where a defense trains one: scratch, warm (with the "
-    "weights of one of plain faces), clean_finetune (from a recognizer of plain faces) or distill (taught by it); inverse: behind the closed-form "
-    "inverse of what the client does, which is no part of the paper.",
+    "weights of one of plain faces), clean_finetune (from a recognizer of plain faces) or distill (taught by it); "
+    "inverse: behind the closed-form inverse of what the client does, which is no part of the paper.",
     "n_cells": "How many cells (attack, defense, knowledge, seed) were planned.",
     "n_failed": "How many of the cells behind this row failed; each is listed with its error.",
     "flags": "Warnings about this row; each is explained below.",
