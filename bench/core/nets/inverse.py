@@ -4,7 +4,7 @@ With planes x (Y, Cb, Cr) of mean m and power spectrum S over the cosine basis D
 variance v, the estimate of least squared error (Wiener, 1949) solves
     (A' A / v + D' S^-1 D) (x - m) = A' (y - A m) / v.
 A' A is never written down: conjugate gradients apply it, preconditioned by the diagonal of the left side over D, which
-nearly is one. Five steps are then as good as eighty for most choices of nine channels of 64; ten are taken for those
+nearly is one. Five steps are then as good as forty for most choices of nine channels of 64; ten are taken for those
 that see little of slow changes across the face. Mean and spectrum are those of a few hundred pictures of anybody.
 Float32 bears v down to 1e-3: at 1e-4 slow changes, small differences of large numbers, drown in rounding (PSNR falls by
 10 dB for some channels). Double precision bears 1e-6, gains a little (cosine .512 -> .542 on rendered faces) and costs
