@@ -2,7 +2,8 @@
 
 Ours; the papers' server is told nothing and learns to do without. Channels differ in strength and smoothness
 (``channel_marks``) and faces do not, so that one linear layer over the marks tells the rank: on LFW's faces, of people
-it has not seen, 583 of 583 in a trial of 1,500 steps (36 ranks). Whoever listens and knows the candidates can do the same.
+it has not seen, 583 of 583 in a trial of 1,500 steps (36 ranks).
+Whoever listens and knows the candidates can do the same.
 """
 
 from __future__ import annotations
