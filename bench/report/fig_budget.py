@@ -9,15 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
-from pydantic import ValidationError
 
-from ..core.errors import InputError
-from ..core.registry import ATTACKS
-from ..plan.saturation import Curve, curves
-from ..plan.schema import AttackSpec
 from .curves import draw_curves
 from .load import RunFolder
 from .rows import UNDEFENDED, View, view_of
@@ -29,6 +24,7 @@ _AXES = {
     "pairs": "public pictures whose leak the attacker has",
     "steps": "steps of its training and search",
 }
+Points: TypeAlias = list[tuple[float, str]]
 _PLACE = ["dataset", "recognizer", "surface", "defense", "axis"]
 _COLUMNS = (*_PLACE, "plugin", "knowledge", "budget", "attack", "judge", "sar2", "sar2_lo", "sar2_hi")
 
@@ -43,8 +39,7 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     if not len(run.results):
         return []
     made = []
-    entries = _entries(run.run)
-    table = budget_table(view_of(run), {entry.title: entry.name for entry in entries}, _stepped(entries))
+    table = budget_table(view_of(run), _plugins(run.run), _stepped(run.run))
     for place, rows in table.groupby(_PLACE):
         dataset, recognizer, surface, defense, axis = (str(part) for part in place)
         name = stem(f"success-vs-{axis}", dataset, recognizer, surface, defense)
@@ -62,15 +57,16 @@ def draw_budgets(run: RunFolder, folder: Path) -> list[Made]:
     return made
 
 
-def budget_table(view: View, plugins: Mapping[str, str], stepped: Sequence[Curve] = ()) -> pd.DataFrame:
+def budget_table(view: View, plugins: Mapping[str, str], stepped: Sequence[Points] = ()) -> pd.DataFrame:
     """One row per point of a curve; attacks that were given one budget only have no curve.
 
     Args:
         view: the results.
         plugins: what rows call an attack -> its plug-in.
-        stepped: curves against steps. Of these the other axes show the largest budget alone.
+        stepped: curves against steps, as budgets, ascending, and what rows call the attack. Of these the other axes
+            show the largest budget alone.
     """
-    steps = {title: (curve.points[-1][1], budget) for curve in stepped for budget, title in curve.points}
+    steps = {title: (points[-1][1], budget) for points in stepped for budget, title in points}
     rows: list[dict[str, Any]] = []
     for who, cells in view.cells.items():
         title = who.attack.split(" [")[0]
@@ -93,20 +89,15 @@ def budget_table(view: View, plugins: Mapping[str, str], stepped: Sequence[Curve
     return table[several].sort_values([*curve_of, "budget", "attack"]).reset_index(drop=True)
 
 
-def _entries(run: Mapping[str, Any]) -> list[AttackSpec]:
-    """The track's attacks as the run folder keeps them; none of them where it keeps none that can be read."""
+def _plugins(run: Mapping[str, Any]) -> dict[str, str]:
     resolved = run.get("resolved")
     entries = resolved.get("attacks") if isinstance(resolved, Mapping) else None
-    try:
-        return [AttackSpec.model_validate(entry) for entry in entries] if isinstance(entries, list) else []
-    except ValidationError:
-        return []
+    known = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+    return {str(entry.get("label") or entry.get("name")): str(entry.get("name")) for entry in known}
 
 
-def _stepped(entries: Sequence[AttackSpec]) -> list[Curve]:
-    """Their curves against steps; none of attacks that are not installed here, whose settings nobody knows."""
-    known = [entry for entry in entries if entry.name in ATTACKS.names()]
-    try:
-        return [curve for curve in curves(known) if curve.axis == "steps"]
-    except InputError:  # settings of another version
-        return []
+def _stepped(run: Mapping[str, Any]) -> list[Points]:
+    """Curves against steps as the run wrote them down, since only it knows the settings that attacks were made with."""
+    curves = run.get("stepped")
+    known = [curve for curve in curves if isinstance(curve, list) and curve] if isinstance(curves, list) else []
+    return [[(float(budget), str(title)) for budget, title in curve] for curve in known]

@@ -19,7 +19,7 @@ from ..execute.task import Ended, Task
 from ..isolation.roots import publish_root
 from ..isolation.scratch import sweep_scratch
 from ..plan.cells import Cell, cells, roles
-from ..plan.saturation import last_steps
+from ..plan.saturation import curves, last_steps
 from ..plan.track import Track
 from ..record.cell_files import STATE, damage, has_ended
 from ..record.command import FILTERS
@@ -77,6 +77,7 @@ class _Run:
         self.track, self.options, self.started = track, options, now()
         self.session = open_session(track, options)
         self.folder, self.curves = options.out / "cells", last_steps(track.attacks)
+        self.stepped = [curve.points for curve in curves(track.attacks) if curve.axis == "steps"]
         self.roles = roles(track.attacks)
         self.done = self.failed = 0
         if options.workers > 1 and not options.ray:
@@ -162,7 +163,7 @@ class _Run:
         """The manifest, unless it says all that already."""
         about = about_run(self.session, self.planned, self.seeds, self.options.command)
         about |= {"origin": self.options.origin, "ended": len(found.cells), "state": state}
-        about |= {"curves": [list(step) for step in self.curves], "roles": self.roles}
+        about |= {"curves": [list(step) for step in self.curves], "stepped": self.stepped, "roles": self.roles}
         if not same_run(self.options.out, about):
             about |= {"started": self.started, "finished": None if state == "running" else now()}
             write_manifest(self.session, self.options.out, about, found)

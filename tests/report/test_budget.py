@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faceleak.bench.plan.saturation import Curve
 from faceleak.bench.report.curves import spaced
 from faceleak.bench.report.fig_budget import budget_table, draw_budgets
 from faceleak.bench.report.rows import prepare
@@ -41,13 +40,21 @@ def test_attacks_with_several_budgets_are_curves_and_others_are_not() -> None:
 
 def test_steps_are_a_curve_of_their_own() -> None:
     """Shorter trainings are no point of the curve against pairs, on which only pairs differ."""
-    curve = Curve("steps", ((300.0, "short"), (900.0, "decoder")))
+    curve = [(300.0, "short"), (900.0, "decoder")]
     rows = _rows() + [row | {"n_aux": 4000, "n_protected_pairs": 4000} for row in attack("short", 0.3, cell="s")]
     found = budget_table(prepare(table(rows), 0.01), PLUGINS | {"short": "decoder"}, [curve])
     steps = found[found["axis"] == "steps"]
     assert steps["plugin"].unique().tolist() == ["decoder"]
     assert set(steps["budget"]) == {300.0, 900.0}
     assert "short" not in found[found["axis"] == "pairs"]["attack"].tolist()
+
+
+def test_a_run_says_which_entries_are_one_curve_of_steps(tmp_path: Path) -> None:
+    """The report reads it: settings are known to whoever has the attacks, and reports are made without them."""
+    known = {"headline_fmr": 0.01, "roles": {}, "utility_loss": 0.01, "shared_people": 1.0}
+    told = {"stepped": [[[300, "climb 100"], [900, "climb 1000"]]]}
+    made = draw_budgets(SimpleNamespace(results=table(_rows()), run=told, **known), tmp_path)  # type: ignore[arg-type]
+    assert {one.stem.split("_")[0] for one in made} == {"success-vs-steps", "success-vs-pairs"}
 
 
 def test_the_figures_are_drawn(tmp_path: Path) -> None:
