@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..bench.core.context import FitContext
 from ..bench.core.distillation import distillation
-from ..bench.core.errors import InputError
+from ..bench.core.errors import ContractError, InputError
 from ..bench.core.faces import FaceSet, resize
 from ..bench.core.leaks import Leak, leak_cat, leak_shape, leak_take
 from ..bench.core.nets.adapted import Adapted
@@ -94,7 +94,7 @@ class WireDefense(Defense, ABC):
 
     def _inverse(self, context: FitContext) -> nn.Module:
         """What travelled -> (N, 3, side, side) in [0, 1], in closed form; where ``invertible``."""
-        raise NotImplementedError
+        raise ContractError(f"{self.name} is called invertible and has no _inverse().")
 
     def _fit_inverse(self, context: FitContext) -> None:
         """What the inverse has to know of pictures."""
