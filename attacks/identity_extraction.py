@@ -119,8 +119,7 @@ class IdentityExtraction(Attack):
     @torch.no_grad()
     def _begin(self, net: ResidualMlp, teacher: Tensor, context: AttackContext) -> None:
         """Start as the best linear map of the pairs, its penalty chosen on people it was not learnt from."""
-        parts = torch.arange(context.target.pair_budget).split(512)
-        x = torch.cat([self.inputs(leak_to(context.target.pairs(part), context.device)).cpu() for part in parts])
+        x = self._vectors(context)
         z = teacher[: len(x)].cpu()
         weight, offset = ridge(x, z, penalty_by_people(x, z, context.public.labels[: len(x)]))
         net.skip.weight.copy_(weight.T.float())
@@ -129,3 +128,8 @@ class IdentityExtraction(Attack):
     @torch.no_grad()
     def _recover(self, leak: Leak, ids: Tensor, index: Tensor, context: AttackContext) -> Recovery:
         return Recovery(embeddings=self._embed(leak, context), space=self.space)
+
+    def _vectors(self, context: AttackContext) -> Tensor:
+        """(n, K) inputs of all pairs, for vector leaks."""
+        parts = torch.arange(context.target.pair_budget).split(512)
+        return torch.cat([self.inputs(leak_to(context.target.pairs(part), context.device)).cpu() for part in parts])

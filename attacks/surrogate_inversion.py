@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ..bench.core.context import AttackContext, Weights, as_kept
 from ..bench.core.errors import InputError, NotApplicable
-from ..bench.core.leaks import Leak, leak_to
+from ..bench.core.leaks import Leak
 from ..bench.core.nets.latent_noise import ROWS, padded
 from ..bench.core.nets.mlp import ResidualMlp
 from ..bench.core.nets.ssim import ssim_map
@@ -175,9 +175,7 @@ class SurrogateInversion(IdentityExtraction):
         super()._fit(context)
         if self.settings.begin == "surrogate" or self.standardize.is_map:
             return
-        parts = torch.arange(context.target.pair_budget).split(512)
-        z = torch.cat([self.inputs(leak_to(context.target.pairs(part), context.device)).cpu() for part in parts])
-        weight, offset = (side.to(context.device) for side in ridge_to_pictures(z, context))
+        weight, offset = (side.to(context.device) for side in ridge_to_pictures(self._vectors(context), context))
         self.line_weight.copy_(self._components(weight + self.face["mean"]))  # (K, k)
         self.line_offset.copy_(self._components(offset))
 
